@@ -1,0 +1,48 @@
+"""What holds for every test of the project: nothing is skipped in CI, and the real Galaxy serves one test at a time.
+
+It knows nothing of what is tested; fixtures live beside the tests that use them.
+"""
+
+import os
+from collections.abc import Generator
+
+import pytest
+
+REAL_TIMEOUT_S = 300  # the first one waits until Galaxy has started
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests on the real Galaxy in one process; xdist reads the group after us."""
+    for item in items:
+        if item.get_closest_marker("real"):
+            item.add_marker(pytest.mark.xdist_group("galaxy"))
+            if not item.get_closest_marker("timeout"):
+                item.add_marker(pytest.mark.timeout(REAL_TIMEOUT_S))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Let a skipped test fail in CI, with the reason it gave."""
+    report = yield
+    fail_if_skipped_in_ci(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Let a module that skips itself fail in CI, too."""
+    report = yield
+    fail_if_skipped_in_ci(report)
+    return report
+
+
+def fail_if_skipped_in_ci(report: pytest.TestReport | pytest.CollectReport) -> None:
+    """Turn the report of something skipped, or failing as expected, into a failed one."""
+    if report.outcome == "skipped" and os.environ.get("CI") == "true":
+        why = report.longrepr[2] if isinstance(report.longrepr, tuple) else getattr(report, "wasxfail", report.longrepr)
+        report.outcome = "failed"
+        report.longrepr = f"CI skips nothing: {report.nodeid}: {why}"
+        vars(report).pop("wasxfail", None)

@@ -1,0 +1,304 @@
+"""The words of the program: units, batches, plans, what a stage may answer, and what the rooms hand to each other.
+
+Only frozen facts live here, no behaviour: listings as the disk room sees them, plans as they are frozen, results as
+Galaxy offers them. Words know no room. `rows.py` holds the rows the store keeps, `errors.py` what can go wrong,
+`clock.py` time; `stages/` reads like the story that uses these words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, NewType, Protocol, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+HistoryId = NewType("HistoryId", str)
+DatasetId = NewType("DatasetId", str)
+CollectionId = NewType("CollectionId", str)
+WorkflowId = NewType("WorkflowId", str)
+InvocationId = NewType("InvocationId", str)
+JobId = NewType("JobId", str)
+
+T = TypeVar("T")
+
+
+class Stage(StrEnum):
+    """What is to be done next; each is a file in `stages/`."""
+
+    DETECT = "detect"
+    SETTLE = "settle"
+    VERIFY = "verify"
+    PLAN = "plan"
+    UPLOAD = "upload"
+    INVOKE = "invoke"
+    POLL = "poll"
+    DELIVER = "deliver"
+    FINISH = "finish"
+
+
+class Status(StrEnum):
+    """How a row stands; the same words in the database, metrics, commands, logs, page and JSON."""
+
+    READY = "ready"
+    WORKING = "working"
+    WAITING = "waiting"  # goes on by itself
+    HELD = "held"  # we stopped and ask a person
+    FAILED = "failed"  # the instrument or Galaxy ended and says no
+    DONE = "done"
+    CANCELLED = "cancelled"
+    IGNORED = "ignored"  # somebody's written wish
+
+
+ENDED = frozenset({Status.FAILED, Status.DONE, Status.CANCELLED, Status.IGNORED})
+"""Statuses that nothing leaves by itself (a held row may release itself)."""
+
+
+# --- what a stage may answer ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Next:
+    """This stage is through; go on with `stage`."""
+
+    stage: Stage
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Not yet; look again after `after` (or when woken). `code` is short and stable, `reason` is for people."""
+
+    after: timedelta
+    reason: str
+    code: str = "waiting"
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Stopped for a person. A hold that names `files` releases itself when one of them has changed and settled."""
+
+    reason: str
+    code: str
+    hint: str = ""
+    files: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Fail:
+    """The instrument or Galaxy ended and says no."""
+
+    reason: str
+    code: str
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The end, and well."""
+
+    reason: str = ""
+
+
+Outcome = Next | Wait | Hold | Fail | Done
+
+
+# --- what the disk room sees ----------------------------------------------------------------------------------------
+
+
+class Kind(StrEnum):
+    """What a path is."""
+
+    FILE = "file"
+    FOLDER = "folder"
+    OTHER = "other"  # FIFO, socket, device, link that leaves the root, unreadable, unusable name: `problem` says which
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFacts:
+    """One path at one look; `path` is relative to the listing's root, POSIX separators, never absolute."""
+
+    path: str
+    kind: Kind
+    size: int = 0
+    mtime_ns: int = 0
+    ctime_ns: int = 0
+    inode: int = 0
+    problem: str = ""
+
+    def same_bytes(self, other: SourceFacts) -> bool:
+        """Tell whether nothing a writer leaves behind differs (size, mtime, inode; ctime moves with a mere rename)."""
+        return (self.size, self.mtime_ns, self.inode) == (other.size, other.mtime_ns, other.inode)
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What one look over a folder found. `pruned` folders were not entered; `seconds` is what the look took."""
+
+    root: str
+    entries: Mapping[str, SourceFacts]
+    taken_at: datetime
+    pruned: frozenset[str] = frozenset()
+    seconds: float = 0.0
+
+    def files(self) -> list[SourceFacts]:
+        """Return the regular files, sorted by path."""
+        return [self.entries[path] for path in sorted(self.entries) if self.entries[path].kind is Kind.FILE]
+
+
+# --- sequencing facts -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class PredicateResult:
+    """One condition of completeness: its name as the layout writes it, whether it holds, and what was seen."""
+
+    name: str
+    holds: bool
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A file that is not taken, and why."""
+
+    path: str
+    reason: str
+
+
+class Stored(BaseModel):
+    """Base of what is kept as JSON: frozen, and keys that a newer version wrote survive a round trip."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+
+class SampleFile(Stored):
+    """One source file of a sample: `read` is R1, R2, R3, I1, I2 or empty; `lane` counts from 1, 0 = not told."""
+
+    path: str
+    read: str = ""
+    lane: int = 0
+    size: int = 0
+
+
+class Sample(Stored):
+    """What the sample sheet or the file names call a sample; `columns` are its cells of the sample sheet."""
+
+    name: str
+    project: str = ""
+    files: tuple[SampleFile, ...]
+    columns: Mapping[str, str] = {}
+
+
+# --- the frozen plan of a batch -------------------------------------------------------------------------------------
+
+
+class PlannedDataset(Stored):
+    """Ordered source files that become one dataset; `key` is unique in the batch and never changes."""
+
+    key: str
+    name: str
+    ext: str
+    sources: tuple[str, ...]
+    size: int
+    sample: str
+    read: str = ""
+    lane: int = 0
+
+
+class PlannedElement(Stored):
+    """A collection element: either a dataset (by key) or elements of its own."""
+
+    name: str
+    dataset: str = ""
+    elements: tuple[PlannedElement, ...] = ()
+
+
+class PlannedCollection(Stored):
+    """A collection by its Galaxy type: `list`, `paired`, `list:paired`."""
+
+    type: str
+    name: str
+    elements: tuple[PlannedElement, ...]
+
+
+class PlannedWorkflow(Stored):
+    """A workflow as asked for (`ref` = id, name or file) and as found in Galaxy when the plan was frozen."""
+
+    key: str
+    ref: str
+    by: str  # "id", "name" or "file"
+    workflow_id: WorkflowId = WorkflowId("")
+    uuid: str = ""
+    inputs: Mapping[str, Any] = {}
+    steps: Mapping[str, Mapping[str, Any]] = {}
+
+
+class PlannedDelivery(Stored):
+    """Where results go: a local folder, which outputs (label patterns), and on which ending."""
+
+    key: str
+    folder: str
+    base: str = ""  # the fixed leading part of the rule's folder: it must exist, only below it folders are made
+    outputs: tuple[str, ...] = ("*",)
+    on: str = "ok"  # ok, failed, always
+
+
+class Plan(Stored):
+    """Everything that was decided for a batch; never changed afterwards, a new decision is a new revision."""
+
+    rule: str
+    watch: str
+    galaxy: str
+    run: str
+    unit: str
+    path: str  # absolute: source paths are relative to it
+    access: str = "private"
+    history: str = ""
+    tags: tuple[str, ...] = ()
+    samples: tuple[Sample, ...] = ()
+    datasets: tuple[PlannedDataset, ...] = ()
+    collection: PlannedCollection | None = None
+    workflows: tuple[PlannedWorkflow, ...] = ()
+    deliveries: tuple[PlannedDelivery, ...] = ()
+    priority: int = 0
+    rule_text: Mapping[str, Any] = {}
+    left_out: tuple[tuple[str, str], ...] = ()
+
+
+# --- results on their way home --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ResultFile:
+    """One result that can be read from any offset; `parts` are the name's path components before sanitising."""
+
+    galaxy_id: DatasetId
+    parts: tuple[str, ...]
+    ext: str
+    size: int
+    sha256: str = ""
+
+
+class ResultSource(Protocol):
+    """Where a delivery reads results from, without knowing Galaxy."""
+
+    async def files(self, outputs: Sequence[str]) -> list[ResultFile]:
+        """Return the results whose output label matches one of the patterns."""
+        ...
+
+    def read(self, file: ResultFile, offset: int) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        """Open the bytes from `offset` on."""
+        ...
+
+
+class BlockingCalls(Protocol):
+    """Runs a blocking call on the threads that belong to a place, so that a hung file system blocks nobody else."""
+
+    async def __call__(self, place: Path, call: Callable[[], T]) -> T:
+        """Return what the call returns, or raise what it raises."""
+        ...

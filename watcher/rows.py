@@ -1,0 +1,255 @@
+"""The rows of the program as the store keeps them: one frozen dataclass per table.
+
+Rows are words: every stage reads them, only the store writes them, and only the engine changes `stage` and `status`.
+Every effect row (dataset, galaxy_object, invocation, delivery, delivered_file) carries the time of its intent and of
+its receipt. What the columns of a plan mean stands in `model.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from watcher.model import DatasetId, InvocationId, JobId, Plan, Stage, Status, WorkflowId
+
+NO_DATASET, NO_JOB = DatasetId(""), JobId("")
+NO_WORKFLOW, NO_INVOCATION = WorkflowId(""), InvocationId("")
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """What is remembered of a configured watch: the mount it lay on, and whether its first look is over."""
+
+    name: str
+    version: int = 0
+    attempt: int = 0
+    stage: Stage = Stage.DETECT
+    status: Status = Status.READY
+    code: str = ""
+    reason: str = ""
+    hint: str = ""
+    due_at: datetime | None = None
+    obstacle: str = ""
+    tries: int = 0
+    stage_since: datetime | None = None
+    mount: str = ""  # source and type from mountinfo
+    device: int = 0
+    root_inode: int = 0
+    entry_count: int = 0
+    first_look_at: datetime | None = None
+    last_look_at: datetime | None = None
+    blind_since: datetime | None = None
+    more: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def id(self) -> str:
+        """Watches are named by the operator: the name is the id."""
+        return self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """What completes by itself. Identity is (identity, unit, version); `path` may change, the identity may not."""
+
+    id: str
+    watch: str
+    layout: str
+    identity: str
+    run: str
+    unit: str
+    path: str
+    version: int = 0
+    attempt: int = 0
+    stage: Stage = Stage.SETTLE
+    status: Status = Status.READY
+    code: str = ""
+    reason: str = ""
+    hint: str = ""
+    due_at: datetime | None = None
+    unit_version: int = 1
+    replaces: str = ""
+    fingerprint: str = ""
+    obstacle: str = ""
+    tries: int = 0
+    run_path: str = ""
+    seen_at: datetime | None = None
+    stage_since: datetime | None = None
+    more: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What travels together: the samples of a unit that fall to one rule."""
+
+    id: str
+    unit_id: str
+    rule: str
+    plan: Plan
+    revision: int = 1
+    version: int = 0
+    attempt: int = 0
+    stage: Stage = Stage.UPLOAD
+    status: Status = Status.READY
+    code: str = ""
+    reason: str = ""
+    hint: str = ""
+    due_at: datetime | None = None
+    obstacle: str = ""
+    tries: int = 0
+    priority: int = 0
+    created_at: datetime | None = None
+    stage_since: datetime | None = None
+    more: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def number(self) -> int:
+        """Which batch of its unit it is, the same in every revision: `k7m2x9-2r3` is batch 2, planned the third time.
+        """
+        return int(self.id.partition("-")[2].partition("r")[0])
+
+
+Row = Watch | Unit | Batch
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """A source file of a unit as last seen; `unchanged_s` is the quiet time added up between looks."""
+
+    unit_id: str
+    path: str
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+    inode: int
+    unchanged_s: float = 0.0
+    looked_at: datetime | None = None
+    sha256: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """One dataset on its way: which bytes were sent under which session, what Galaxy made of it, how far it is
+    checked.
+    """
+
+    batch_id: str
+    key: str
+    name: str
+    ext: str
+    size: int
+    status: Status = Status.READY
+    session: str = field(default="", repr=False)  # a secret: no key guards it
+    offset: int = 0
+    sha256: str = ""
+    records: int | None = None
+    sent_at: datetime | None = None  # all bytes are in the session and passed
+    fetch_intent_at: datetime | None = None
+    fetch_receipt_at: datetime | None = None
+    galaxy_id: DatasetId = NO_DATASET
+    job_id: JobId = NO_JOB
+    checked: str = ""  # "", "size" or "SHA-256"
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GalaxyObject:
+    """A history or collection (later: library, folder) made for a batch; `key` says which one."""
+
+    batch_id: str
+    key: str
+    kind: str
+    name: str
+    galaxy_id: str = ""
+    status: Status = Status.READY
+    intent_at: datetime | None = None
+    receipt_at: datetime | None = None
+    more: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """One use of a workflow by Galaxy, attempt by attempt."""
+
+    batch_id: str
+    key: str
+    number: int
+    workflow_id: WorkflowId = NO_WORKFLOW
+    galaxy_id: InvocationId = NO_INVOCATION
+    status: Status = Status.READY
+    state: str = ""
+    counts: Mapping[str, int] = field(default_factory=dict)
+    intent_at: datetime | None = None
+    receipt_at: datetime | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryRow:
+    """One delivery of a batch: where to, and how it stands."""
+
+    batch_id: str
+    key: str
+    target: str
+    on_ending: str = "ok"
+    status: Status = Status.READY
+    intent_at: datetime | None = None
+    receipt_at: datetime | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveredFile:
+    """One result at its place; `path` is relative to the delivery's target."""
+
+    batch_id: str
+    delivery_key: str
+    path: str
+    galaxy_id: DatasetId
+    size: int
+    sha256: str = ""
+    status: Status = Status.READY
+    intent_at: datetime | None = None
+    receipt_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Obstacle:
+    """A fault of a shared thing. `key` is `kind:subject`; what stands behind it waits and names it."""
+
+    key: str
+    kind: str  # galaxy, account, quota, mount, target, disk
+    subject: str
+    reason: str
+    hint: str
+    since: datetime
+    next_probe_at: datetime | None = None
+    ended_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JournalEntry:
+    """A line of what happened; never changed."""
+
+    at: datetime
+    actor: str
+    event: str
+    text: str
+    unit_id: str = ""
+    batch_id: str = ""
+    more: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """A wish from outside (`retry`, `hold`, `cancel` …) with who wished it; the engine carries it out."""
+
+    id: int
+    at: datetime
+    actor: str
+    verb: str
+    target: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    done_at: datetime | None = None
+    answer: str = ""
