@@ -1,0 +1,202 @@
+"""Where datasets land in Galaxy, and the templates that name places: histories, collections, delivery folders.
+
+A template is text with fields in braces, for example `{run} {project}`. A place belongs to one batch, so a template
+must tell batches apart: one that does not name what its rule cuts by is an error of the configuration, and so is one
+that asks for something a batch has several of. `render` makes names, `render_folder` paths that stay below the folder
+the operator wrote.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import string
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from watcher.config.values import Section, refuse_control, wrong
+
+Per = Literal["run", "project", "sample"]
+CollectionType = Literal["auto", "list", "paired", "list:paired", "none"]
+
+TEMPLATE_FIELDS: Mapping[str, str] = {
+    "run": "run id, or the name of its folder",
+    "unit": "part of the run that completed by itself, such as Analysis/2; nothing when that is the whole run",
+    "project": "project from the sample sheet",
+    "sample": "sample name",
+    "watch": "name of the watch",
+    "date": "day on which the unit was planned, 2025-01-31",
+    "id": "id of the batch, such as k7m2x9-1",
+    "version": "version of the unit: 1, or more when its files changed later",
+}
+"""What a template may name, and what it means."""
+
+DEFAULT_HISTORY: Mapping[str, str] = {
+    "run": "{run} {unit}",
+    "project": "{run} {unit} {project}",
+    "sample": "{run} {unit} {sample}",
+}
+"""The history of a batch when its rule names none."""
+
+# What a batch of such a rule has several of.
+_FINER: Mapping[str, frozenset[str]] = {
+    "run": frozenset({"project", "sample"}),
+    "project": frozenset({"sample"}),
+    "sample": frozenset(),
+}
+_LONGEST_COMPONENT_BYTES = 255
+
+
+def _split(template: str) -> Iterator[tuple[str, str | None, str, str]]:
+    """Yield literal text and the field after it (None at the end), its format and its conversion."""
+    for literal, field, form, conversion in string.Formatter().parse(template):
+        yield literal, field, form or "", conversion or ""
+
+
+def fields_of(template: str) -> tuple[str, ...]:
+    """Return the fields of a template that was checked, in order."""
+    return tuple(field for _, field, _, _ in _split(template) if field is not None)
+
+
+def check_template(template: str) -> str:
+    """Refuse broken braces, unknown fields and format instructions."""
+    refuse_control(template)
+    try:
+        pieces = list(_split(template))
+    except ValueError:
+        raise wrong(
+            "has a brace without its counterpart.", "A brace meant as such is written twice: {{ or }}."
+        ) from None
+    known = ", ".join(f"{{{name}}}" for name in TEMPLATE_FIELDS)
+    unknown = [field for _, field, _, _ in pieces if field is not None and field not in TEMPLATE_FIELDS]
+    if unknown:
+        names = ", ".join(f"{{{field}}}" for field in dict.fromkeys(unknown))
+        nearest = difflib.get_close_matches(unknown[0], TEMPLATE_FIELDS, n=1)
+        raise wrong(
+            f"names an unknown field: {names}.",
+            f"Did you mean {{{nearest[0]}}}?" if nearest else f"Fields are {known}.",
+        )
+    if any(form or conversion for _, _, form, conversion in pieces):
+        raise wrong("has a field with a format, which is not supported.", f"Fields are {known}.")
+    if not template.strip():
+        raise wrong("is empty.", "Write a value or remove the line.")
+    return template
+
+
+def check_folder_template(template: str) -> str:
+    """Refuse what `check_template` refuses, and folders that are not absolute, go up, or begin with a field."""
+    check_template(template)
+    if not template.startswith("/"):
+        raise wrong("must be an absolute path: it has to begin with /.", relative=template)
+    if ".." in template.split("/"):
+        raise wrong("must not go up with '..'.", "Write the path out.")
+    if fixed_folder(template) == Path("/"):
+        raise wrong(
+            "must begin with a fixed folder: its first part comes from the run or is missing.",
+            "For example /results/{run}.",
+        )
+    return template
+
+
+def fixed_folder(template: str) -> Path:
+    """Return the part of a folder template before its first field; everything is delivered below it."""
+    before = next((literal for literal, field, _, _ in _split(template) if field is not None), None)
+    whole = template if before is None else before.rpartition("/")[0]
+    return Path("/" + whole.replace("{{", "{").replace("}}", "}").lstrip("/"))
+
+
+def misfit_of_name(template: str, per: Per) -> tuple[str, str] | None:
+    """Return problem and hint when a template names something that batches of such a rule have several of."""
+    finer = [field for field in dict.fromkeys(fields_of(template)) if field in _FINER[per]]
+    if not finer:
+        return None
+    return (
+        f"{{{finer[0]}}} has no single value here: the rule is per: {per}, so a batch may hold several {finer[0]}s.",
+        f"Leave {{{finer[0]}}} out, or set per: {finer[0]}.",
+    )
+
+
+def misfit_of_place(template: str, per: Per) -> tuple[str, str] | None:
+    """Return problem and hint when batches of such a rule would share the place, or it has no single value."""
+    if misfit := misfit_of_name(template, per):
+        return misfit
+    fields = set(fields_of(template))
+    if "id" in fields:
+        return None
+    if "run" not in fields:
+        return "is the same place for every run.", "Add {run} (or {id}, which differs for every batch)."
+    if per != "run" and per not in fields:
+        return (
+            f"is coarser than the rule: it is per: {per}, and all {per}s of a run would share this place.",
+            f"Add {{{per}}}, or set per: run.",
+        )
+    return None
+
+
+NameTemplate = Annotated[str, AfterValidator(check_template)]
+FolderTemplate = Annotated[str, AfterValidator(check_folder_template)]
+
+
+class Destination(Section):
+    """The history that takes a batch, and the collection made of its datasets."""
+
+    history: NameTemplate = Field(
+        DEFAULT_HISTORY["run"],
+        description="Name of the new history. Fields: " + ", ".join(f"{{{name}}}" for name in TEMPLATE_FIELDS) + ".",
+    )
+    collection: CollectionType = Field(
+        "auto", description="auto: list:paired when all samples are paired, else list; none: single datasets."
+    )
+    collection_name: NameTemplate = Field("{run}", description="Name of the collection.")
+
+
+def render(template: str, values: Mapping[str, str]) -> str:
+    """Return the name a template stands for; blanks are single, a unit that is the whole run leaves nothing behind."""
+    text = "".join(
+        literal + ("" if field is None else _visible(_value(field, values)))
+        for literal, field, _, _ in _split(template)
+    )
+    return " ".join(text.split())
+
+
+def render_folder(template: str, values: Mapping[str, str]) -> Path:
+    """Return the folder a template stands for. No value can add a path component, go up, or begin with a dot."""
+    text = "".join(
+        literal + ("" if field is None else safe_component(_value(field, values)))
+        for literal, field, _, _ in _split(template)
+    )
+    components = [component.strip() for component in text.split("/")]
+    # A left-out unit between literal dots could leave "." or ".." behind.
+    kept = ["_" * len(part) if part in (".", "..") else _shortened(part) for part in components if part]
+    return Path("/", *kept)
+
+
+def safe_component(value: str) -> str:
+    """Return the value as text that may stand in a path: no slash, no leading dot, nothing that does not show."""
+    text = _visible(value).replace("/", "_").replace("\\", "_").strip()
+    bare = text.lstrip(".")
+    return "_" * (len(text) - len(bare)) + bare
+
+
+def _value(field: str, values: Mapping[str, str]) -> str:
+    value = values[field].strip()
+    if field == "unit":
+        return "" if value == "." else value
+    return value or f"no_{field}"
+
+
+def _visible(value: str) -> str:
+    """Replace what cannot be written as UTF-8 or does not show; line breaks in a name would forge log lines."""
+    return "".join("_" if not letter.isprintable() or 0xD800 <= ord(letter) <= 0xDFFF else letter for letter in value)
+
+
+def _shortened(component: str) -> str:
+    """Keep a component within what file systems take; the hash keeps two long ones apart."""
+    encoded = component.encode("utf-8", "replace")
+    if len(encoded) <= _LONGEST_COMPONENT_BYTES:
+        return component
+    digest = hashlib.sha256(encoded).hexdigest()[:12]
+    return encoded[: _LONGEST_COMPONENT_BYTES - 13].decode("utf-8", "ignore") + "-" + digest

@@ -1,0 +1,195 @@
+"""A rule: which samples it takes, how they travel together, where they land, what is done with them, where results go.
+
+Samples are matched one by one, the first rule that matches takes them. `rule_misfits` finds what is wrong between the
+values of one rule; what is wrong between rules, watches and Galaxies stands in `fit.py`. What a workflow accepts is
+known to Galaxy alone and is compared by the plan stage.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from fnmatch import fnmatchcase
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, model_validator
+
+from watcher.config.deliveries import DeliverySettings
+from watcher.config.destinations import (
+    DEFAULT_HISTORY,
+    Destination,
+    NameTemplate,
+    Per,
+    misfit_of_name,
+    misfit_of_place,
+)
+from watcher.config.values import (
+    AbsolutePath,
+    KeyPath,
+    Misfit,
+    Name,
+    Patterns,
+    Priority,
+    Section,
+    Text,
+    one_or_many,
+    wrong,
+)
+
+
+class Match(Section):
+    """What a rule takes: every key must match, one of its patterns is enough."""
+
+    watch: Patterns = Field(("*",), description="Names of watches.")
+    layout: Patterns = Field(("*",), description="Names of layouts, as recognised.")
+    run: Patterns = Field(("*",), description="Run ids.")
+    project: Patterns = Field(
+        ("*",), description="Projects of the sample sheet; a sample without one has the empty name."
+    )
+    sample: Patterns = Field(("*",), description="Sample names.")
+
+    def takes(self, *, watch: str, layout: str, run: str, project: str = "", sample: str = "") -> bool:
+        """Say whether a sample of that run belongs to this rule."""
+        asked = (
+            (self.watch, watch),
+            (self.layout, layout),
+            (self.run, run),
+            (self.project, project),
+            (self.sample, sample),
+        )
+        return all(any(fnmatchcase(value, pattern) for pattern in patterns) for patterns, value in asked)
+
+
+class WorkflowSettings(Section):
+    """A workflow to run on a batch, with its inputs and tool parameters. Exactly one of `id`, `name`, `file` is set."""
+
+    id: Text | None = Field(None, description="Id of the workflow in Galaxy.")
+    name: Text | None = Field(None, description="Exact name of the workflow in Galaxy.")
+    file: AbsolutePath | None = Field(None, description="Workflow file (.ga or gxformat2); imported once.")
+    key: Name = Field("", description="Short name of this entry; its number when left out.")
+    inputs: Mapping[str, JsonValue] = Field(
+        default_factory=dict, description="Inputs by label: reads means the collection, all else is a value."
+    )
+    steps: Mapping[str, Mapping[str, JsonValue]] = Field(
+        default_factory=dict, description="Tool parameters by label, number or tool id of the step."
+    )
+
+    @property
+    def by(self) -> Literal["id", "name", "file"]:
+        """How the workflow is told."""
+        return "id" if self.id is not None else "name" if self.name is not None else "file"
+
+    @property
+    def ref(self) -> str:
+        """Id, name or file, whichever is set."""
+        return str(self.id if self.id is not None else self.name if self.name is not None else self.file)
+
+
+class FinishSettings(Section):
+    """What happens to a run and its history at the very end."""
+
+    source: Literal["keep"] = Field("keep", description="The run folder: stays as it is.")
+    history: Literal["keep"] = Field("keep", description="The history: stays as it is.")
+
+
+def _check_tag(tag: str) -> str:
+    if tag.startswith(("watcher:", "run:")):
+        raise wrong("is a tag of our own: by watcher: and run: what was made is found again.", "Choose another word.")
+    return tag
+
+
+def _absent_is_empty(value: object) -> object:
+    return () if value is None else one_or_many(value)
+
+
+Tag = Annotated[NameTemplate, AfterValidator(_check_tag)]
+
+
+class RuleSettings(Section):
+    """What the operator says about the batches it matches."""
+
+    name: Name = Field(description="What plans, commands and the status page call it.")
+    match: Match = Field(
+        default_factory=Match, description="Which samples it takes: patterns with * and ?. Left out: all."
+    )
+    per: Per = Field("run", description="What travels together: the samples of a run, of a project, or each one alone.")
+    priority: Priority = Field(0, description="Higher goes first when transfers compete.")
+    galaxy: Name | None = Field(None, description="Which of several Galaxies.")
+    destination: Destination = Field(default_factory=Destination, description="Where its datasets land.")
+    tags: Annotated[tuple[Tag, ...], BeforeValidator(one_or_many)] = Field(
+        (), description="Tags for the history, next to our own; templates as for history."
+    )
+    workflow: Annotated[tuple[WorkflowSettings, ...], BeforeValidator(_absent_is_empty)] = Field(
+        (), description="What to run: one workflow or a list. Left out = upload only."
+    )
+    deliver: Annotated[tuple[DeliverySettings, ...], BeforeValidator(_absent_is_empty)] = Field(
+        (), description="Where results go: one delivery or a list."
+    )
+    finish: FinishSettings = Field(default_factory=FinishSettings, description="What happens at the very end.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in(cls, written: Any) -> Any:
+        """Name the history after what the rule cuts by, and number the workflows."""
+        if not isinstance(written, Mapping):
+            return written
+        filled = dict(written)
+        destination = {} if filled.get("destination") is None else filled["destination"]
+        default = DEFAULT_HISTORY.get(str(filled.get("per", "run")))
+        if isinstance(destination, Mapping) and default:
+            filled["destination"] = {"history": default, **destination}
+        workflows = _absent_is_empty(filled.get("workflow"))
+        if isinstance(workflows, list | tuple):
+            filled["workflow"] = [
+                {"key": str(number), **entry} if isinstance(entry, Mapping) else entry
+                for number, entry in enumerate(workflows, start=1)
+            ]
+        return filled
+
+
+def rule_misfits(rule: RuleSettings) -> Iterator[Misfit]:
+    """Find what is wrong between the values of one rule, apart from its templates."""
+    yield from _delivery_misfits(rule)
+    yield from _workflow_misfits(rule)
+
+
+def template_misfits(rule: RuleSettings) -> Iterator[Misfit]:
+    """Find templates that are coarser or finer than what the rule cuts by."""
+    names: list[tuple[KeyPath, str]] = [
+        (("destination", "collection_name"), rule.destination.collection_name),
+        *((("tags", number), tag) for number, tag in enumerate(rule.tags)),
+    ]
+    places: list[tuple[KeyPath, str]] = [
+        (("destination", "history"), rule.destination.history),
+        *((("deliver", number, "folder"), delivery.folder) for number, delivery in enumerate(rule.deliver)),
+    ]
+    for key, template in names:
+        if misfit := misfit_of_name(template, rule.per):
+            yield Misfit(key, *misfit)
+    for key, template in places:
+        if misfit := misfit_of_place(template, rule.per):
+            yield Misfit(key, *misfit)
+
+
+def _delivery_misfits(rule: RuleSettings) -> Iterator[Misfit]:
+    folders: dict[str, int] = {}
+    for number, delivery in enumerate(rule.deliver):
+        first = folders.setdefault(delivery.folder.rstrip("/"), number)
+        if first != number:
+            yield Misfit(
+                ("deliver", number, "folder"),
+                f"is the folder of deliver[{first}] as well.",
+                "Put all patterns into one delivery, or use two folders.",
+            )
+
+
+def _workflow_misfits(rule: RuleSettings) -> Iterator[Misfit]:
+    keys: dict[str, int] = {}
+    for number, workflow in enumerate(rule.workflow):
+        told = [by for by in ("id", "name", "file") if getattr(workflow, by) is not None]
+        if len(told) > 1:
+            yield Misfit(("workflow", number), f"is told by {' and '.join(told)}.", "Keep one of them.")
+        elif not told:
+            yield Misfit(("workflow", number), "does not say which workflow.", "Add one of id, name or file.", True)
+        first = keys.setdefault(workflow.key, number)
+        if first != number:
+            yield Misfit(("workflow", number, "key"), f"is the key of workflow[{first}] as well.", "Give each its own.")
