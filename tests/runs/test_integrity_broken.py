@@ -1,0 +1,152 @@
+"""The content pass finds what is broken: cut anywhere, changed, padded, joined to garbage, cut records."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.runs.gzips import BLOCK, RECORD, bgzf, one_member, read_through, records
+from watcher.errors import ContentBroken
+
+TEXT = records(40)
+GZIP = one_member(TEXT)
+BGZF = bgzf(TEXT, 1000)
+FORMS = {"gzip": GZIP, "bgzf": BGZF}
+HEAD_BYTES = 10
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_cut_at_any_byte(form: str) -> None:
+    """Whatever is missing at the end, the file is broken and named, never taken for whole."""
+    content = FORMS[form]
+    for length in range(len(content)):
+        with pytest.raises(ContentBroken) as caught:
+            read_through(content[:length])
+        assert caught.value.files == ("a.fastq.gz",)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.sampled_from(sorted(FORMS)), st.data())
+def test_a_flipped_bit_is_found(form: str, draw: st.DataObject) -> None:
+    """One changed bit anywhere behind the headers is found by the checksums inside."""
+    content = bytearray(FORMS[form])
+    if form == "gzip":
+        place = draw.draw(st.integers(HEAD_BYTES, len(content) - 1))
+    else:  # a block whose header changed may still be whole gzip: it says nothing of the content
+        starts = _block_starts(bytes(content))
+        place = draw.draw(
+            st.integers(0, len(content) - 1).filter(lambda at: all(not 3 <= at - start < 16 for start in starts))
+        )
+    content[place] ^= 1 << draw.draw(st.integers(0, 7))
+    with pytest.raises(ContentBroken):
+        read_through(bytes(content))
+
+
+def _block_starts(content: bytes) -> list[int]:
+    starts, at = [], 0
+    while at < len(content):
+        starts.append(at)
+        at += int.from_bytes(content[at + 16 : at + 18], "little") + 1
+    return starts
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.sampled_from(sorted(FORMS)), st.binary(min_size=1, max_size=300), st.lists(st.integers(0, 3000), max_size=4))
+def test_anything_behind_the_end_is_found(form: str, garbage: bytes, cuts: list[int]) -> None:
+    """Bytes behind the last member are broken, unless they are themselves whole gzip."""
+    with pytest.raises(ContentBroken):
+        read_through(FORMS[form] + garbage, "fastq.gz", *cuts)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(
+    ("extra", "told"),
+    [
+        (b"\0", "zero bytes"),
+        (bytes(70_000), "zero bytes"),
+        (b"garbage", "that are no gzip"),
+        (b"\x1f\x8c" + bytes(30), "that are no gzip"),
+    ],
+    ids=["one zero", "padding", "short garbage", "nearly gzip"],
+)
+def test_the_place_of_what_is_too_much_is_told(form: str, extra: bytes, told: str) -> None:
+    """Zero padding and garbage are told apart, with the offset where the stream ended."""
+    content = FORMS[form]
+    with pytest.raises(ContentBroken, match=rf"{told}.* at byte {len(content)}\."):
+        read_through(content + extra)
+
+
+def test_bgzf_without_its_end_block() -> None:
+    """BGZF that stops between two blocks is whole gzip, and still cut off."""
+    with pytest.raises(ContentBroken, match="the end block is missing"):
+        read_through(bgzf(TEXT, end=False))
+    with pytest.raises(ContentBroken, match="the end block is missing"):
+        read_through(BLOCK + bgzf(TEXT, end=False))
+
+
+@pytest.mark.parametrize("kind", ["fastq.gz", "gz", "bam"])
+@pytest.mark.parametrize(
+    "content", [b"", b"\x1f", b"\x1f\x8b\x08", b"plain text, and long enough to be looked at", bytes(5000)]
+)
+def test_what_is_no_gzip_at_all(kind: str, content: bytes) -> None:
+    """Empty files, fragments of a header, text and zeros are not gzip."""
+    with pytest.raises(ContentBroken):
+        read_through(content, kind)
+
+
+@pytest.mark.parametrize(
+    "inside",
+    [bgzf(b"SAM\x01" + bytes(99)), one_member(b"BAM\x01" + bytes(99)), bgzf(b"")],
+    ids=["no BAM", "no BGZF", "empty"],
+)
+def test_a_bam_must_be_one(inside: bytes) -> None:
+    """BAM is BGZF and starts with its own magic."""
+    with pytest.raises(ContentBroken, match="no BAM"):
+        read_through(inside, "bam")
+
+
+@pytest.mark.parametrize("packed", [True, False], ids=["gz", "plain"])
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (TEXT[: TEXT.rindex(b"+\n")], "ends in the middle of a record: 158 lines"),
+        (TEXT[: TEXT.rindex(b"\n", 0, -1)], "ends in the middle of a record: 159 lines"),
+        (TEXT[:-5], "sequence and quality of record 40 are 40 and 36 long"),
+        (TEXT + b"\n", "record 41 does not start with '@'"),
+        (TEXT.replace(b"@run:1:39", b"run:1:39"), "record 40 does not start with '@'"),
+        (b"-\n".join(TEXT.rsplit(b"+\n", 1)), "third line of record 40 does not start with"),
+        (TEXT[:600] + bytes(5) + TEXT[605:], "zero bytes from byte 600 of its text on"),
+        (b"just a text\nof\nfour\nlines\n", "does not start with '@'"),
+        (b">fasta\nACGT\n>b\nACGT\n", "does not start with '@'"),
+    ],
+    ids=["no plus", "no quality", "cut quality", "empty line", "no @", "no +", "hole", "text", "fasta"],
+)
+def test_records_that_are_not_whole(text: bytes, told: str, packed: bool) -> None:
+    """Whole gzip around a cut FASTQ is found by its lines, with what is wrong."""
+    with pytest.raises(ContentBroken, match=told):
+        read_through(one_member(text) if packed else text, "fastq.gz" if packed else "fastq")
+
+
+def test_a_shifted_record_in_the_middle_is_found_early() -> None:
+    """A lost line shows at the next chunk, not only at the end."""
+    text = records(10) + RECORD.replace(b"+\n", b"") + records(9)
+    with pytest.raises(ContentBroken, match=r"record 1\d"):
+        read_through(text + records(100), "fastq", len(text))
+
+
+def test_a_quality_cut_within_a_long_read() -> None:
+    """The lengths of a read longer than any buffer are compared as well."""
+    text = b"@long\n" + b"ACGT" * 500_000 + b"\n+\n" + b"F" * 1_999_999
+    with pytest.raises(ContentBroken, match="2000000 and 1999999 long"):
+        read_through(one_member(text), "fastq.gz", *range(0, 3000, 500))
+
+
+def test_a_block_that_lies_about_its_size() -> None:
+    """A BGZF block cannot claim more than its format allows, nor be shorter than its frame."""
+    content = bytearray(bgzf(TEXT))
+    length = int.from_bytes(content[16:18], "little") + 1
+    content[length - 4 : length] = (70_000).to_bytes(4, "little")
+    with pytest.raises(ContentBroken, match="more than 64 KiB"):
+        read_through(bytes(content))
+    content[16:18] = (19).to_bytes(2, "little")
+    with pytest.raises(ContentBroken, match="shorter than its own frame"):
+        read_through(bytes(content))

@@ -1,0 +1,217 @@
+"""The predicate language of layouts: what may be written in `complete`, `failed` and `held`, checked when a layout is
+loaded.
+
+A condition is one TOML table with one of the KINDS as key: `{file = "CopyComplete.txt"}`, `{xml = {file = "…", at =
+"RunStatus", in = ["RunCompleted"]}}`. Globs are relative to the unit; `../` climbs and a leading `/` is the run
+folder. Here is only the grammar; what a condition finds in a run folder is in `predicates.py`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from difflib import get_close_matches
+from typing import Any
+
+_UNITS_S = {"ms": 0.001, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|min|m|h|d)")
+
+
+class LayoutMistake(Exception):
+    """What is wrong in a layout, and at which key; `load_layouts` turns it into a ConfigError with file and line."""
+
+    def __init__(self, key: str, message: str) -> None:
+        super().__init__(message)
+        self.key = key
+        self.message = message
+
+
+def parse_duration(value: object, key: str) -> timedelta:
+    """Return what `2m`, `90 s`, `1.5h` mean; 0 may go without a unit."""
+    if value == 0 or value == "0":
+        return timedelta(0)
+    found = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
+    if found is None:
+        raise LayoutMistake(key, f"{value!r} is no duration; write 30s, 15m, 12h or 3d")
+    return timedelta(seconds=float(found[1]) * _UNITS_S[found[2]])
+
+
+def spoken(duration: timedelta | float) -> str:
+    """Return a duration as people write it: `12 s`, `2 m`, `1 h 30 m`."""
+    seconds = duration.total_seconds() if isinstance(duration, timedelta) else duration
+    if seconds < 60:
+        return f"{seconds:.1f}".rstrip("0").rstrip(".") + " s"
+    whole = int(seconds)
+    parts = [(whole // 86400, "d"), (whole // 3600 % 24, "h"), (whole // 60 % 60, "m"), (whole % 60, "s")]
+    return " ".join(f"{count} {unit}" for count, unit in parts if count)
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One predicate: its kind, its checked arguments, and its name as the layout writes it."""
+
+    kind: str
+    arguments: Mapping[str, Any]
+    name: str
+
+    def text(self, key: str, default: str = "") -> str:
+        """Return a textual argument."""
+        return str(self.arguments.get(key, default))
+
+    def texts(self, key: str) -> tuple[str, ...] | None:
+        """Return a list argument as texts, None when it is not written; one text counts as a list of one."""
+        value = self.arguments.get(key)
+        if value is None:
+            return None
+        return (value,) if isinstance(value, str) else tuple(str(one) for one in value)
+
+    def flag(self, key: str) -> bool:
+        """Return a yes-or-no argument, no by default."""
+        return bool(self.arguments.get(key, False))
+
+    def duration(self, key: str) -> timedelta:
+        """Return a duration argument."""
+        value = self.arguments[key]
+        assert isinstance(value, timedelta)  # made by `parse_condition`
+        return value
+
+    @property
+    def globs(self) -> tuple[str, ...]:
+        """Return the globs of `file` (or `glob`)."""
+        return self.texts("file") or self.texts("glob") or ()
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and bool(value)
+
+
+def _is_texts(value: object) -> bool:
+    return _is_text(value) or (isinstance(value, list) and bool(value) and all(_is_text(one) for one in value))
+
+
+def _is_values(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(one, str | int | float | bool) for one in value)
+
+
+def _is_flag(value: object) -> bool:
+    return isinstance(value, bool)
+
+
+def _is_duration(value: object) -> bool:
+    return value in (0, "0") or (isinstance(value, str) and _DURATION.fullmatch(value.strip()) is not None)
+
+
+def _is_regex(value: object) -> bool:
+    try:
+        return _is_text(value) and re.compile(str(value)) is not None
+    except re.error:
+        return False
+
+
+def _is_count(value: object) -> bool:
+    return (isinstance(value, int) and not isinstance(value, bool)) or _is_text(value)
+
+
+def _one_of(*words: str) -> Callable[[object], bool]:
+    return lambda value: value in words
+
+
+@dataclass(frozen=True, slots=True)
+class _Grammar:
+    """Arguments of a kind: `needed` and `allowed` with their checks; `lone` is the key a bare value stands for."""
+
+    lone: str
+    needed: Mapping[str, Callable[[object], bool]]
+    allowed: Mapping[str, Callable[[object], bool]]
+
+
+_CI = {"ci": _is_flag}
+_VALUES = {
+    "in": _is_values,
+    "not_in": _is_values,
+    "exists": _is_flag,
+    "nonempty": _is_flag,
+    "if_present": _is_flag,
+    "say": _is_texts,
+    **_CI,
+}
+
+KINDS: Mapping[str, _Grammar] = {
+    "file": _Grammar("file", {"file": _is_texts}, _CI),
+    "no_file": _Grammar("file", {"file": _is_texts}, _CI),
+    "each": _Grammar("", {"glob": _is_text, "for": _one_of("runinfo.reads")}, _CI),
+    "xml": _Grammar("", {"file": _is_texts, "at": _is_text}, _VALUES),
+    "json": _Grammar("", {"file": _is_texts, "at": _is_text}, _VALUES),
+    "kv": _Grammar("", {"file": _is_texts, "key": _is_text}, _VALUES),
+    "text": _Grammar("", {"file": _is_texts, "regex": _is_regex}, {"if_present": _is_flag, **_CI}),
+    "count": _Grammar("", {"glob": _is_texts, "equals": _is_count}, {}),
+    "manifest": _Grammar(
+        "",
+        {"file": _is_texts, "kind": _one_of("md5", "sha", "crc32-tsv", "ont-hash", "pacbio", "fastq_list")},
+        {
+            "check": _one_of("exists", "size", "hash"),
+            "if_present": _is_flag,
+            "if_listed": _is_flag,
+            "covers": _is_flag,
+            "sidecars": _is_flag,
+            **_CI,
+        },
+    ),
+    "pairs": _Grammar("asked", {"asked": _is_flag}, {}),
+    "sheet_covered": _Grammar("asked", {"asked": _is_flag}, {}),
+    "quiet": _Grammar("min", {"min": _is_duration}, {}),
+    "newer": _Grammar("", {"file": _is_texts, "than": _is_texts}, _CI),
+    "age": _Grammar("", {"file": _is_texts, "min": _is_duration}, _CI),
+}
+
+
+def parse_condition(written: object, key: str) -> Condition:
+    """Return the condition written in a layout, or raise LayoutMistake that says what is wrong with it."""
+    if not isinstance(written, dict):
+        raise LayoutMistake(key, f"expected a table such as {{ file = 'CopyComplete.txt' }}, not {written!r}")
+    kinds = [kind for kind in KINDS if kind in written]
+    if len(kinds) != 1:
+        unknown = next((str(word) for word in written if word not in KINDS), "")
+        near = get_close_matches(unknown, KINDS, n=1)
+        wish = f"; did you mean {near[0]}?" if near and not kinds else f"; one of {', '.join(KINDS)} is needed"
+        raise LayoutMistake(key, f"{written!r} is no condition{wish}")
+    kind = kinds[0]
+    grammar, inner = KINDS[kind], written[kind]
+    beside = {name: value for name, value in written.items() if name != kind}
+    if isinstance(inner, dict):
+        arguments: dict[str, Any] = {**inner, **beside}
+    elif grammar.lone:
+        arguments = {grammar.lone: inner, **beside}
+    else:
+        raise LayoutMistake(key, f"{kind} needs a table with {', '.join(grammar.needed)}")
+    _check(kind, grammar, arguments, key)
+    name = _name(kind, arguments)
+    if "min" in arguments:
+        arguments["min"] = parse_duration(arguments["min"], f"{key}.{kind}.min")
+    return Condition(kind, arguments, name)
+
+
+def _check(kind: str, grammar: _Grammar, arguments: Mapping[str, Any], key: str) -> None:
+    for needed in grammar.needed:
+        if needed not in arguments:
+            raise LayoutMistake(f"{key}.{kind}", f"{kind} needs {needed!r}")
+    for name, value in arguments.items():
+        check = grammar.needed.get(name) or grammar.allowed.get(name)
+        if check is None:
+            near = get_close_matches(name, [*grammar.needed, *grammar.allowed], n=1)
+            raise LayoutMistake(
+                f"{key}.{kind}.{name}", f"{kind} knows no {name!r}" + (f"; did you mean {near[0]}?" if near else "")
+            )
+        if not check(value):
+            raise LayoutMistake(f"{key}.{kind}.{name}", f"{value!r} does not fit here")
+
+
+def _name(kind: str, arguments: Mapping[str, Any]) -> str:
+    words = [kind]
+    for argument in ("glob", "file", "at", "key", "equals", "than", "min"):
+        value = arguments.get(argument)
+        if value is not None:
+            words.append(" | ".join(value) if isinstance(value, list) else str(value))
+    return " ".join(words)

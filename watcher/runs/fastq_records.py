@@ -1,0 +1,107 @@
+"""Counts the records of FASTQ text that comes in slices, and proves that the last one is whole.
+
+Lines are counted, not parsed: four make a record. The shape ('@', '+', equal lengths of sequence and quality) is
+looked at for the last whole record of every chunk and of the file, in constant memory whatever the length of a read:
+only where the last lines start is remembered. Nothing is known of gzip or files; see `integrity.py`.
+"""
+
+from __future__ import annotations
+
+from io import BytesIO
+
+from watcher.errors import ContentBroken
+from watcher.runs.inflate import COPY_AGAIN
+
+_LINES = 4
+_WINDOW = 2 * _LINES  # a whole record lies among the last eight line starts, wherever the text breaks off
+_LONG_LINES_BYTES = 80
+_AT, _PLUS, _NOT_SEEN = ord("@"), ord("+"), -1
+
+
+def count_newlines(part: bytes, line_bytes: float) -> int:
+    """Count newlines in text whose lines are about `line_bytes` long, the faster way of two.
+
+    `bytes.count` goes byte by byte (2 GB/s), `readlines` from newline to newline: measured on CPython 3.11 to 3.13 it
+    wins from about 70 bytes per line on (3 GB/s at reads of 151 bases, 12 GB/s at long reads).
+    """
+    if line_bytes < _LONG_LINES_BYTES:
+        return part.count(b"\n")
+    lines = len(BytesIO(part).readlines())
+    return lines if part.endswith(b"\n") or not part else lines - 1
+
+
+class FastqRecords:
+    """The lines of one FASTQ file. `look` takes the slices in order; `add_lines` their newlines."""
+
+    def __init__(self, name: str) -> None:
+        self.size = 0
+        self._name = name
+        self._lines = 0
+        self._starts: list[tuple[int, int]] = [(0, _NOT_SEEN)]  # where the last lines start, and with which byte
+        self._ends_open = False
+
+    @property
+    def records(self) -> int:
+        """Return how many records there are, counting a last line that has no newline."""
+        return (self._lines + self._ends_open) // _LINES
+
+    @property
+    def line_bytes(self) -> float:
+        """Return how long a line is on average, as far as counted."""
+        return self.size / self._lines if self._lines else 0.0
+
+    def add_lines(self, newlines: int) -> None:
+        """Count newlines of a slice."""
+        self._lines += newlines
+
+    def look(self, part: bytes) -> None:
+        """Remember where the last lines of the text so far start; ContentBroken for zero bytes: no FASTQ holds any."""
+        if not part:
+            return
+        if b"\0" in part:
+            raise self._broken(f"holds zero bytes from byte {self.size + part.index(0)} of its text on")
+        if self._starts[-1][1] == _NOT_SEEN:
+            self._starts[-1] = (self._starts[-1][0], part[0])
+        starts: list[tuple[int, int]] = []
+        end = len(part)
+        while len(starts) < _WINDOW and (end := part.rfind(b"\n", 0, end)) >= 0:
+            starts.append((self.size + end + 1, part[end + 1] if end + 1 < len(part) else _NOT_SEEN))
+        starts.reverse()
+        self._starts = [*self._starts, *starts][-_WINDOW:]
+        self.size += len(part)
+        self._ends_open = part[-1] != ord("\n")
+
+    def check(self) -> None:
+        """Check the last whole record so far; all slices looked at must be counted."""
+        self._check_record(self._lines, self._starts)
+
+    def finish(self, *, goes_on: bool = False) -> None:
+        """Say that the file ends here; ContentBroken within a record, or without newline when another file goes on."""
+        lines, starts = self._lines, self._starts
+        if self._ends_open:
+            if goes_on:
+                raise self._broken("does not end with a newline, so that the next file cannot be joined to it")
+            lines, starts = lines + 1, [*starts, (self.size + 1, _NOT_SEEN)]
+        if lines % _LINES:
+            raise self._broken(f"ends in the middle of a record: {lines} lines are not a multiple of four")
+        self._check_record(lines, starts)
+
+    def _check_record(self, lines: int, starts: list[tuple[int, int]]) -> None:
+        behind = lines % _LINES
+        first = len(starts) - 1 - behind - _LINES
+        number = lines // _LINES
+        if first < 0:
+            return
+        (_, name), (sequence, _), (plus, plus_sign), (quality, _), (end, following) = starts[first : first + _LINES + 1]
+        if name != _AT:
+            raise self._broken(f"is no FASTQ: record {number} does not start with '@'")
+        if plus_sign != _PLUS:
+            raise self._broken(f"is no FASTQ: the third line of record {number} does not start with '+'")
+        if plus - sequence != end - quality:
+            lengths = f"{plus - sequence - 1} and {end - quality - 1}"
+            raise self._broken(f"holds a damaged record: sequence and quality of record {number} are {lengths} long")
+        if following not in (_AT, _NOT_SEEN):
+            raise self._broken(f"is no FASTQ: record {number + 1} does not start with '@'")
+
+    def _broken(self, why: str) -> ContentBroken:
+        return ContentBroken(f"`{self._name}` {why}.", hint=COPY_AGAIN, files=(self._name,))

@@ -1,0 +1,209 @@
+"""The content pass: what is learnt from the bytes of a source file while they are being sent, one read per byte.
+
+SHA-256, the checksums of a manifest, gzip to its end (`inflate.py`), whole FASTQ records (`fastq_records.py`).
+Constant memory. Large chunks are worked on by two threads: one inflates and counts, the other hashes; each piece of
+work that takes long releases the GIL or is short. Nothing is known of Galaxy, offsets or files: chunks in, facts out.
+Looks without reading through are in `structure.py`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Protocol
+
+from isal import isal_zlib
+
+from watcher.errors import ContentBroken
+from watcher.runs.fastq_records import FastqRecords, count_newlines
+from watcher.runs.inflate import COPY_AGAIN, GzipMembers
+
+ALGORITHMS = ("md5", "sha1", "sha224", "sha256", "sha384", "sha512", "crc32")
+"""The checksums a manifest may give."""
+
+BAM_START = b"BAM\x01"
+
+_BESIDE_BYTES = 256 * 1024  # below that a second thread costs more than it brings
+
+
+@dataclass(frozen=True, slots=True)
+class PartFacts:
+    """One source file of a dataset; `records` is None where nothing is counted."""
+
+    name: str
+    size: int
+    sha256: str
+    records: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ContentFacts:
+    """What was sent: SHA-256 of the bytes as sent; FASTQ records, None = not counted; `gzip`, `bgzf` or nothing."""
+
+    size: int
+    sha256: str
+    records: int | None = None
+    gzip: str = ""
+    parts: tuple[PartFacts, ...] = ()
+
+
+def kind_of(name: str) -> str:
+    """Return how a file of this name is read through: `fastq.gz`, `fastq`, `gz`, `bam` or `plain` (hashed only)."""
+    low = name.lower()
+    if low.endswith((".fastq.gz", ".fq.gz", ".fastq.bgz", ".fq.bgz")):
+        return "fastq.gz"
+    if low.endswith((".gz", ".bgz")):
+        return "gz"
+    if low.endswith((".fastq", ".fq")):
+        return "fastq"
+    return "bam" if low.endswith(".bam") else "plain"
+
+
+def check_pair(first: ContentFacts, second: ContentFacts, names: Sequence[str]) -> None:
+    """Raise ContentBroken when two reads of a sample differ in their number of records; not counted proves nothing."""
+    if first.records is None or second.records is None or first.records == second.records:
+        return
+    raise ContentBroken(
+        f"`{names[0]}` holds {first.records} records, its partner `{names[1]}` {second.records}.",
+        hint="One of the two is not complete: " + COPY_AGAIN[0].lower() + COPY_AGAIN[1:],
+        files=tuple(names),
+    )
+
+
+class _Digest(Protocol):
+    def update(self, chunk: bytes, /) -> None: ...
+    def hexdigest(self) -> str: ...
+
+
+class _Crc32:
+    """CRC-32 in the shape of a hashlib object; eight hex digits."""
+
+    def __init__(self) -> None:
+        self._value = 0
+
+    def update(self, chunk: bytes, /) -> None:
+        self._value = isal_zlib.crc32(chunk, self._value)
+
+    def hexdigest(self) -> str:
+        return f"{self._value:08x}"
+
+
+def _digest(algorithm: str) -> _Digest:
+    if algorithm not in ALGORITHMS:
+        raise ValueError(f"no checksum is called {algorithm!r}")
+    return _Crc32() if algorithm == "crc32" else hashlib.new(algorithm, usedforsecurity=False)
+
+
+class _Part:
+    """One source file on its way through: its checksums, its inflater, its records."""
+
+    def __init__(self, name: str, kind: str, expect: Mapping[str, str], *, own_sha256: bool) -> None:
+        self.name = name
+        self.size = 0
+        self.expect = {algorithm.lower(): value.lower() for algorithm, value in expect.items()}
+        wanted = {*self.expect, "sha256"} if own_sha256 else set(self.expect) - {"sha256"}
+        self.digests = {algorithm: _digest(algorithm) for algorithm in sorted(wanted)}
+        self.members = GzipMembers(name) if kind in ("fastq.gz", "gz", "bam") else None
+        self.records = FastqRecords(name) if kind in ("fastq.gz", "fastq") else None
+        self.start_wanted = BAM_START if kind == "bam" else b""
+        self.start = b""
+
+    def slices(self, chunk: bytes) -> Iterator[bytes]:
+        """Yield what is inside the chunk."""
+        return self.members.slices(chunk) if self.members else iter((chunk,))
+
+    def look(self, part: bytes) -> None:
+        """Look at a slice, in order."""
+        if self.records is not None:
+            self.records.look(part)
+        elif self.start_wanted and len(self.start) < len(self.start_wanted):
+            self.start += part[: len(self.start_wanted) - len(self.start)]
+
+
+class ContentPass:
+    """Reads one dataset through: `feed` chunk by chunk, `next_part` between joined source files, `finish` once.
+
+    Raises ContentBroken, naming the file and the place, as soon as something is wrong; after that the pass is of no
+    use any more.
+    """
+
+    def __init__(self, name: str, kind: str, expect: Mapping[str, str] | None = None) -> None:
+        self._name = name
+        self._kind = kind
+        self._sha256 = hashlib.sha256(usedforsecurity=False)
+        self._size = 0
+        self._done: list[PartFacts] = []
+        self._forms: list[str] = []
+        # The first part's SHA-256 is the whole's so far: hashed once.
+        self._part = _Part(name, kind, expect or {}, own_sha256=False)
+        self._beside: ThreadPoolExecutor | None = None
+
+    def feed(self, chunk: bytes) -> None:
+        """Take the next bytes, in a thread that may compute; returns when all is known about them."""
+        self._size += len(chunk)
+        self._part.size += len(chunk)
+        if len(chunk) < _BESIDE_BYTES or self._kind == "plain":
+            self._hash(chunk)
+            self._look(chunk)
+            return
+        if self._beside is None:
+            self._beside = ThreadPoolExecutor(1, thread_name_prefix="hash")
+        hashed = self._beside.submit(self._hash, chunk)
+        try:
+            self._look(chunk)
+        finally:
+            hashed.result()
+
+    def next_part(self, expect: Mapping[str, str] | None = None, name: str = "") -> None:
+        """End one source file and begin the next, which is joined to it; `expect` and `name` are the next one's."""
+        self._end_part(goes_on=True)
+        self._part = _Part(name or self._name, self._kind, expect or {}, own_sha256=True)
+
+    def finish(self) -> ContentFacts:
+        """Return what is known of the whole."""
+        self._end_part(goes_on=False)
+        if self._beside is not None:
+            self._beside.shutdown(wait=False)
+        counts = [part.records for part in self._done if part.records is not None]
+        form = "" if not self._forms else "bgzf" if set(self._forms) == {"bgzf"} else "gzip"
+        records = sum(counts) if len(counts) == len(self._done) else None
+        return ContentFacts(self._size, self._sha256.hexdigest(), records, form, tuple(self._done))
+
+    def _look(self, chunk: bytes) -> None:
+        """Inflate, count and check; in constant memory."""
+        records = self._part.records
+        line_bytes = records.line_bytes if records is not None else 0.0
+        for part in self._part.slices(chunk):
+            self._part.look(part)
+            if records is not None:
+                records.add_lines(count_newlines(part, line_bytes))
+        if records is not None:
+            records.check()
+
+    def _hash(self, chunk: bytes) -> None:
+        self._sha256.update(chunk)
+        for digest in self._part.digests.values():
+            digest.update(chunk)
+
+    def _end_part(self, *, goes_on: bool) -> None:
+        part = self._part
+        if part.members is not None:
+            part.members.end()
+            self._forms.append(part.members.form)
+            if part.start_wanted and (part.start != part.start_wanted or not part.members.is_blocked):
+                raise ContentBroken(f"`{part.name}` is no BAM inside.", hint=COPY_AGAIN, files=(part.name,))
+        if part.records is not None:
+            part.records.finish(goes_on=goes_on)
+        seen = {algorithm: digest.hexdigest() for algorithm, digest in part.digests.items()}
+        seen.setdefault("sha256", self._sha256.hexdigest())
+        for algorithm, wanted in part.expect.items():
+            if seen[algorithm] != (wanted.zfill(8) if algorithm == "crc32" else wanted):
+                raise ContentBroken(
+                    f"`{part.name}` has the {algorithm} {seen[algorithm]}, its checksum file says {wanted}.",
+                    hint=COPY_AGAIN,
+                    files=(part.name,),
+                )
+        records = part.records.records if part.records is not None else None
+        self._done.append(PartFacts(part.name, part.size, seen["sha256"], records))

@@ -1,0 +1,79 @@
+"""Says which files of a unit are taken, and gives the reason for every file of reads that is not.
+
+Nothing is left out silently: links that leave the watch, devices and unusable names with the problem the listing
+gives, transfers in progress with the program that writes so, index and undetermined reads, and reads that lie where
+the layout does not look. Files that are no reads (logs, reports, images) are not told one by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from watcher.model import Kind, LeftOut, Listing, SourceFacts
+from watcher.runs.filenames import READS, ReadsName, parse_names
+from watcher.runs.layout_file import Layout
+from watcher.runs.units import FoundUnit, is_dropped, reason_against
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What is taken of a unit; `names` is what the files' names say, `unfinished` are transfers in progress."""
+
+    selected: tuple[str, ...]
+    left_out: tuple[LeftOut, ...]
+    unfinished: tuple[str, ...]
+    names: Mapping[str, ReadsName]
+
+
+def files_of(listing: Listing, found: FoundUnit) -> Iterator[tuple[str, SourceFacts]]:
+    """Yield what lies in a unit's folder and its path below; of a flat folder only what concerns the unit."""
+    if found.files:
+        for path in (*found.files, *found.beside):
+            if path in listing.entries:
+                yield path, listing.entries[path]
+        return
+    if not found.folder:
+        yield from listing.entries.items()
+        return
+    prefix = found.folder + "/"
+    for path, facts in listing.entries.items():
+        if path.startswith(prefix):
+            yield path[len(prefix) :], facts
+
+
+def select(layout: Layout, listing: Listing, found: FoundUnit) -> Selection:
+    """Return what is taken of a unit and what is not; each path is in at most one of the two."""
+    wanted: dict[str, str] = {}
+    left_out: dict[str, str] = {}
+    unfinished: list[str] = []
+    for inner, facts in files_of(listing, found):
+        if facts.kind is Kind.FOLDER:
+            continue
+        reason = reason_against(layout, facts, inner)
+        if not reason:
+            wanted[facts.path] = inner.rsplit("/", 1)[-1]
+        elif facts.kind is Kind.OTHER or layout.flat or READS.fullmatch(inner) or layout.included.fullmatch(inner):
+            left_out[facts.path] = reason
+            if facts.kind is Kind.FILE and layout.any_unfinished.fullmatch(inner):
+                unfinished.append(facts.path)
+    return _selection(layout, wanted, left_out, unfinished)
+
+
+def _selection(layout: Layout, wanted: Mapping[str, str], left_out: dict[str, str], unfinished: list[str]) -> Selection:
+    by_name = parse_names(wanted.values(), layout.sample_regex)
+    names: dict[str, ReadsName] = {}
+    for path in sorted(wanted):
+        name = by_name[wanted[path]]
+        if is_dropped(layout, name):
+            left_out[path] = "Undetermined reads"
+        elif layout.reads and name.read and name.read not in layout.reads:
+            left_out[path] = "index read" if name.read.startswith("I") else f"read {name.read} is not asked for"
+        else:
+            names[path] = name
+    return Selection(
+        selected=tuple(names),
+        left_out=tuple(LeftOut(path, left_out[path]) for path in sorted(left_out)),
+        unfinished=tuple(sorted(unfinished)),
+        names=names,
+    )
