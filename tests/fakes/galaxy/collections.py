@@ -1,0 +1,75 @@
+"""Routes of dataset collections: building them from datasets and showing them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.responses import PlainTextResponse, Response
+
+from tests.fakes.galaxy.data_answers import collection_detail
+from tests.fakes.galaxy.state import History, Tree
+from tests.fakes.galaxy.web import Call, Refusal, route
+
+Json = dict[str, Any]
+
+
+def _build(call: Call, history: History, collection_type: str, identifiers: list[Json], *, copy: bool) -> Tree:
+    outer, _, rest = collection_type.partition(":")
+    seen: set[str] = set()
+    members: list[tuple[str, int | Tree]] = []
+    for index, wanted in enumerate(identifiers):
+        name = str(wanted.get("name"))
+        if name in seen:
+            raise Refusal(400, 400008, f"Found duplicated element identifier name {name}.")
+        seen.add(name)
+        nested = wanted.get("src") == "new_collection"
+        if rest and not nested:
+            place = f"Element '{name}' of collection type '{collection_type}'"
+            raise Refusal(400, 400008, f"{place} must be a sub-collection of type '{rest}', got a dataset.")
+        if nested:
+            members.append(
+                (name, _build(call, history, rest or "list", list(wanted.get("element_identifiers") or []), copy=copy))
+            )
+            continue
+        number = call.number(wanted.get("id"), ("body", "element_identifiers", index, "id"))
+        dataset = call.world.datasets.get(number)
+        if dataset is None or (dataset.file.private and not call.may_use(dataset.file.user)):
+            raise Refusal(404, 404001, "HistoryDatasetAssociation not found")
+        if copy:
+            dataset = call.world.copy_dataset(dataset, history)
+        members.append((name, dataset.number))
+    if outer == "paired" and [name for name, _ in members] not in (["forward", "reverse"], ["reverse", "forward"]):
+        raise Refusal(400, 400008, "Incorrect number of dataset elements for paired collection type.")
+    return call.world.new_tree(collection_type, members)
+
+
+def make_collection(call: Call) -> Json | Response:
+    """Build a collection from datasets that are there, in whatever state; tags in the request are ignored."""
+    body = call.body
+    missing = [name for name in ("collection_type", "element_identifiers") if body.get(name) is None]
+    if missing:
+        raise Refusal(400, 400005, f"Missing required parameters {missing!r}")
+    collection_type = str(body["collection_type"])
+    behaviour = call.world.behaviour
+    if "paired_or_unpaired" in collection_type and not behaviour.paired_or_unpaired:
+        return PlainTextResponse("Internal Server Error", 500, headers={"connection": "close"})
+    history = call.history(body.get("history_id"), own=True)
+    tree = _build(
+        call, history, collection_type, list(body["element_identifiers"]), copy=bool(body.get("copy_elements", False))
+    )
+    if body.get("hide_source_items"):
+        for number in tree.leaves():
+            call.world.datasets[number].visible = False
+    collection = call.world.add_collection(history, str(body.get("name") or "Unnamed collection"), tree)
+    return collection_detail(call.world, collection)
+
+
+def show_collection(call: Call) -> Json:
+    """Show a collection with its elements."""
+    return collection_detail(call.world, call.collection(call.path["collection"]))
+
+
+ROUTES = [
+    route("/api/dataset_collections", "POST", make_collection),
+    route("/api/dataset_collections/{collection}", "GET", show_collection),
+]

@@ -1,0 +1,161 @@
+"""Routes of single datasets: facts, bytes with ranges, privacy, hashes, deletion."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+from uuid import uuid4
+
+from starlette.responses import JSONResponse, Response, StreamingResponse
+
+from tests.fakes.galaxy.data_answers import dataset_detail, dataset_summary
+from tests.fakes.galaxy.histories import purge_dataset
+from tests.fakes.galaxy.ids import encode
+from tests.fakes.galaxy.state import Dataset, now_text
+from tests.fakes.galaxy.web import Call, Refusal, route
+
+Json = dict[str, Any]
+READ_BYTES = 1 << 18
+HASH_FUNCTIONS = {"MD5": "md5", "SHA-1": "sha1", "SHA-256": "sha256", "SHA-512": "sha512"}
+
+
+def show_dataset(call: Call) -> Json:
+    """Show one dataset; `keys` is ignored here, `view=summary` is not."""
+    dataset = call.dataset(call.path["dataset"])
+    if call.query("view") == "summary":
+        return dataset_summary(dataset)
+    shown = dataset_detail(call.world, dataset, raw_ids=True)
+    if call.user is None:
+        for key in ("permissions", "file_name"):
+            shown.pop(key, None)
+    return shown
+
+
+def remove_dataset(call: Call) -> Response:
+    """Delete or purge a dataset."""
+    dataset = call.dataset(call.path["dataset"], own=True)
+    purge = call.flag("purge") or bool(call.body.get("purge"))
+    dataset.deleted, dataset.update_time = True, now_text()
+    if purge:
+        world = call.world
+        call.engine.after(call.engine.job_seconds, lambda: purge_dataset(world, dataset.number))
+    return Response(b"", 202 if purge else 204)
+
+
+def change_permissions(call: Call) -> Json:
+    """Make a dataset private, or lift that."""
+    dataset = call.dataset(call.path["dataset"], own=True)
+    action = call.body.get("action", "set_permissions")
+    if action not in ("make_private", "remove_restrictions"):
+        raise Refusal(400, 400008, f"The fake server knows no permission action {action!r}")
+    dataset.file.private = action == "make_private"
+    owner = call.world.users[dataset.file.user]
+    role = [owner.email, encode(owner.role)]
+    return {
+        "access_dataset_roles": [role] if dataset.file.private else [],
+        "manage_dataset_roles": [role],
+        "modify_item_roles": [],
+    }
+
+
+def compute_hash(call: Call) -> Json:
+    """Start the computation of a hash; a claimed hash of the same kind stays."""
+    dataset = call.dataset(call.path["dataset"], own=True)
+    function = str(call.body.get("hash_function") or "SHA-256")
+    if function not in HASH_FUNCTIONS:
+        raise Refusal(400, 400008, f"Unknown hash function {function}")
+
+    def compute() -> None:
+        path = dataset.file.path
+        if path is None or any(known == function for _, known, _ in dataset.file.hashes):
+            return
+        with path.open("rb") as stored:
+            value = hashlib.file_digest(stored, HASH_FUNCTIONS[function]).hexdigest()
+        with call.world.lock:
+            dataset.file.hashes.append((call.world.next_number("hash"), function, value))
+
+    call.engine.after(call.engine.job_seconds, compute)
+    return {"id": str(uuid4()), "ignored": False, "name": None, "queue": None}
+
+
+def _range(header: str, size: int) -> tuple[int, int] | None:
+    """Read `bytes=a-b`, `bytes=a-` or `bytes=-n` as first and last byte; None means not satisfiable."""
+    found = re.fullmatch(r"bytes=(\d*)-(\d*)", header.strip())
+    if not found or found.groups() == ("", ""):
+        return None
+    first, last = found.groups()
+    if not first:
+        start, end = max(0, size - int(last)), size - 1
+    else:
+        start, end = int(first), min(int(last), size - 1) if last else size - 1
+    return (start, end) if start <= end else None
+
+
+def _disposition(dataset: Dataset) -> str:
+    title = f"Galaxy{dataset.hid}-[{dataset.name}].{dataset.file.ext}"
+    plain = re.sub(r"[^A-Za-z0-9.,^_+=()\[\]{}@-]", "_", title)
+    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(title, safe='')}"
+
+
+async def _bytes_of(path: Path, start: int, length: int) -> AsyncIterator[bytes]:
+    with path.open("rb") as stored:
+        stored.seek(start)
+        while length > 0:
+            chunk = stored.read(min(READ_BYTES, length))
+            if not chunk:
+                return
+            length -= len(chunk)
+            yield chunk
+
+
+def download(call: Call) -> Response:
+    """Give the bytes of a dataset, whole or in part."""
+    dataset = call.dataset(call.path["dataset"])
+    file = dataset.file
+    if dataset.purged:
+        raise Refusal(400, 0, "The dataset you are attempting to view has been purged.")
+    if file.state in ("new", "queued", "running", "upload", "paused") or file.path is None:
+        message = f"The dataset you are attempting to view is {file.state} and has no data."
+        raise Refusal(409, 409001, message)
+    if not file.path.exists():
+        raise Refusal(404, 404001, "File Not Found")
+    stat = file.path.stat()
+    size = stat.st_size
+    headers = {
+        "x-content-type-options": "nosniff",
+        "accept-ranges": "bytes",
+        "last-modified": format_datetime(datetime.fromtimestamp(stat.st_mtime, UTC), usegmt=True),
+        "etag": f'"{hashlib.md5(f"{stat.st_mtime}-{size}".encode()).hexdigest()}"',
+    }
+    if call.query("to_ext"):
+        headers["content-disposition"] = _disposition(dataset)
+    asked = call.request.headers.get("range")
+    status, start, end = 200, 0, size - 1
+    if asked:
+        part = _range(asked, size)
+        if part is None:
+            more = {"content-range": f"bytes */{size}"} if call.world.behaviour.major >= "26.1" else {}
+            return JSONResponse({"detail": f"Invalid request range (Range:'{asked}')"}, 416, headers=more)
+        status, (start, end) = 206, part
+        headers["content-range"] = f"bytes {start}-{end}/{size}"
+    headers["content-length"] = str(end - start + 1)
+    if call.request.method == "HEAD":
+        return Response(b"", status, headers=headers, media_type="application/octet-stream")
+    body = _bytes_of(file.path, start, end - start + 1)
+    return StreamingResponse(body, status, headers=headers, media_type="application/octet-stream")
+
+
+ROUTES = [
+    route("/api/datasets/{dataset}", "GET", show_dataset),
+    route("/api/datasets/{dataset}", "DELETE", remove_dataset),
+    route("/api/datasets/{dataset}/permissions", "PUT", change_permissions),
+    route("/api/datasets/{dataset}/hash", "PUT", compute_hash),
+    route("/api/datasets/{dataset}/display", "GET", download),
+    route("/api/histories/{history}/contents/{dataset}/display", "GET", download),
+]

@@ -1,0 +1,158 @@
+"""The tools this server has, with what they really do to the bytes.
+
+`count_reads` and `wait_then_exit` are the tools of the real test server; `join_files` and `count_pairs` are here for
+inputs that take many datasets or a pair at once. A run gets paths and gives an exit code; states and waiting are in
+`engine.py`.
+"""
+
+from __future__ import annotations
+
+import gzip
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, cast
+
+
+@dataclass(frozen=True)
+class ToolInput:
+    """One input; `kind` is data, many (a list of datasets), collection, integer or text."""
+
+    name: str
+    kind: str
+    label: str
+    default: str = ""
+    collection_type: str = ""
+    extensions: tuple[str, ...] = ("data",)
+
+
+@dataclass(frozen=True)
+class ToolOutput:
+    """One output; no `ext` means that of the first input; `{name}` in the label is the name of the first input."""
+
+    name: str
+    ext: str = ""
+    label: str = ""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a tool is run with."""
+
+    inputs: Mapping[str, Sequence[Path]]
+    params: Mapping[str, Any]
+    outputs: Mapping[str, Path]
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a run ended."""
+
+    exit_code: int = 0
+    stdout: str = ""
+    stderr: str = ""
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A tool; `seconds_of` reads from the parameters how long it works."""
+
+    id: str
+    name: str
+    inputs: tuple[ToolInput, ...]
+    outputs: tuple[ToolOutput, ...]
+    run: Callable[[Run], Ending]
+    seconds_of: Callable[[Mapping[str, Any]], float] = lambda params: 0.0
+    version: str = "1.0"
+
+    def input(self, name: str) -> ToolInput | None:
+        """Find an input by name."""
+        return next((one for one in self.inputs if one.name == name), None)
+
+
+def _open_text(path: Path) -> IO[bytes]:
+    with path.open("rb") as start:
+        packed = start.read(2) == b"\x1f\x8b"
+    return cast("IO[bytes]", gzip.open(path, "rb")) if packed else path.open("rb")
+
+
+def _count(paths: Sequence[Path], shortest: int) -> tuple[int, int]:
+    reads = bases = 0
+    for path in paths:
+        with _open_text(path) as lines:
+            for number, line in enumerate(lines):
+                length = len(line.rstrip())
+                if number % 4 == 1 and length >= shortest:
+                    reads += 1
+                    bases += length
+    return reads, bases
+
+
+def _count_reads(run: Run) -> Ending:
+    try:
+        reads, bases = _count(run.inputs["reads"], int(run.params.get("minlen") or 0))
+    except (OSError, EOFError, ValueError) as problem:
+        return Ending(1, stderr=f"{type(problem).__name__}: {problem}\n")
+    run.outputs["counts"].write_text(f"reads\t{reads}\nbases\t{bases}\n")
+    return Ending()
+
+
+def _wait_then_exit(run: Run) -> Ending:
+    code = int(run.params.get("code") or 0)
+    shutil.copyfile(run.inputs["infile"][0], run.outputs["out"])
+    return Ending(code, stderr=f"exit code {code}\n")
+
+
+def _join_files(run: Run) -> Ending:
+    with run.outputs["joined"].open("wb") as target:
+        for path in run.inputs["files"]:
+            with path.open("rb") as source:
+                shutil.copyfileobj(source, target)
+    return Ending()
+
+
+def _count_pairs(run: Run) -> Ending:
+    forward, reverse = (_count([path], 0)[0] for path in run.inputs["pair"])
+    run.outputs["counts"].write_text(f"forward\t{forward}\nreverse\t{reverse}\n")
+    return Ending(0 if forward == reverse else 1, stderr="" if forward == reverse else "the two ends differ\n")
+
+
+_FASTQ = ("fastq", "fastq.gz")
+COUNT_READS = Tool(
+    id="count_reads",
+    name="Count FASTQ reads",
+    inputs=(
+        ToolInput("reads", "data", "Reads", extensions=_FASTQ),
+        ToolInput("minlen", "integer", "Shortest read to count", default="0"),
+    ),
+    outputs=(ToolOutput("counts", "tabular", "Read count of {name}"),),
+    run=_count_reads,
+)
+WAIT_THEN_EXIT = Tool(
+    id="wait_then_exit",
+    name="Wait, then exit with a code",
+    inputs=(
+        ToolInput("infile", "data", "Input"),
+        ToolInput("seconds", "integer", "Seconds", default="1"),
+        ToolInput("code", "integer", "Exit code", default="0"),
+    ),
+    outputs=(ToolOutput("out"),),
+    run=_wait_then_exit,
+    seconds_of=lambda params: float(params.get("seconds") or 0),
+)
+JOIN_FILES = Tool(
+    id="join_files",
+    name="Join files",
+    inputs=(ToolInput("files", "many", "Files"),),
+    outputs=(ToolOutput("joined"),),
+    run=_join_files,
+)
+COUNT_PAIRS = Tool(
+    id="count_pairs",
+    name="Count read pairs",
+    inputs=(ToolInput("pair", "collection", "Pair", collection_type="paired", extensions=_FASTQ),),
+    outputs=(ToolOutput("counts", "tabular", "Pair count"),),
+    run=_count_pairs,
+)
+TOOLS = {tool.id: tool for tool in (COUNT_READS, WAIT_THEN_EXIT, JOIN_FILES, COUNT_PAIRS)}

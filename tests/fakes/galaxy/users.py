@@ -1,0 +1,180 @@
+"""Routes of the server itself, of accounts and of jobs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.responses import JSONResponse, Response
+
+from tests.fakes.galaxy.filters import page
+from tests.fakes.galaxy.ids import encode
+from tests.fakes.galaxy.run_answers import job_detail, job_row
+from tests.fakes.galaxy.state import User
+from tests.fakes.galaxy.web import Call, Refusal, route
+
+Json = dict[str, Any]
+
+
+def show_version(call: Call) -> Json:
+    """Say which release this is."""
+    return {"version_major": call.world.behaviour.major, "version_minor": call.world.behaviour.minor}
+
+
+def show_configuration(call: Call) -> Json:
+    """Give what clients read of the configuration."""
+    shown: Json = {
+        "version_major": call.world.behaviour.major,
+        "chunk_upload_size": 10485760,
+        "enable_celery_tasks": True,
+        "enable_quotas": True,
+        "enable_notification_system": False,
+        "allow_user_dataset_purge": True,
+        "allow_local_account_creation": True,
+        "file_sources_configured": False,
+        "require_login": False,
+        "server_mail_configured": False,
+        "terms_url": None,
+        "welcome_url": "/static/welcome.html",
+    }
+    if call.world.behaviour.sse:
+        shown["enable_sse_updates"] = False
+    if call.user is not None and call.user.is_admin:
+        shown["library_import_dir"] = None
+    return shown
+
+
+def _nice(size: int) -> str:
+    return f"{size} bytes" if size < 1024 else f"{size / 1024:.1f} KB"
+
+
+def _quota(call: Call, user: User) -> Json:
+    used = call.world.usage(user)
+    limit = user.quota_bytes
+    return {
+        "total_disk_usage": float(used),
+        "quota_percent": None if limit is None or user.is_admin else min(100, round(100 * used / max(1, limit))),
+        "quota_bytes": limit,
+        "quota": "unlimited" if limit is None else _nice(limit),
+    }
+
+
+def show_user(call: Call) -> Json:
+    """Show the caller's account; anonymous callers get three keys and no id."""
+    if call.path["user"] != "current" and call.user is not None:
+        number = call.number(call.path["user"])
+        if number not in call.world.users:
+            raise Refusal(400, 0, f"Invalid User id ( {number} ) specified")
+        if number != call.user.number and not call.user.is_admin:
+            raise Refusal(400, 400008, "Invalid user id specified")
+    user = call.user
+    if user is None:
+        return {"total_disk_usage": 0.0, "nice_total_disk_usage": "0 bytes", "quota_percent": 0.0}
+    return {
+        **_quota(call, user),
+        "nice_total_disk_usage": _nice(call.world.usage(user)),
+        "id": encode(user.number),
+        "username": user.username,
+        "email": user.email,
+        "deleted": False,
+        "is_admin": user.is_admin,
+        "purged": False,
+        "preferences": {},
+        "preferred_object_store_id": None,
+    }
+
+
+def _own_account(call: Call) -> User:
+    user = call.need_user()
+    if call.path["user"] != "current" and call.number(call.path["user"]) != user.number:
+        raise Refusal(403, 403002, "Access denied")
+    return user
+
+
+def show_usage(call: Call) -> list[Json]:
+    """Give the disk usage of the caller."""
+    return [{"quota_source_label": None, **_quota(call, _own_account(call))}]
+
+
+def show_default_permissions(call: Call) -> Json:
+    """Give the roles a new history's datasets get."""
+    user = _own_account(call)
+
+    def select(name: str, label: str, text: str, value: list[int]) -> Json:
+        return {
+            "type": "select",
+            "multiple": True,
+            "optional": True,
+            "name": name,
+            "label": label,
+            "help": text,
+            "options": [[user.email, user.role]],
+            "value": value,
+        }
+
+    manage = "Users having associated role can manage the roles associated with permissions on this dataset."
+    access = "Users having all associated roles can import this dataset into their history for analysis."
+    return {
+        "inputs": [
+            select("DATASET_MANAGE_PERMISSIONS", "manage permissions", manage, [user.role]),
+            select("DATASET_ACCESS", "access", access, [user.role] if user.private_by_default else []),
+        ]
+    }
+
+
+def change_default_permissions(call: Call) -> Json:
+    """Set the roles of what histories made from now on will hold."""
+    user = _own_account(call)
+    user.private_by_default = user.role in [int(role) for role in call.body.get("DATASET_ACCESS") or []]
+    return {"message": "Permissions have been saved."}
+
+
+def list_jobs(call: Call) -> list[Json]:
+    """List jobs, last changed first; those of subworkflows are not found through the outer invocation."""
+    if call.user is None:
+        return []
+    rows = [row for row in call.world.jobs.values() if row.user == call.user.number]
+    if call.query("invocation_id"):
+        invocation = call.invocation(call.query("invocation_id"))
+        rows = call.world.jobs_of(invocation, nested=False)
+    if call.query("history_id"):
+        history = call.history(call.query("history_id"))
+        rows = [row for row in rows if row.history == history.number]
+    states = call.request.query_params.getlist("state")
+    rows = [row for row in rows if not states or row.state in states]
+    if call.query("tool_id"):
+        rows = [row for row in rows if row.tool_id == call.query("tool_id")]
+    rows.sort(key=lambda row: row.update_time, reverse=True)
+    return [job_row(call.world, row) for row in page(rows, call, limit=500)]
+
+
+def show_job(call: Call) -> Json:
+    """Show a job."""
+    return job_detail(call.world, call.job(call.path["job"]), full=call.flag("full"))
+
+
+def resume_job(call: Call) -> list[Json]:
+    """Let a paused job try again; other jobs are left alone."""
+    job = call.job(call.path["job"])
+    if job.state == "paused":
+        call.engine.resume(job)
+    return [{"name": name, "dataset": {"id": encode(number), "src": "hda"}} for name, number in job.outputs.items()]
+
+
+def stop_job(call: Call) -> Response:
+    """Stop a job."""
+    call.engine.cancel(call.job(call.path["job"]))
+    return JSONResponse(True)
+
+
+ROUTES = [
+    route("/api/version", "GET", show_version),
+    route("/api/configuration", "GET", show_configuration),
+    route("/api/users/{user}", "GET", show_user),
+    route("/api/users/{user}/usage", "GET", show_usage),
+    route("/api/users/{user}/permissions/inputs", "GET", show_default_permissions),
+    route("/api/users/{user}/permissions/inputs", "PUT", change_default_permissions),
+    route("/api/jobs", "GET", list_jobs),
+    route("/api/jobs/{job}", "GET", show_job),
+    route("/api/jobs/{job}", "DELETE", stop_job),
+    route("/api/jobs/{job}/resume", "PUT", resume_job),
+]

@@ -1,0 +1,319 @@
+"""Galaxy's answers, typed: only the fields that are read, under our names.
+
+Whatever else an answer holds is ignored, so that other versions of Galaxy fit; what is read and missing makes an answer
+that is not understood. Field names of Galaxy are translated here and nowhere else (`extension` is `ext`, `file_size` is
+`size`). Workflows have their own module, `workflows.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+
+from watcher.errors import GalaxyBroken, GalaxyError
+from watcher.galaxy.refusals import Asked, not_understood
+from watcher.model import CollectionId, DatasetId, HistoryId, InvocationId, JobId, WorkflowId
+
+T = TypeVar("T")
+
+
+def _text(value: Any) -> Any:
+    return "" if value is None else value
+
+
+def _number(value: Any) -> Any:
+    return 0 if value is None else value
+
+
+def _hashes(value: Any) -> Any:
+    """Galaxy lists `{"hash_function", "hash_value"}`; those of extra files are not the dataset's own."""
+    if not isinstance(value, list):
+        return value or {}
+    return {row["hash_function"]: row["hash_value"] for row in value if not row.get("extra_files_path")}
+
+
+Text = Annotated[str, BeforeValidator(_text)]
+Number = Annotated[int, BeforeValidator(_number)]
+Tags = Annotated[tuple[str, ...], BeforeValidator(lambda value: value or ())]
+Hashes = Annotated[Mapping[str, str], BeforeValidator(_hashes)]
+
+
+class Answer(BaseModel):
+    """Base of everything read from Galaxy: frozen, foreign fields ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", coerce_numbers_to_str=True)
+
+
+def understand(kind: type[T], answer: Any, asked: Asked) -> T:
+    """Return the answer as `kind` (a model or a list of models); raises GalaxyBroken, or AnswerLost for a change that
+    was asked for.
+    """
+    try:
+        return TypeAdapter(kind).validate_python(answer)
+    except (ValidationError, KeyError, AttributeError, TypeError) as error:
+        raise unknown_answer(error, asked) from None
+
+
+def unknown_answer(error: Exception, asked: Asked) -> GalaxyError:
+    """Return the error for an answer whose fields are not as measured, naming the fields but not their values."""
+    if isinstance(error, ValidationError):
+        places = sorted({".".join(str(step) for step in problem["loc"]) or "all of it" for problem in error.errors()})
+        return not_understood(asked, f"fields not as expected: {', '.join(places[:5])}", status=200, request_id="")
+    return GalaxyBroken(
+        f"Galaxy at {asked.shown_url} gave an answer of an unknown shape when asked to {asked.purpose}."
+    )
+
+
+class UserAnswer(Answer):
+    """`/api/users/current`; without an `id` Galaxy takes us for an anonymous visitor (measured on 26.1.2 and
+    24.1.4).
+    """
+
+    id: Text = ""
+    email: Text = ""
+    is_admin: bool = False
+    quota_bytes: int | None = None
+    total_disk_usage: float = 0.0
+
+
+class ConfigurationAnswer(Answer):
+    """The few settings of the server that change what we do."""
+
+    enable_celery_tasks: bool = False
+    chunk_upload_size: Number = 0
+
+
+class VersionAnswer(Answer):
+    """`{"version_major": "26.1", "version_minor": "2"}`."""
+
+    version_major: str
+    version_minor: Text = ""
+
+
+class History(Answer):
+    """A history and what we wrote on it."""
+
+    id: HistoryId
+    name: str
+    tags: Tags = ()
+    annotation: Text = ""
+    deleted: bool = False
+    purged: bool = False
+
+
+class Content(Answer):
+    """A row of a history's contents: a dataset, or a collection (whose `state` is its populated state)."""
+
+    id: str
+    hid: Number = 0
+    name: Text = ""
+    kind: Literal["dataset", "collection"]
+    state: Text = ""
+    ext: Text = ""
+    size: Number = 0
+    deleted: bool = False
+    purged: bool = False
+    visible: bool = True
+    tags: Tags = ()
+    collection_type: Text = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _translate(cls, row: Any) -> Any:
+        if isinstance(row, dict) and "history_content_type" in row:
+            is_dataset = row["history_content_type"] == "dataset"
+            return {
+                **row,
+                "kind": "dataset" if is_dataset else "collection",
+                "state": row.get("state") if is_dataset else row.get("populated_state"),
+                "ext": row.get("extension"),
+                "size": row.get("file_size"),
+            }
+        return row
+
+
+class DatasetFacts(Answer):
+    """A dataset as Galaxy has it; `hashes` are claims unless Galaxy verified or made them (see `features.py`)."""
+
+    id: DatasetId
+    name: Text = ""
+    history_id: Text = ""
+    state: Text = ""
+    ext: Text = ""
+    size: Number = 0
+    hashes: Hashes = {}
+    misc_info: Text = ""
+    deleted: bool = False
+    purged: bool = False
+    visible: bool = True
+    tags: Tags = ()
+    is_private: bool | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _translate(cls, row: Any) -> Any:
+        if isinstance(row, dict) and "file_size" in row:
+            permissions = row.get("permissions")
+            # An access role is what closes a dataset; an empty list means that anybody who knows the id may read it.
+            is_private = bool(permissions.get("access")) if isinstance(permissions, dict) else None
+            ext = row.get("extension") or row.get("file_ext")
+            return {**row, "ext": ext, "size": row["file_size"], "is_private": is_private}
+        return row
+
+    @property
+    def sha256(self) -> str:
+        """The SHA-256 that Galaxy lists, lower case, or empty."""
+        return self.hashes.get("SHA-256", "").lower()
+
+
+class CollectionElement(Answer):
+    """An element: a dataset of its own, or further elements."""
+
+    identifier: str
+    dataset_id: DatasetId = DatasetId("")
+    state: str = ""
+    ext: str = ""
+    size: int = 0
+    collection_type: str = ""
+    elements: tuple[CollectionElement, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _translate(cls, row: Any) -> Any:
+        if not isinstance(row, dict) or "element_identifier" not in row:
+            return row
+        inner = row.get("object") or {}
+        if row.get("element_type") == "dataset_collection":
+            return {
+                "identifier": row["element_identifier"],
+                "collection_type": inner.get("collection_type") or "",
+                "elements": inner.get("elements") or (),
+            }
+        return {
+            "identifier": row["element_identifier"],
+            "dataset_id": inner.get("id") or "",
+            "state": inner.get("state") or "",
+            "ext": inner.get("file_ext") or inner.get("extension") or "",
+            "size": inner.get("file_size") or 0,
+        }
+
+    def leaves(self, above: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], CollectionElement]]:
+        """Return the datasets below with their path of element identifiers."""
+        path = (*above, self.identifier)
+        if self.dataset_id or not self.elements:
+            return [(path, self)]
+        return [leaf for element in self.elements for leaf in element.leaves(path)]
+
+
+class CollectionFacts(Answer):
+    """A collection with all its elements; `populated` is "new", "ok" or "failed"."""
+
+    id: CollectionId
+    name: Text = ""
+    history_id: Text = ""
+    type: str = Field(validation_alias="collection_type")
+    populated: Text = Field(default="", validation_alias="populated_state")
+    populated_message: Text = Field(default="", validation_alias="populated_state_message")
+    deleted: bool = False
+    tags: Tags = ()
+    elements: tuple[CollectionElement, ...] = ()
+
+    def leaves(self) -> list[tuple[tuple[str, ...], CollectionElement]]:
+        """Return all datasets with their path of element identifiers, in order."""
+        return [leaf for element in self.elements for leaf in element.leaves()]
+
+
+class JobFacts(Answer):
+    """A job; the last three are only filled by `Jobs.detail`."""
+
+    id: JobId
+    tool_id: Text = ""
+    state: Text = ""
+    exit_code: int | None = None
+    stderr: Text = ""
+    stdout: Text = ""
+    messages: tuple[str, ...] = ()
+
+
+class JobCounts(Answer):
+    """How many jobs of an invocation stand where; `populated` is "new" until everything is scheduled.
+
+    Below Galaxy 26.0 the jobs of subworkflows are not in it: ask for those invocations as well.
+    """
+
+    id: InvocationId
+    populated: Text = Field(default="", validation_alias="populated_state")
+    states: Mapping[str, int] = {}
+
+
+class OutputRef(Answer):
+    """What an output label points to: `src` is "hda" (dataset) or "hdca" (collection)."""
+
+    src: str
+    id: str
+
+
+class InvocationStep(Answer):
+    """A step of an invocation; `subworkflow_invocation_id` when the step is a workflow of its own."""
+
+    index: Number = Field(default=0, validation_alias="order_index")
+    label: Text = Field(default="", validation_alias="workflow_step_label")
+    state: Text = ""
+    job_id: Text = ""
+    subworkflow_invocation_id: Text = ""
+
+
+class InvocationFacts(Answer):
+    """A row of a history's invocations; `input_ids` are the ids of its datasets and collections."""
+
+    id: InvocationId
+    workflow_id: WorkflowId
+    state: Text = ""
+    create_time: Text = ""
+    input_ids: frozenset[str] = frozenset()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _translate(cls, row: Any) -> Any:
+        if isinstance(row, dict) and "input_ids" not in row:
+            return {
+                **row,
+                "input_ids": [given["id"] for given in (row.get("inputs") or {}).values() if given.get("id")],
+            }
+        return row
+
+
+class InvocationDetail(InvocationFacts):
+    """One invocation with its steps, labelled outputs and Galaxy's messages about it (a failing job leaves none)."""
+
+    history_id: HistoryId
+    steps: tuple[InvocationStep, ...] = ()
+    outputs: Mapping[str, OutputRef] = {}
+    output_collections: Mapping[str, OutputRef] = {}
+    messages: tuple[Mapping[str, Any], ...] = ()
+
+    @property
+    def subworkflow_ids(self) -> tuple[InvocationId, ...]:
+        """The invocations one level below."""
+        return tuple(
+            InvocationId(step.subworkflow_invocation_id) for step in self.steps if step.subworkflow_invocation_id
+        )
+
+    @property
+    def message_texts(self) -> tuple[str, ...]:
+        """Galaxy's messages as short texts: the reason and what it is about."""
+        return tuple(
+            ", ".join(
+                [
+                    str(message.get("reason", "unknown")),
+                    *(
+                        f"{key} {value}"
+                        for key, value in sorted(message.items())
+                        if key != "reason" and isinstance(value, str | int)
+                    ),
+                ]
+            )
+            for message in self.messages
+        )

@@ -1,0 +1,105 @@
+"""Datasets: what Galaxy really has, who may read it, and its bytes on the way home.
+
+The state of an upload is read here and never from its job (which is `ok` even when the hash was wrong, measured on
+24.2.4 to 26.1.2). Knows nothing of whose file a dataset was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+
+import httpx
+
+from watcher.errors import NotThere, Refused
+from watcher.galaxy.answers import DatasetFacts, understand
+from watcher.galaxy.histories import Histories
+from watcher.galaxy.http import Http, map_error
+from watcher.galaxy.refusals import not_understood
+from watcher.model import DatasetId, HistoryId
+
+PAST_THE_END = 416
+
+
+class Datasets:
+    """Datasets that the account may read."""
+
+    def __init__(self, http: Http, histories: Histories) -> None:
+        self._http = http
+        self._histories = histories
+
+    async def get(self, dataset: DatasetId) -> DatasetFacts:
+        """Return one dataset, also a deleted one; raises NotThere."""
+        return await self._http.get(f"/api/datasets/{dataset}", "read a dataset", DatasetFacts)
+
+    async def many(self, history: HistoryId, ids: Collection[DatasetId]) -> dict[DatasetId, DatasetFacts]:
+        """Return datasets of one history by id, in one request for each 500 things in it; what is not there is left
+        out.
+        """
+        asked = self._http.asked("GET", "read datasets")
+        rows = await self._histories.rows(history, until=ids)
+        wanted = frozenset(ids)
+        # Ids of datasets and of collections are counted apart: the same text may name one of each.
+        chosen = [row for row in rows if row.get("history_content_type") == "dataset" and row.get("id") in wanted]
+        return {facts.id: facts for facts in understand(list[DatasetFacts], chosen, asked)}
+
+    async def make_private(self, dataset: DatasetId) -> None:
+        """Let only the account read the dataset; results made from it are private then as well."""
+        json = {"action": "make_private"}
+        await self._http.put(f"/api/datasets/{dataset}/permissions", "make a dataset private", json=json)
+
+    async def is_private(self, dataset: DatasetId) -> bool:
+        """Tell whether reading the dataset needs a role; raises GalaxyBroken when Galaxy does not tell."""
+        is_private = (await self.get(dataset)).is_private
+        if is_private is None:
+            raise not_understood(
+                self._http.asked("GET", "read permissions"), "no permissions", status=200, request_id=""
+            )
+        return is_private
+
+    @asynccontextmanager
+    async def open(self, dataset: DatasetId, ext: str = "data", offset: int = 0) -> AsyncIterator[AsyncIterator[bytes]]:
+        """Open the bytes from `offset` on; at the end there are none.
+
+        `ext` "data" gives the bytes as they are. Raises Refused with status 409 while the dataset is not ready,
+        Forbidden, NotThere, and GalaxyAway when the connection breaks on the way: open again where it ended.
+        """
+        asked = self._http.asked("GET", "send a dataset")
+        headers = {"accept": "*/*", "accept-encoding": "identity"}  # a proxy that compresses would move all offsets
+        if offset:
+            headers["range"] = f"bytes={offset}-"
+        path = f"/api/datasets/{dataset}/display"
+        try:
+            async with self._http.open(asked, path, params={"to_ext": ext}, headers=headers) as response:
+                if offset and response.status_code != 206:
+                    raise not_understood(
+                        asked, "all of it instead of the rest", status=response.status_code, request_id=""
+                    )
+                if response.headers.get("content-encoding", "identity") != "identity":
+                    raise not_understood(asked, "compressed bytes", status=response.status_code, request_id="")
+
+                async def pieces() -> AsyncIterator[bytes]:
+                    try:
+                        async for piece in response.aiter_raw():
+                            yield piece
+                    except (httpx.HTTPError, httpx.StreamError) as error:
+                        raise map_error(error, asked) from error
+
+                yield pieces()
+        except Refused as error:
+            if error.status != PAST_THE_END or not offset:
+                raise
+            yield _nothing()
+
+    async def delete(self, dataset: DatasetId, *, purge: bool = False) -> None:
+        """Delete the dataset, with its bytes when `purge`; one that is gone already is fine."""
+        try:
+            await self._http.delete(f"/api/datasets/{dataset}", "delete a dataset", params={"purge": purge})
+        except NotThere:
+            return
+
+
+async def _nothing() -> AsyncIterator[bytes]:
+    no_pieces: tuple[bytes, ...] = ()
+    for piece in no_pieces:
+        yield piece

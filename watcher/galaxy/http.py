@@ -1,0 +1,308 @@
+"""The one edge between us and HTTP: requests as one account, every failure mapped to `watcher/errors.py`.
+
+Reading requests are repeated shortly by themselves; anything that may change Galaxy is sent once, and a lost answer is
+an AnswerLost: Galaxy has no idempotency keys, so callers look before they repeat. There is no cookie jar (a cookie that
+Galaxy sets beats the key and makes us anonymous, measured on Galaxy 26.1.2) and redirects are not followed. Knows no
+route; those are in the modules beside it.
+"""
+
+from __future__ import annotations
+
+import json as json_text
+import logging
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import httpx
+import stamina
+
+from watcher.clock import Clock
+from watcher.errors import ConfigError, ConfigProblem, GalaxyAway, GalaxyBusy, GalaxyError, Refused
+from watcher.galaxy.account import Account, CurrentKey
+from watcher.galaxy.answers import understand
+from watcher.galaxy.refusals import Asked, away, not_understood, refusal
+
+T = TypeVar("T")
+Params = Mapping[str, str | int | bool]
+
+REPEATS = 3
+"""Times a reading request is tried within `REPEAT_WITHIN_S`."""
+
+REPEAT_WITHIN_S = 15.0
+LONGEST_RETRY_AFTER_S = 5.0
+"""A server that asks for more patience is left to the caller."""
+
+NOTHING_SENT: tuple[type[Exception], ...] = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.ProxyError,
+)
+"""No byte of the request has left: it may be repeated whatever it is."""
+
+OUR_MISTAKE: tuple[type[Exception], ...] = (
+    httpx.UnsupportedProtocol,
+    httpx.InvalidURL,
+    httpx.LocalProtocolError,
+    httpx.CookieConflict,
+    httpx.StreamError,
+)
+"""The request could not be made or the answer not be read because of what we asked; the texts may quote headers."""
+
+ANSWER_UNKNOWN: tuple[type[Exception], ...] = (httpx.HTTPError,)
+"""Everything else: broken or timed out after the first byte, or an answer that is no HTTP."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A successful answer."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def request_id(self) -> str:
+        """What Galaxy calls the request in its log."""
+        return self.headers.get("x-request-id", "")
+
+
+def map_error(error: Exception, asked: Asked) -> GalaxyError:
+    """Return our error for one of httpx's; its text is not quoted, since it may hold headers or addresses with
+    secrets.
+    """
+    name = type(error).__name__
+    if isinstance(error, NOTHING_SENT):
+        reason = "connecting timed out" if isinstance(error, httpx.TimeoutException) else "no connection"
+        cause = error.__cause__
+        if cause is not None and "CERTIFICATE_VERIFY_FAILED" in str(cause):
+            reason = "its certificate is not trusted (ca_file names the authority that signed it)"
+        return away(asked, reason, surely_undone=True)
+    if isinstance(error, OUR_MISTAKE):
+        return Refused(
+            f"Galaxy at {asked.shown_url} could not be asked to {asked.purpose}: {name}.",
+            hint="Is the url of this Galaxy right (https://host/path)?",
+        )
+    if isinstance(error, httpx.TimeoutException):
+        return away(asked, "the time limit passed", surely_undone=False)
+    if isinstance(error, httpx.DecodingError | httpx.TooManyRedirects):
+        return not_understood(asked, name, status=0, request_id="")
+    return away(asked, f"the connection broke ({name})", surely_undone=False)
+
+
+class Http:
+    """Requests as one account; a context manager that owns the connections."""
+
+    def __init__(self, account: Account, clock: Clock) -> None:
+        self.account = account
+        self.clock = clock
+        self._key = CurrentKey(account, clock)
+        self._timeout = httpx.Timeout(account.read_s, connect=account.connect_s, pool=account.upload_read_s)
+        _hush_foreign_logs()
+        self._client = httpx.AsyncClient(
+            verify=_trust(account),
+            timeout=self._timeout,
+            cookies=CookieJar(policy=DefaultCookiePolicy(allowed_domains=[])),
+            follow_redirects=False,
+            headers={"user-agent": "galaxy-watcher", "accept": "application/json"},
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._client.aclose()
+
+    def asked(self, method: str, purpose: str, *secrets: str) -> Asked:
+        """Describe a request for messages; `secrets` never appear in one."""
+        return Asked(method, purpose, self.account.shown, tuple(secret for secret in secrets if secret))
+
+    async def get(self, path: str, purpose: str, kind: type[T], *, params: Params | None = None) -> T:
+        """Return the answer understood as `kind`, asked for up to three times within a few seconds."""
+        asked = self.asked("GET", purpose)
+        reply = await self.repeat(lambda: self.send(asked, path, params=params))
+        return understand(kind, _decode(reply, asked), asked)
+
+    async def post(self, path: str, purpose: str, kind: type[T], *, json: Any, secrets: Sequence[str] = ()) -> T:
+        """Return the answer to one request that is never repeated; raises AnswerLost when in doubt."""
+        asked = self.asked("POST", purpose, *secrets)
+        reply = await self.send(asked, path, content=json_text.dumps(json).encode(), headers=_JSON)
+        return understand(kind, _decode(reply, asked), asked)
+
+    async def put(self, path: str, purpose: str, *, json: Any) -> None:
+        """Set something once; the answer repeats what was set. Raises AnswerLost when in doubt."""
+        await self.send(self.asked("PUT", purpose), path, content=json_text.dumps(json).encode(), headers=_JSON)
+
+    async def delete(self, path: str, purpose: str, *, params: Params | None = None, json: Any = None) -> None:
+        """Ask once for the removal; the answer holds nothing worth reading."""
+        content = None if json is None else json_text.dumps(json).encode()
+        await self.send(self.asked("DELETE", purpose), path, params=params, content=content, headers=_JSON)
+
+    async def repeat(self, request: Callable[[], Awaitable[T]]) -> T:
+        """Try a reading request again, shortly: no connection, 502, 503, 504, and 429 with a short Retry-After."""
+        async for attempt in stamina.retry_context(
+            on=_pause_before_repeat,
+            attempts=REPEATS,
+            timeout=REPEAT_WITHIN_S,
+            wait_initial=0.2,
+            wait_max=2.0,
+            wait_jitter=0.2,
+        ):
+            with attempt:
+                return await request()
+        raise AssertionError("retry_context returns or raises")
+
+    async def send(
+        self,
+        asked: Asked,
+        path: str,
+        *,
+        params: Params | None = None,
+        content: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        read_s: float | None = None,
+    ) -> Reply:
+        """Send one request and return the whole answer when its status is 2xx, else raise what it stands for."""
+        async with self.open(asked, path, params=params, content=content, headers=headers, read_s=read_s) as response:
+            try:
+                body = await response.aread()
+            except (httpx.HTTPError, httpx.StreamError) as error:
+                raise map_error(error, asked) from error
+            return Reply(response.status_code, response.headers, body)
+
+    @asynccontextmanager
+    async def open(
+        self,
+        asked: Asked,
+        path: str,
+        *,
+        params: Params | None = None,
+        content: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        read_s: float | None = None,
+    ) -> AsyncIterator[httpx.Response]:
+        """Open an answer whose body is still to be read; raises for a status outside 2xx.
+
+        A 401 is tried again once when the key file holds another key by now: a refused request has done nothing.
+        """
+        response = await self._attempt(asked, path, params, content, headers, read_s)
+        try:
+            if response.status_code >= 300:
+                raise await self._refusal(asked, response)
+            yield response
+        finally:
+            await response.aclose()
+
+    async def _attempt(
+        self,
+        asked: Asked,
+        path: str,
+        params: Params | None,
+        content: bytes | None,
+        headers: Mapping[str, str] | None,
+        read_s: float | None,
+    ) -> httpx.Response:
+        key = self._key.value()
+        response = await self._request(asked, key, path, params, content, headers, read_s)
+        if response.status_code == 401 and self._key.changed(key):
+            await response.aclose()
+            response = await self._request(asked, self._key.value(), path, params, content, headers, read_s)
+        return response
+
+    async def _request(
+        self,
+        asked: Asked,
+        key: str,
+        path: str,
+        params: Params | None,
+        content: bytes | None,
+        headers: Mapping[str, str] | None,
+        read_s: float | None,
+    ) -> httpx.Response:
+        # A chunk is written in one go, so its time limit has to cover a slow line as well.
+        timeout = self._timeout if read_s is None else httpx.Timeout(read_s, connect=self.account.connect_s)
+        try:
+            request = self._client.build_request(
+                asked.method,
+                self.account.base + path,
+                params=None if params is None else {name: _text(value) for name, value in params.items()},
+                content=content,
+                headers={"x-api-key": key, **(headers or {})},
+                timeout=timeout,
+            )
+            return await self._client.send(request, stream=True)
+        except (httpx.HTTPError, httpx.InvalidURL, httpx.CookieConflict, httpx.StreamError) as error:
+            raise map_error(error, asked) from error
+
+    async def _refusal(self, asked: Asked, response: httpx.Response) -> GalaxyError:
+        body = b""
+        try:
+            if response.status_code >= 500:
+                # Galaxy closes the connection after an unhandled error and resets whatever comes next on it (measured
+                # on 26.1.2): leaving the body unread makes our side give the connection up as well.
+                async for chunk in response.aiter_bytes():
+                    body = chunk
+                    break
+            else:
+                body = await response.aread()
+        except (httpx.HTTPError, httpx.StreamError):
+            body = b""  # the status alone decides
+        return refusal(asked, response.status_code, response.headers, body, self._key.hide)
+
+
+_JSON = {"content-type": "application/json"}
+
+
+def _text(value: str | int | bool) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _decode(reply: Reply, asked: Asked) -> Any:
+    if not reply.body:
+        return None
+    try:
+        return json_text.loads(reply.body)
+    except ValueError:
+        raise not_understood(asked, "no JSON", status=reply.status, request_id=reply.request_id) from None
+
+
+def _pause_before_repeat(error: Exception) -> bool | float:
+    """Tell stamina whether to try again, and for a busy server after how many seconds."""
+    if isinstance(error, GalaxyBusy):
+        return error.retry_after_s if error.retry_after_s <= LONGEST_RETRY_AFTER_S else False
+    return isinstance(error, GalaxyAway)
+
+
+def _trust(account: Account) -> ssl.SSLContext:
+    """Trust what httpx trusts, what this machine trusts, and the configured authority."""
+    context = httpx.create_ssl_context()
+    context.load_default_certs()
+    if account.ca_file is None:
+        return context
+    try:
+        context.load_verify_locations(cafile=str(account.ca_file))
+        return context
+    except OSError as error:  # ssl.SSLError is one too
+        reason = error.strerror or "it holds no certificates"
+        reason = error.strerror or "it holds no certificates"
+        problem = ConfigProblem(str(account.ca_file), 0, "ca_file", f"cannot be used: {reason}")
+        raise ConfigError([problem], hint=f"It is the ca_file of {account.name}.") from error
+
+
+def _hush_foreign_logs() -> None:
+    """Keep httpx's request lines out of every log: the address of an upload session is all one needs to take it
+    over.
+    """
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    logging.getLogger("httpcore").setLevel(logging.WARNING)

@@ -1,0 +1,69 @@
+"""The results of invocations, as a delivery reads them: by output label, collections as folders, from any offset.
+
+Only labelled outputs are results; a mapped output is a collection whose element identifiers become path parts.
+Elements that did not end well are never handed out. Knows no delivery: it is a `ResultSource` (`watcher/model.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from fnmatch import fnmatchcase
+
+from watcher.galaxy.client import Galaxy
+from watcher.model import DatasetId, InvocationId, ResultFile
+
+
+class GalaxyResults:
+    """Labelled outputs of some invocations, in their order."""
+
+    def __init__(self, galaxy: Galaxy, invocations: Sequence[InvocationId]) -> None:
+        self._galaxy = galaxy
+        self._invocations = tuple(invocations)
+
+    async def labels(self) -> list[str]:
+        """Return every output label there is."""
+        found: dict[str, None] = {}
+        for invocation in self._invocations:
+            detail = await self._galaxy.invocations.get(invocation)
+            found.update(dict.fromkeys([*detail.outputs, *detail.output_collections]))
+        return list(found)
+
+    async def files(self, outputs: Sequence[str]) -> list[ResultFile]:
+        """Return the good results whose label matches one of the patterns (`*`, `?`), labels and elements in order."""
+        found: list[ResultFile] = []
+        for invocation in self._invocations:
+            detail = await self._galaxy.invocations.get(invocation)
+            for label, ref in detail.outputs.items():
+                if _wanted(label, outputs):
+                    found += await self._dataset(label, DatasetId(ref.id))
+            for label, ref in detail.output_collections.items():
+                if _wanted(label, outputs):
+                    found += await self._collection(label, ref.id)
+        return found
+
+    def read(self, file: ResultFile, offset: int) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        """Open the bytes from `offset` on."""
+        return self._galaxy.datasets.open(DatasetId(file.galaxy_id), offset=offset)
+
+    async def _dataset(self, label: str, dataset: DatasetId) -> list[ResultFile]:
+        facts = await self._galaxy.datasets.get(dataset)
+        if facts.state != "ok" or facts.deleted:
+            return []
+        return [ResultFile(facts.id, (label,), facts.ext, facts.size, await self._checked_hash(facts.sha256))]
+
+    async def _collection(self, label: str, collection: str) -> list[ResultFile]:
+        facts = await self._galaxy.collections.get(collection)  # type: ignore[arg-type]
+        return [
+            ResultFile(DatasetId(leaf.dataset_id), (label, *path), leaf.ext, leaf.size)
+            for path, leaf in facts.leaves()
+            if leaf.state == "ok"
+        ]
+
+    async def _checked_hash(self, sha256: str) -> str:
+        """Return a hash only where the server makes or verifies hashes itself; elsewhere it is a mere claim."""
+        return sha256 if (await self._galaxy.features()).server_sha256 else ""
+
+
+def _wanted(label: str, patterns: Sequence[str]) -> bool:
+    return any(fnmatchcase(label, pattern) for pattern in patterns)
