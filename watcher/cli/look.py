@@ -1,0 +1,77 @@
+"""`plan`, `status`, `show`: commands that only look."""
+
+from __future__ import annotations
+
+import asyncio
+import json as jsonlib
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from watcher.cli.output import print_plan, print_show, print_status
+from watcher.cli.settings import settings_from
+from watcher.clock import SystemClock
+from watcher.config import Settings
+from watcher.errors import ConfigError, UsageError
+from watcher.service.build import state_place
+from watcher.service.report import show_report, status_report
+from watcher.store.store import Store
+
+
+def _print(report: Any, json: bool, text: Callable[[Any], None]) -> None:
+    if json:
+        typer.echo(jsonlib.dumps(report, indent=2))
+    else:
+        text(report)
+
+
+def _read(config: Path | None, ask: Callable[[Store, dict[str, str]], Awaitable[Any]]) -> Any:
+    settings = settings_from(config, check_keys=False)
+
+    async def work() -> Any:
+        store = await Store.open(state_place(settings), SystemClock(), lock=False, migrate=False)
+        try:
+            return await ask(store, {name: galaxy.url for name, galaxy in settings.galaxies.items()})
+        finally:
+            await store.close()
+
+    return asyncio.run(work())
+
+
+def status(config: Path | None, json: bool) -> None:
+    """Print how everything stands."""
+    _print(_read(config, status_report), json, print_status)
+
+
+def show(wanted: str, config: Path | None, json: bool) -> None:
+    """Print all that is known of one unit."""
+    report = _read(config, lambda store, urls: show_report(store, urls, wanted))
+    if report is None:
+        raise UsageError(f"There is no unit or batch `{wanted}`.", hint="`galaxy-watcher status` lists them.")
+    _print(report, json, print_show)
+
+
+def plan(path: Path, config: Path | None, layout: str, content: bool, assume_quiet: bool, json: bool) -> None:
+    """Print what would be done with what lies at a path; without a configuration one batch with all samples."""
+    from watcher.service.preview import preview
+
+    if not path.exists():
+        raise UsageError(f"{path} does not exist.")
+    settings: Settings | None
+    try:
+        settings = settings_from(config, check_keys=False)
+    except ConfigError as error:
+        if config is not None or not _is_missing(error):
+            raise
+        settings = None
+    report = asyncio.run(preview(path.resolve(), settings, layout=layout, content=content, assume_quiet=assume_quiet))
+    _print(report, json, print_plan)
+    if any(unit["status"] in ("held", "failed") for unit in report["units"]):
+        raise typer.Exit(5)
+
+
+def _is_missing(error: ConfigError) -> bool:
+    """Tell whether there simply is no configuration, which `plan` can do without."""
+    return all(not problem.line and not problem.key for problem in error.problems)

@@ -1,0 +1,208 @@
+"""How reports look on a terminal: tables for what stands, one live line per batch for what moves, plain lines
+elsewhere.
+
+Reads the reports of `service/report.py` and `service/preview.py`; decides nothing. Colours only on a terminal.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+COLOURS = {
+    "done": "green", "working": "cyan", "waiting": "blue", "ready": "cyan", "held": "yellow", "failed": "red",
+    "cancelled": "bright_black", "ignored": "bright_black",
+}  # fmt: skip
+
+
+SETTLED = ("done", "held", "failed", "cancelled", "ignored")
+PLAIN_WIDTH = 200
+"""Columns where output goes to a file or pipe: nobody wants folded tables there."""
+
+
+def _console(console: Console | None) -> Console:
+    return console or Console(width=None if sys.stdout.isatty() else PLAIN_WIDTH)
+
+
+def size_text(size_bytes: float) -> str:
+    """Return a size for people, in powers of 1024."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if size_bytes < 1024:
+            return f"{size_bytes:.0f} {unit}" if unit == "B" else f"{size_bytes:.1f} {unit}"
+        size_bytes /= 1024
+    return f"{size_bytes:.1f} TiB"
+
+
+def _status(word: str) -> Text:
+    return Text(word, style=COLOURS.get(word, ""))
+
+
+def print_status(report: Mapping[str, Any], console: Console | None = None) -> None:
+    """Print units and batches as a table, then what needs a person, then obstacles."""
+    console = _console(console)
+    for obstacle in report.get("obstacles", []):
+        console.print(Text(f"Obstacle since {obstacle['since']}: {obstacle['reason']}", style="yellow"))
+        console.print(Text(f"  {obstacle['hint']}"))
+    if not report.get("units"):
+        console.print("No run has been seen yet.")
+        return
+    table = Table(box=None, pad_edge=False)
+    for heading in ("ID", "RUN", "UNIT", "STAGE", "STATUS", "RULE", "SENT", "CHECKED", "WHY"):
+        table.add_column(heading, overflow="fold")
+    for unit in report["units"]:
+        table.add_row(
+            unit["id"], unit["run"], unit["unit"], unit["stage"], _status(unit["status"]), "", "", "", unit["reason"]
+        )
+        for batch in unit["batches"]:
+            sent = f"{size_text(batch['bytes_done'])} of {size_text(batch['bytes_total'])}"
+            table.add_row(
+                "  " + batch["id"],
+                "",
+                "",
+                batch["stage"],
+                _status(batch["status"]),
+                batch["rule"],
+                sent,
+                batch["checked"],
+                batch["reason"],
+            )
+    console.print(table)
+    for unit in report["units"]:
+        for row in (unit, *unit["batches"]):
+            if row["status"] in ("held", "failed") and row["hint"] and row.get("code") != "batch_held":
+                console.print(Text(f"{row['id']}: {row['hint']}", style="yellow"))
+
+
+class LiveProgress:
+    """Live lines on a terminal (bytes, rate, ETA, stage per batch); one plain line per change elsewhere."""
+
+    def __init__(self, live: bool) -> None:
+        self._live = Live(console=Console(stderr=True), refresh_per_second=4, transient=True) if live else None
+        self._said: dict[str, str] = {}
+        self._seen: dict[str, tuple[float, int]] = {}
+
+    def __enter__(self) -> Self:
+        if self._live:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live:
+            self._live.stop()
+
+    def show(self, report: Mapping[str, Any]) -> None:
+        """Show how everything stands now."""
+        lines = [line for unit in report["units"] for line in self._lines(unit)]
+        if self._live:
+            table = Table(box=None, pad_edge=False, show_header=False)
+            for key, stage, status, text in lines:
+                table.add_row(key, stage, _status(status), text)
+            self._live.update(table)
+            return
+        for key, stage, status, text in lines:
+            said = f"{stage} {status if status in SETTLED else 'goes on'}"
+            if self._said.get(key) != said:
+                self._said[key] = said
+                print(f"{key}  {stage}  {status}  {text}".rstrip(), file=sys.stderr, flush=True)
+
+    def _lines(self, unit: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
+        if not unit["batches"]:
+            return [(f"{unit['id']} {unit['run']}", unit["stage"], unit["status"], unit["reason"])]
+        return [
+            (f"{batch['id']} {unit['run']}", batch["stage"], batch["status"], self._told(batch))
+            for batch in unit["batches"]
+        ]
+
+    def _told(self, batch: Mapping[str, Any]) -> str:
+        if batch["stage"] == "upload" and batch["bytes_done"] < batch["bytes_total"]:
+            return self._rate(batch["id"], batch["bytes_done"], batch["bytes_total"])
+        jobs = [
+            f"{count} {state}"
+            for invocation in batch["invocations"]
+            for state, count in sorted(invocation["jobs"].items())
+        ]
+        return f"jobs: {', '.join(jobs)}" if batch["stage"] == "poll" and jobs else str(batch["reason"])
+
+    def _rate(self, key: str, done_bytes: int, total_bytes: int) -> str:
+        began, first = self._seen.setdefault(key, (time.monotonic(), done_bytes))
+        seconds = time.monotonic() - began
+        rate = (done_bytes - first) / seconds if seconds > 0.5 else 0.0
+        eta = f", {(total_bytes - done_bytes) / rate:.0f} s left" if rate > 0 else ""
+        speed = f", {size_text(rate)}/s" if rate > 0 else ""
+        return f"{size_text(done_bytes)} of {size_text(total_bytes)}{speed}{eta}"
+
+
+def print_plan(report: Mapping[str, Any], console: Console | None = None) -> None:
+    """Print what `plan` found: units, conditions, batches, what is left out."""
+    console = _console(console)
+    if not report["units"]:
+        console.print("Nothing that looks like a run is there.")
+    for unit in report["units"]:
+        console.print(
+            Text(f"{unit['run']} {unit['unit']}  ")
+            .append_text(_status(unit["status"]))
+            .append(f"  (layout {unit['layout']})")
+        )
+        for reason in unit["reasons"]:
+            console.print(Text(f"  {reason}", style="yellow"))
+        for predicate in unit["predicates"]:
+            mark = "yes" if predicate["holds"] else "no "
+            console.print(Text(f"  {mark} {predicate['name']}: {predicate['detail']}".rstrip(": ")))
+        for batch in unit["batches"]:
+            _print_planned_batch(console, batch)
+        for left in unit["left_out"]:
+            console.print(Text(f"  left out: {left['path']}: {left['reason']}", style="bright_black"))
+
+
+def _print_planned_batch(console: Console, batch: Mapping[str, Any]) -> None:
+    files = [file for sample in batch["samples"] for file in sample["files"]]
+    total = size_text(sum(file["size"] for file in files))
+    rule = batch["rule"] or "(none: no configuration)"
+    console.print(f"  rule {rule}: {len(batch['samples'])} samples, {len(files)} files, {total}")
+    if batch["destination"]:
+        console.print(f"    history     {batch['destination'].get('history', '')}")
+    collection = batch["collection"]
+    if collection:
+        names: Sequence[str] = [element["name"] for element in collection["elements"]]
+        more = f" and {len(names) - 6} more" if len(names) > 6 else ""
+        console.print(f"    collection  {collection['type']} `{collection['name']}`: {', '.join(names[:6])}{more}")
+    for workflow in batch["workflow"] or []:
+        console.print(f"    workflow    {workflow['ref']}")
+    for delivery in batch["deliveries"]:
+        console.print(f"    delivery    {delivery['folder']}  ({', '.join(delivery['outputs'])})")
+
+
+def print_show(report: Mapping[str, Any], console: Console | None = None) -> None:
+    """Print one unit with everything below it."""
+    console = _console(console)
+    print_status({"units": [report], "obstacles": []}, console)
+    for predicate in report.get("predicates", []):
+        since = f" since {predicate['since']}" if predicate.get("since") else ""
+        console.print(
+            Text(f"  {'yes' if predicate['holds'] else 'no '} {predicate['name']}: {predicate['detail']}{since}")
+        )
+    for batch in report["batches"]:
+        if batch["history_url"]:
+            console.print(f"  history     {batch['history']}  {batch['history_url']}")
+        for invocation in batch["invocations"]:
+            jobs = ", ".join(f"{count} {state}" for state, count in sorted(invocation["jobs"].items()))
+            console.print(f"  invocation  {invocation['workflow']}  {invocation['status']}  {jobs}")
+        for row in batch["datasets"]:
+            level = row["checked"] or row["status"]
+            console.print(f"  dataset     {row['name']}  {size_text(row['size'])}  {level}  {row['sha256'][:12]}")
+        for row in batch["deliveries"]:
+            console.print(f"  delivery    {row['target']}  {row['status']}  {row['reason']}")
+        for row in batch["results"]:
+            console.print(f"  result      {row['path']}  {size_text(row['size'])}  {row['sha256'][:12]}")
+    for line in report["journal"]:
+        console.print(Text(f"  {line['at']}  {line['actor']:<8} {line['event']:<20} {line['text']}"))

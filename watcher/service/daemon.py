@@ -1,0 +1,249 @@
+"""The daemon and the one-shot catch-up: one code path, two endings.
+
+Opens the state, starts the loop over due rows, the timers (rescan, probes) and the wake-up socket, and stops cleanly
+on SIGTERM within 10 s, also while a disk thread hangs. `once` is the same daemon that ends when nothing is left to
+do. What is done, and in which order, is not known here: see `engine.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import structlog
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+
+from watcher.clock import Clock, SystemClock
+from watcher.config import Settings
+from watcher.model import ENDED, Stage, Status
+from watcher.rows import Batch, Unit
+from watcher.service.build import build
+from watcher.service.embedded import Embedded
+from watcher.service.engine import Engine
+from watcher.service.holds import release_changed_holds
+from watcher.service.obstacles import probe_obstacles
+from watcher.service.systemd import notify
+from watcher.service.verbs import carry_out_verbs
+from watcher.stages.effects import Points, pass_by
+from watcher.stages.rooms import Rooms
+
+log = structlog.get_logger("watcher")
+
+WAKE_SOCKET = "wake.sock"
+
+
+class Daemon:
+    """Everything that runs while the watcher runs."""
+
+    def __init__(
+        self, settings: Settings, *, clock: Clock | None = None, points: Points = pass_by, takes_existing: bool = False
+    ) -> None:
+        self._settings = settings
+        self._clock = clock or SystemClock()
+        self._points = points
+        self._takes_existing = takes_existing
+        self._woken: set[str] = set()
+        self._waking = asyncio.Event()
+        self._verbs_turn = asyncio.Lock()
+        self.stop = asyncio.Event()
+        self.rooms: Rooms
+        self.dispatcher: Embedded
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[Rooms]:
+        """Start everything; stop it all at the end of the block."""
+        async with build(
+            self._settings,
+            on_wake=self._on_wake,
+            on_blind=self._on_blind,
+            clock=self._clock,
+            points=self._points,
+            takes_existing=self._takes_existing,
+        ) as rooms:
+            self.rooms = rooms
+            self.dispatcher = Embedded(rooms, Engine(rooms))
+            for watch in self._settings.watches:
+                await rooms.store.watch(watch.name)
+                await rooms.store.wake("watch", watch.name)
+                rooms.wakeups.watch(f"watch:{watch.name}", watch.path)
+            for unit in await rooms.store.units(stage=Stage.FINISH, status={Status.WAITING}):
+                await rooms.store.wake("unit", unit.id)  # we may have died between the end of a batch and telling it
+            await carry_out_verbs(rooms, None)
+            timers = self._timers(rooms)
+            with self._wake_socket():
+                loop_over_rows = asyncio.create_task(self.dispatcher.run(self.stop))
+                wakes = asyncio.create_task(self._pass_on_wakes(rooms))
+                try:
+                    yield rooms
+                finally:
+                    self.stop.set()
+                    timers.shutdown(wait=False)
+                    wakes.cancel()
+                    await asyncio.wait({loop_over_rows, wakes}, timeout=9)
+
+    def _timers(self, rooms: Rooms) -> AsyncIOScheduler:
+        """Start the timers; they hold no state and only make things due."""
+        timers = AsyncIOScheduler(timezone="UTC")
+        each: dict[str, Any] = {"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
+        timers.add_job(self._rescan, "interval", seconds=self._settings.rescan.total_seconds(), **each)
+        timers.add_job(self._probe, "interval", seconds=self._settings.limits.probe.total_seconds(), **each)
+        timers.start()
+        return timers
+
+    async def _rescan(self) -> None:
+        for watch in self._settings.watches:
+            await self.rooms.store.wake("watch", watch.name)
+        self.dispatcher.nudge()
+
+    async def _probe(self) -> None:
+        if await probe_obstacles(self.rooms) or await release_changed_holds(self.rooms):
+            self.dispatcher.nudge()
+        await self._verbs()
+
+    async def _verbs(self) -> None:
+        async with self._verbs_turn:  # a timer and the socket may both have seen the same wish
+            await carry_out_verbs(self.rooms, self.dispatcher)
+
+    # --- wake-ups ----------------------------------------------------------------------------------------------------
+
+    def _on_wake(self, key: str) -> None:
+        self._woken.add(key)
+        self._waking.set()
+
+    def _on_blind(self, key: str, reason: str) -> None:
+        log.warning("events.blind", watch=key.removeprefix("watch:"), reason=reason, now="The periodic rescan goes on.")
+
+    async def _pass_on_wakes(self, rooms: Rooms) -> None:
+        """Turn file system events into due rows; many events of one folder are one wake-up."""
+        pause_s = 0.0
+        while True:
+            await self._waking.wait()
+            await self._clock.sleep(pause_s)
+            self._waking.clear()
+            keys, self._woken = self._woken, set()
+            began = self._clock.monotonic()
+            for key in sorted(keys):
+                kind, name = key.split(":")[:2]
+                await rooms.store.wake(kind, name)
+            self.dispatcher.nudge()
+            # A folder that is being written wakes us all the time: look a few times a second, not hundreds.
+            pause_s = min(max(10 * (self._clock.monotonic() - began), 0.2), 2.0)
+
+    @contextlib.contextmanager
+    def _wake_socket(self) -> Any:
+        """Listen in the state folder, so that commands are carried out at once."""
+        path = wake_socket_path(self._settings)
+        if path is None:
+            yield
+            return
+        with contextlib.suppress(FileNotFoundError):
+            path.unlink()
+        loop = asyncio.get_running_loop()
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ear:
+            ear.setblocking(False)
+            try:
+                ear.bind(str(path))
+            except OSError as error:  # a path of more than 107 bytes; wishes are found by the timer all the same
+                log.warning("socket.missing", reason=str(error), now="Commands are carried out within a minute.")
+                yield
+                return
+            path.chmod(0o600)
+            background: set[asyncio.Task[None]] = set()
+
+            def heard() -> None:
+                with contextlib.suppress(BlockingIOError):
+                    ear.recv(64)
+                work = asyncio.ensure_future(self._verbs())
+                background.add(work)
+                work.add_done_callback(background.discard)
+
+            loop.add_reader(ear, heard)
+            try:
+                yield
+            finally:
+                loop.remove_reader(ear)
+                with contextlib.suppress(FileNotFoundError):
+                    path.unlink()
+
+    # --- the two ways to live ----------------------------------------------------------------------------------------
+
+    def stop_on_signals(self) -> None:
+        """End the daemon on SIGTERM and SIGINT."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stop.set)
+
+    async def serve(self) -> None:
+        """Run until told to stop."""
+        self.stop_on_signals()
+        async with self.running():
+            log.info("watcher.ready", watches=len(self._settings.watches), rules=len(self._settings.rules))
+            notify("READY=1")
+            await self.stop.wait()
+            notify("STOPPING=1")
+        log.info("watcher.stopped")
+
+    async def catch_up(
+        self, wait: timedelta | None, *, follow: bool = True, on_look: Callable[[Rooms], Any] | None = None
+    ) -> bool:
+        """Take what is ready or gets ready within `wait` (default: the settle times) and follow it to its end.
+
+        Returns False when a signal ended it early.
+        """
+        self.stop_on_signals()
+        async with self.running() as rooms:
+            began = self._clock.monotonic()
+            patience_s = (
+                wait if wait is not None else self._longest_settle(rooms) + timedelta(seconds=5)
+            ).total_seconds()
+            while not self.stop.is_set():
+                if on_look:
+                    await on_look(rooms)
+                if await self._nothing_left(rooms, self._clock.monotonic() - began > patience_s, follow):
+                    return True
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(0.25):
+                        await self.stop.wait()
+        return False
+
+    def _longest_settle(self, rooms: Rooms) -> timedelta:
+        defaults = max((layout.settle for layout in rooms.layouts.values()), default=timedelta(0))
+        return max(
+            (watch.settle if watch.settle is not None else defaults for watch in self._settings.watches),
+            default=timedelta(0),
+        )
+
+    async def _nothing_left(self, rooms: Rooms, patience_over: bool, follow: bool) -> bool:
+        """Tell whether everything has ended, is held, or waits for what a one-shot run does not wait for."""
+        watches = [await rooms.store.watch(watch.name) for watch in self._settings.watches]
+        if any(watch.first_look_at is None and not watch.obstacle for watch in watches):
+            return False
+        if any(watch.status in (Status.READY, Status.WORKING) for watch in watches):
+            return False
+        batches = await rooms.store.batches()
+        moving = {batch.unit_id for batch in batches if batch.status not in ENDED and batch.status is not Status.HELD}
+        rows: list[Unit | Batch] = [*await rooms.store.units(), *batches]
+        return all(self._let_go(row, moving, patience_over, follow) for row in rows)
+
+    def _let_go(self, row: Unit | Batch, moving: set[str], patience_over: bool, follow: bool) -> bool:
+        if row.status in ENDED or row.status is Status.HELD:
+            return True
+        if row.status is Status.WAITING and row.obstacle:
+            return patience_over
+        if isinstance(row, Unit):
+            if row.stage is Stage.FINISH:
+                # Its batches are looked at themselves; when none is under way any more, it is about to say so.
+                return row.status is Status.WAITING and row.id in moving
+            return row.status is Status.WAITING and patience_over
+        return not follow and row.stage in (Stage.POLL, Stage.DELIVER) and row.status is not Status.WORKING
+
+
+def wake_socket_path(settings: Settings) -> Path | None:
+    """Return the socket in the state folder; None when the state lives on a database server."""
+    return settings.state.path.parent / WAKE_SOCKET if settings.state.path and not settings.state.url else None

@@ -1,0 +1,175 @@
+"""`check`: proves folders, state, Galaxy account and workflows before the first night, every problem at once with its
+remedy.
+
+Writes nothing in Galaxy. What a batch would need beyond this is checked again when its plan is made
+(`stages/plan.py`).
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from watcher.clock import Clock, SystemClock
+from watcher.config import GalaxySettings, RuleSettings, Settings, WatchSettings
+from watcher.config.destinations import fixed_folder
+from watcher.disk.mounts import mount_of
+from watcher.errors import GalaxyError, WatcherError
+from watcher.galaxy import Galaxy
+from watcher.galaxy.bind import bind
+from watcher.service.build import account_of, state_place
+from watcher.store.store import Store
+
+OLDEST_GALAXY = (24, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at; `hint` is the remedy when it is not well."""
+
+    subject: str
+    well: bool
+    message: str
+    hint: str = ""
+    exit_code: int = 0
+
+
+async def check_all(settings: Settings, clock: Clock | None = None) -> list[Finding]:
+    """Look at everything the configuration names and return what was found, good and bad."""
+    clock = clock or SystemClock()
+    findings = [_watch(watch) for watch in settings.watches]
+    findings += [finding for rule in settings.rules for finding in _targets(rule)]
+    findings.append(await _state(settings, clock))
+    for galaxy in settings.galaxies.values():
+        findings += [finding async for finding in _galaxy(settings, galaxy, clock)]
+    return findings
+
+
+def _watch(watch: WatchSettings) -> Finding:
+    subject = f"watch {watch.name}"
+    if not watch.path.is_dir():
+        return Finding(subject, False, f"{watch.path} is not there.", "Create or mount it; the daemon waits for it.", 5)
+    if not os.access(watch.path, os.R_OK | os.X_OK):
+        return Finding(subject, False, f"{watch.path} cannot be read by this user.", "Give read and search rights.", 5)
+    mount = mount_of(watch.path)
+    note = " (network file system: no events, rescans only)" if mount.is_network else ""
+    return Finding(subject, True, f"{watch.path} is readable, on {mount.fstype}{note}.")
+
+
+def _targets(rule: RuleSettings) -> list[Finding]:
+    findings = []
+    for delivery in rule.deliver:
+        base, subject = fixed_folder(delivery.folder), f"rule {rule.name}, delivery"
+        if not base.is_dir():
+            findings.append(
+                Finding(
+                    subject, False, f"{base} is not there.", "Create or mount it: only folders below it are made.", 5
+                )
+            )
+        elif not os.access(base, os.W_OK | os.X_OK):
+            findings.append(Finding(subject, False, f"{base} cannot be written by this user.", "Give write rights.", 5))
+        else:
+            free = shutil.disk_usage(base).free
+            findings.append(Finding(subject, True, f"{base} is writable, {free / 1024**3:.1f} GiB free."))
+    return findings
+
+
+async def _state(settings: Settings, clock: Clock) -> Finding:
+    place = state_place(settings)
+    if isinstance(place, Path) and not place.exists():
+        folder = next((one for one in place.parents if one.exists()), Path("/"))
+        if os.access(folder, os.W_OK):
+            return Finding("state", True, f"{place} will be made at the first start.")
+        return Finding(
+            "state",
+            False,
+            f"{place} cannot be made: {folder} is not writable.",
+            "Give write rights, or name another path.",
+            3,
+        )
+    try:
+        await (await Store.open(place, clock, lock=False, migrate=False)).close()
+    except WatcherError as error:
+        return Finding("state", False, error.message, error.hint, error.exit_code)
+    return Finding("state", True, f"{'PostgreSQL' if settings.state.url else place} is readable.")
+
+
+async def _galaxy(settings: Settings, galaxy: GalaxySettings, clock: Clock) -> AsyncIterator[Finding]:
+    subject = f"galaxy {galaxy.name}"
+    async with Galaxy(account_of(galaxy), clock) as client:
+        try:
+            identity = await client.identify()
+        except WatcherError as error:
+            yield Finding(
+                subject, False, error.message, error.hint, 4 if isinstance(error, GalaxyError) else error.exit_code
+            )
+            return
+        quota = (
+            "no quota"
+            if identity.quota_bytes is None
+            else f"{max(identity.quota_bytes - identity.used_bytes, 0) / 1024**3:.1f} GiB of quota left"
+        )
+        yield Finding(
+            subject,
+            True,
+            f"{galaxy.url} is Galaxy {identity.version_text}, the key belongs to {identity.email}, {quota}.",
+        )
+        if identity.version < OLDEST_GALAXY:
+            yield Finding(
+                subject,
+                False,
+                f"Galaxy {identity.version_text} is older than 24.1.",
+                "Nothing below 24.1 was ever tried.",
+                4,
+            )
+        if galaxy.access == "server":
+            yield Finding(
+                subject,
+                True,
+                "access: server: who may read datasets is as the account's default in Galaxy says (often everybody).",
+            )
+        for rule in settings.rules:
+            if settings.galaxy_of(rule).name == galaxy.name:
+                for finding in await _workflows(rule, client):
+                    yield finding
+
+
+async def _workflows(rule: RuleSettings, client: Galaxy) -> list[Finding]:
+    findings = []
+    for workflow in rule.workflow:
+        subject = f"rule {rule.name}, workflow {workflow.ref}"
+        if workflow.by == "file":
+            readable = workflow.file is not None and os.access(workflow.file, os.R_OK)
+            findings.append(
+                Finding(
+                    subject,
+                    readable,
+                    "is imported when it is first needed." if readable else "cannot be read.",
+                    "" if readable else "Correct `file:`.",
+                    0 if readable else 3,
+                )
+            )
+            continue
+        try:
+            found = await client.workflows.find(**{workflow.by: workflow.ref})
+            facts = await client.workflows.read(found.id)
+            wanted = rule.destination.collection
+            binding = bind(
+                facts, workflow.inputs, workflow.steps, {"none": "", "auto": "list:paired"}.get(wanted, wanted)
+            )
+            missing = await client.workflows.missing_tools(facts)
+        except WatcherError as error:
+            findings.append(Finding(subject, False, error.message, error.hint, error.exit_code))
+            continue
+        problems = [*binding.problems, *(f"Tool {tool} is not installed." for tool in missing)]
+        if wanted == "auto" and len(problems) == 1 and "wants a collection" in problems[0]:
+            problems = []  # the shape is known only with the samples: the plan stage checks it
+        findings += [
+            Finding(subject, False, problem, "Correct the rule or the workflow in Galaxy.", 5) for problem in problems
+        ]
+        if not problems:
+            findings.append(Finding(subject, True, "its inputs are bound and its tools are installed."))
+    return findings

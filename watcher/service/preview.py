@@ -1,0 +1,291 @@
+"""The `plan` command's view: what the watcher would do with what lies at a path, without a row, and without writing
+anything.
+
+It asks the same questions as the stages, through the same functions (`stages/looking.py`, `plan.cut`), so that what
+it shows is what would happen. It needs no configuration (one batch with all samples, rule null) and no Galaxy. The
+shape of the report is a contract.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from watcher.clock import Clock, SystemClock
+from watcher.config import Settings, WatchSettings
+from watcher.disk.reader import FileReader
+from watcher.disk.scan import list_folder
+from watcher.disk.threads import DiskThreads
+from watcher.errors import UsageError, WatcherError
+from watcher.model import Kind, LeftOut, Plan, PlannedElement, Sample, Status
+from watcher.runs.grouping import collection, datasets
+from watcher.runs.integrity import ContentPass, check_pair, kind_of
+from watcher.runs.layout import FoundUnit, Layout, UnitView, judge, load_layouts
+from watcher.runs.manifests import expected_checksums
+from watcher.stages.looking import Place, identity_of, look_at, problems_of, view_of
+from watcher.stages.plan import Facts, cut
+
+READ_CHUNK_BYTES = 4 * 1024**2
+
+
+async def preview(
+    path: Path,
+    settings: Settings | None,
+    *,
+    layout: str = "",
+    content: bool = False,
+    assume_quiet: bool = False,
+    clock: Clock | None = None,
+) -> dict[str, Any]:
+    """Return the units at, below or around a path; structure only unless `content`."""
+    clock = clock or SystemClock()
+    threads = DiskThreads(looks=2, transfers=2)
+    try:
+        layouts = load_layouts(settings.layouts_dir if settings else None)
+        watch = _watch_around(path, settings)
+        wanted = layout or (watch.layout if watch else "auto")
+        if wanted != "auto" and wanted not in layouts:
+            raise UsageError(f"There is no layout `{wanted}`.", hint=f"Known: auto, {', '.join(sorted(layouts))}.")
+        units: list[dict[str, Any]] = []
+        for folder in await _run_folders(threads, clock, path, watch, layouts, wanted):
+            place = await look_at(threads, clock, layouts, wanted, folder)
+            if place is None:
+                continue
+            for found in place.units:
+                if _concerns(path, place, found):
+                    units.append(await _unit(threads, clock, settings, watch, place, found, content, assume_quiet))
+        return {"units": units}
+    finally:
+        threads.close()
+
+
+def _watch_around(path: Path, settings: Settings | None) -> WatchSettings | None:
+    """Return the watch whose folder holds the path, or is it."""
+    for watch in settings.watches if settings else ():
+        root = watch.path.resolve()
+        if path == root or root in path.parents:
+            return watch
+    return None
+
+
+async def _run_folders(
+    threads: DiskThreads,
+    clock: Clock,
+    path: Path,
+    watch: WatchSettings | None,
+    layouts: Mapping[str, Layout],
+    wanted: str,
+) -> list[Path]:
+    """Return the run folders meant: those below a watch's root, the one around a unit or file, or the folder itself."""
+    if watch is not None:
+        root = watch.path.resolve()
+        if wanted in layouts and layouts[wanted].flat:
+            return [root]
+        if path != root:
+            return [root / path.relative_to(root).parts[0]]
+        top = await list_folder(threads, root, depth=1, clock=clock)
+        return [
+            root / name
+            for name in sorted(top.entries)
+            if top.entries[name].kind is Kind.FOLDER and not name.startswith(".")
+        ]
+    if path.is_file():  # noqa: ASYNC240 - one stat of a path that was named on the command line
+        return [path.parent]
+    return [await _run_around(threads, clock, path, layouts, wanted)]
+
+
+async def _run_around(
+    threads: DiskThreads, clock: Clock, path: Path, layouts: Mapping[str, Layout], wanted: str
+) -> Path:
+    """Without a watch: a unit inside a run (`…/Analysis/1`) means that unit; else the folder is the run."""
+    for candidate in (path, *list(path.parents)[:3]):
+        place = await look_at(threads, clock, layouts, wanted, candidate, shallow_only=True)
+        if (
+            place
+            and place.layout.name not in ("folder", "files")
+            and any(_concerns(path, place, found) for found in place.units)
+        ):
+            return candidate
+    return path
+
+
+def _concerns(path: Path, place: Place, found: FoundUnit) -> bool:
+    """Tell whether the unit lies below the path, is it, or holds it."""
+    unit = place.root / found.subpath
+    if found.files and path.is_file():
+        return path.name in found.files
+    return path == unit or path in unit.parents or unit in path.parents
+
+
+async def _unit(
+    threads: DiskThreads,
+    clock: Clock,
+    settings: Settings | None,
+    watch: WatchSettings | None,
+    place: Place,
+    found: FoundUnit,
+    content: bool,
+    assume_quiet: bool,
+) -> dict[str, Any]:
+    view = await view_of(
+        threads, place, found, quiet_s=_untouched_s(place, clock), settle=watch.settle if watch else None,
+        max_wait=None, assume_quiet=assume_quiet,
+    )  # fmt: skip
+    judgement = judge(view)
+    _, run = identity_of(watch.name if watch else "", place, judgement)
+    reasons: list[str] = []
+    batches: list[dict[str, Any]] = []
+    left_out = list(judgement.left_out)
+    status = Status.READY if judgement.complete else Status.WAITING
+    if judgement.failed:
+        status, reasons = Status.FAILED, [judgement.failed]
+    elif judgement.held:
+        status, reasons = Status.HELD, [judgement.held]
+    else:
+        problems, _, grouping = await problems_of(threads, view)
+        if grouping is not None:
+            left_out += [left for left in grouping.left_out if left not in left_out]
+            try:
+                batches, unmatched = _batches(settings, watch, place, found, view, run, grouping.samples, clock)
+                left_out += [
+                    LeftOut(file.path, f"no rule takes {sample.name}") for sample in unmatched for file in sample.files
+                ]
+                if unmatched and settings and settings.unmatched == "hold":
+                    problems.append(f"No rule takes {', '.join(sample.name for sample in unmatched)}.")
+            except WatcherError as error:
+                problems.append(str(error))
+            if content and judgement.complete and not problems:
+                problems += await _content_problems(threads, view, grouping.samples)
+        if judgement.complete and problems:
+            status = Status.HELD
+        elif judgement.complete and not batches:
+            status = Status.HELD
+            problems.append("There is nothing to upload in it.")
+        reasons = (
+            problems
+            if judgement.complete
+            else [f"{one.detail or one.name}" for one in judgement.predicates if not one.holds]
+        )
+    return {
+        "watch": watch.name if watch else None,
+        "layout": place.layout.name,
+        "run": run,
+        "unit": found.unit,
+        "version": 1,
+        "path": str(place.root if found.subpath in ("", ".") else place.root / found.subpath),
+        "status": str(status),
+        "reasons": reasons,
+        "predicates": [{"name": one.name, "holds": one.holds, "detail": one.detail} for one in judgement.predicates],
+        "left_out": [{"path": _inside(left.path, found), "reason": left.reason} for left in left_out],
+        "batches": batches,
+    }
+
+
+def _untouched_s(place: Place, clock: Clock) -> dict[str, float]:
+    """Without a remembered look the files' own change times are all there is to judge quiet by."""
+    now_ns = clock.now().timestamp() * 1e9
+    return {path: max((now_ns - facts.ctime_ns) / 1e9, 0.0) for path, facts in place.listing.entries.items()}
+
+
+def _inside(path: str, found: FoundUnit) -> str:
+    """Return a path relative to the unit's own folder."""
+    if found.subpath in ("", "."):
+        return path
+    inside = PurePosixPath(path)
+    return str(inside.relative_to(found.subpath)) if inside.is_relative_to(found.subpath) else path
+
+
+def _batches(
+    settings: Settings | None,
+    watch: WatchSettings | None,
+    place: Place,
+    found: FoundUnit,
+    view: UnitView,
+    run: str,
+    samples: Sequence[Sample],
+    clock: Clock,
+) -> tuple[list[dict[str, Any]], list[Sample]]:
+    unit = "" if found.unit == "." else found.unit
+    if settings is None or watch is None:
+        if not samples:
+            return [], []
+        planned = datasets(samples)
+        alone = Plan(
+            rule="",
+            watch="",
+            galaxy="",
+            run=run,
+            unit=unit,
+            path=str(place.root),
+            samples=tuple(samples),
+            datasets=planned,
+            collection=collection("auto", run, samples, planned),
+        )
+        return [_batch(alone, found, None)], []
+    facts = Facts("{id}", watch.name, place.layout.name, run, unit, 1, str(place.root), clock.now().date())
+    plans, unmatched = cut(settings, facts, samples)
+    return [_batch(planned, found, planned.rule) for planned in plans], unmatched
+
+
+def _batch(planned: Plan, found: FoundUnit, rule: str | None) -> dict[str, Any]:
+    made = planned.collection
+    return {
+        "rule": rule,
+        "samples": [
+            {
+                "name": sample.name,
+                "project": sample.project,
+                "files": [
+                    {"path": _inside(file.path, found), "read": file.read, "lane": file.lane, "size": file.size}
+                    for file in sample.files
+                ],
+            }
+            for sample in planned.samples
+        ],
+        "destination": {"galaxy": planned.galaxy, "history": planned.history} if rule else None,
+        "collection": {
+            "type": made.type,
+            "name": made.name,
+            "elements": [_element(planned, one) for one in made.elements],
+        }
+        if made
+        else None,
+        "workflow": [{"key": one.key, "ref": one.ref, "inputs": dict(one.inputs)} for one in planned.workflows] or None,
+        "deliveries": [
+            {"folder": one.folder, "outputs": list(one.outputs), "on": one.on} for one in planned.deliveries
+        ],
+    }
+
+
+def _element(planned: Plan, element: PlannedElement) -> dict[str, Any]:
+    if element.dataset:
+        name = next(dataset.name for dataset in planned.datasets if dataset.key == element.dataset)
+        return {"name": element.name, "dataset": name}
+    return {"name": element.name, "elements": [_element(planned, inner) for inner in element.elements]}
+
+
+async def _content_problems(threads: DiskThreads, view: UnitView, samples: Sequence[Sample]) -> list[str]:
+    """Read every selected file through, as an upload would."""
+    reader = FileReader(threads)
+    root, known = Path(view.listing.root), expected_checksums(view)
+    problems: list[str] = []
+    for sample in samples:
+        facts = {}
+        for file in sample.files:
+            content = ContentPass(file.path, kind_of(file.path), dict(known.get(file.path, ())))
+            try:
+                await reader.inspect_prefix(
+                    root, file.path, file.size, content.feed, expect=view.listing.entries[file.path]
+                )
+                facts[file.lane, file.read] = (content.finish(), file.path)
+            except WatcherError as error:
+                problems.append(error.message)
+        for lane, read in list(facts):
+            if read == "R1" and (lane, "R2") in facts:
+                first, second = facts[lane, "R1"], facts[lane, "R2"]
+                try:
+                    check_pair(first[0], second[0], (first[1], second[1]))
+                except WatcherError as error:
+                    problems.append(error.message)
+    return problems

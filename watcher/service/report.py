@@ -1,0 +1,167 @@
+"""The one view of what stands how: behind `status`, `show`, their JSON, live progress and the page.
+
+Reads rows and nothing else; never shows a session id or a key. The shape of `status_report` is a contract (README,
+"status --json").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from watcher.model import Status
+from watcher.rows import Batch, Dataset, Obstacle, Unit, Watch
+from watcher.stages.poll import current_invocations
+from watcher.stages.rooms import Progress
+from watcher.store.store import Store
+
+CHECK_LEVELS = ("", "size", "SHA-256")
+
+
+async def status_report(
+    store: Store, urls: Mapping[str, str], *, progress: Progress | None = None, unit_id: str = ""
+) -> dict[str, Any]:
+    """Return every unit with its batches, the open obstacles and the watches; `urls` maps account names to Galaxy
+    addresses.
+    """
+    units = [unit for unit in await store.units() if not unit_id or unit.id == unit_id]
+    return {
+        "units": [await _unit(store, unit, urls, progress) for unit in units],
+        "obstacles": [_obstacle(obstacle) for obstacle in await store.obstacles(open_only=True)],
+        "watches": [_watch(watch) for watch in await store.watches()],
+    }
+
+
+async def _unit(store: Store, unit: Unit, urls: Mapping[str, str], progress: Progress | None) -> dict[str, Any]:
+    return {
+        "id": unit.id,
+        "watch": unit.watch,
+        "layout": unit.layout,
+        "run": unit.run,
+        "unit": unit.unit,
+        "version": unit.unit_version,
+        "path": unit.path,
+        "stage": str(unit.stage),
+        "status": str(unit.status),
+        "reason": unit.reason,
+        "hint": unit.hint,
+        "since": _time(unit.stage_since),
+        "predicates": unit.more.get("predicates", []),
+        "batches": [await _batch(store, batch, urls, progress) for batch in await store.batches(unit.id)],
+    }
+
+
+async def _batch(store: Store, batch: Batch, urls: Mapping[str, str], progress: Progress | None) -> dict[str, Any]:
+    datasets = await store.datasets(batch.id)
+    objects = {row.key: row for row in await store.galaxy_objects(batch.id)}
+    history = objects.get("history")
+    url = urls.get(batch.plan.galaxy, "")
+    live = progress.sent_bytes.get(batch.id, {}) if progress else {}
+    names = {workflow.key: workflow.ref for workflow in batch.plan.workflows}
+    return {
+        "id": batch.id,
+        "rule": batch.rule,
+        "stage": str(batch.stage),
+        "status": str(batch.status),
+        "reason": batch.reason,
+        "hint": batch.hint,
+        "since": _time(batch.stage_since),
+        "bytes_total": sum(planned.size for planned in batch.plan.datasets),
+        "bytes_done": sum(_done_bytes(row, live) for row in datasets),
+        "datasets_total": len(batch.plan.datasets),
+        "datasets_done": sum(bool(row.checked) for row in datasets),
+        "checked": _checked(datasets, len(batch.plan.datasets)),
+        "history": batch.plan.history,
+        "history_url": f"{url}/histories/view?id={history.galaxy_id}" if history and history.galaxy_id and url else "",
+        "invocations": [
+            {
+                "id": row.galaxy_id,
+                "workflow": names.get(row.key, row.key),
+                "state": row.state,
+                "status": str(row.status),
+                "jobs": dict(row.counts),
+            }
+            for row in current_invocations(await store.invocations(batch.id))
+        ],
+        "deliveries": [
+            {"target": row.target, "status": str(row.status), "reason": row.reason}
+            for row in await store.deliveries(batch.id)
+        ],
+    }
+
+
+def _done_bytes(row: Dataset, live: Mapping[str, int]) -> int:
+    if row.sent_at or row.galaxy_id:
+        return row.size
+    return max(row.offset, live.get(row.key, 0))
+
+
+def _checked(datasets: list[Dataset], expected: int) -> str:
+    """Return the weakest check of the batch; nothing while one dataset is unchecked."""
+    if not datasets or len(datasets) < expected:
+        return ""
+    return min((row.checked for row in datasets), key=CHECK_LEVELS.index)
+
+
+def _obstacle(obstacle: Obstacle) -> dict[str, Any]:
+    return {
+        "key": obstacle.key,
+        "kind": obstacle.kind,
+        "subject": obstacle.subject,
+        "reason": obstacle.reason,
+        "hint": obstacle.hint,
+        "since": _time(obstacle.since),
+    }
+
+
+def _watch(watch: Watch) -> dict[str, Any]:
+    return {
+        "name": watch.name,
+        "status": str(watch.status),
+        "reason": watch.reason,
+        "last_look": _time(watch.last_look_at),
+        "blind_since": _time(watch.blind_since),
+    }
+
+
+def _time(moment: datetime | None) -> str | None:
+    return moment.isoformat(timespec="seconds") if moment else None
+
+
+async def show_report(
+    store: Store, urls: Mapping[str, str], wanted: str, *, journal_lines: int = 200
+) -> dict[str, Any] | None:
+    """Return all that is known of one unit (or of the unit of a batch): its status, files, datasets and journal."""
+    unit_id = wanted.split("-", 1)[0]
+    unit = await store.unit(unit_id)
+    if unit is None:
+        return None
+    report: dict[str, Any] = (await status_report(store, urls, unit_id=unit_id))["units"][0]
+    report["files"] = [
+        {"path": row.path, "size": row.size, "sha256": row.sha256, "unchanged_s": round(row.unchanged_s, 1)}
+        for row in await store.source_files(unit_id)
+    ]
+    for batch in report["batches"]:
+        batch["datasets"] = [
+            {
+                "name": row.name, "ext": row.ext, "size": row.size, "sha256": row.sha256, "records": row.records,
+                "checked": row.checked, "galaxy_id": row.galaxy_id, "status": str(row.status), "reason": row.reason,
+            }
+            for row in await store.datasets(batch["id"])
+        ]  # fmt: skip
+        batch["results"] = [
+            {"path": row.path, "size": row.size, "sha256": row.sha256, "status": str(row.status)}
+            for row in await store.delivered_files(batch["id"])
+        ]
+    report["left_out"] = unit.more.get("left_out", [])
+    report["journal"] = [
+        {"at": _time(line.at), "actor": line.actor, "event": line.event, "batch": line.batch_id, "text": line.text}
+        for line in await store.journal_of(unit_id, journal_lines)
+    ]
+    return report
+
+
+def counts_by_status(units: list[Unit]) -> dict[str, int]:
+    """Return how many units stand how."""
+    return {str(status): sum(unit.status is status for unit in units) for status in Status}

@@ -1,0 +1,168 @@
+"""Carries out what people ask for: `retry`, `cancel`. A verb is a row with its actor, so it works with the daemon up
+or down.
+
+The engine stays the only writer of stage and status: this module is part of it, called between stages. A running
+stage of the row is stopped first, so that nobody writes behind the verb's back.
+"""
+
+from __future__ import annotations
+
+import contextlib
+
+import structlog
+
+from watcher.errors import UsageError, WatcherError
+from watcher.model import ENDED, Stage, Status
+from watcher.rows import Batch, Unit, Verb
+from watcher.service.embedded import Embedded
+from watcher.service.engine import wake_finish
+from watcher.stages.rooms import Rooms
+
+log = structlog.get_logger("watcher")
+
+UNIT_STAGES = (Stage.SETTLE, Stage.VERIFY, Stage.PLAN)
+BATCH_STAGES = (Stage.UPLOAD, Stage.INVOKE, Stage.POLL, Stage.DELIVER)
+ORDER = tuple(Stage)
+TO_RETRY = (Status.HELD, Status.FAILED, Status.WAITING, Status.CANCELLED, Status.IGNORED)
+SUPERSEDED = "superseded"
+
+
+async def carry_out_verbs(rooms: Rooms, dispatcher: Embedded | None) -> int:
+    """Carry out every open verb once and answer it; return how many there were."""
+    verbs = await rooms.store.open_verbs()
+    for verb in verbs:
+        try:
+            answer = await _carry_out(rooms, dispatcher, verb)
+        except WatcherError as error:
+            answer = f"Not done: {error}"
+        await rooms.store.answer_verb(verb.id, answer)
+        await rooms.store.journal(
+            f"verb.{verb.verb}",
+            answer,
+            actor=verb.actor,
+            unit_id=verb.target.split("-", 1)[0],
+            batch_id=verb.target if "-" in verb.target else "",
+        )
+        log.info("verb.carried_out", verb=verb.verb, target=verb.target, actor=verb.actor, answer=answer)
+    if verbs and dispatcher:
+        dispatcher.nudge()
+    return len(verbs)
+
+
+async def _carry_out(rooms: Rooms, dispatcher: Embedded | None, verb: Verb) -> str:
+    rows = await _targets(rooms, verb.target)
+    if not rows:
+        raise UsageError(f"There is no unit or batch `{verb.target}`.", hint="`galaxy-watcher status` lists them.")
+    if verb.verb not in ("retry", "cancel"):
+        raise UsageError(f"`{verb.verb}` is not something the watcher can do.", hint="Known: retry, cancel.")
+    if verb.verb == "retry" and verb.arguments.get("from"):
+        # A new plan concerns the whole unit, also when it is asked for one batch.
+        rows = await _targets(rooms, verb.target.split("-", 1)[0])
+    async with contextlib.AsyncExitStack() as stack:
+        if dispatcher:
+            await stack.enter_async_context(dispatcher.kept_still(rows))
+        if verb.verb == "cancel":
+            return await _cancel(rooms, verb.target)
+        return await _retry(rooms, verb.target, verb.arguments.get("from"))
+
+
+async def _targets(rooms: Rooms, target: str) -> list[Unit | Batch]:
+    """Return the named batch, or the named unit with its batches."""
+    if "-" in target:
+        batch = await rooms.store.batch(target)
+        return [batch] if batch else []
+    unit = await rooms.store.unit(target)
+    return [unit, *await rooms.store.batches(unit.id)] if unit else []
+
+
+async def _retry(rooms: Rooms, target: str, from_stage: str | None) -> str:
+    stage = stage_to_retry(from_stage)
+    if stage in UNIT_STAGES:
+        return await _plan_anew(rooms, target.split("-", 1)[0], stage)
+    rows = await _targets(rooms, target)
+    moved = [row for row in rows if await _retry_row(rooms, row, stage, rows)]
+    if not moved:
+        told = f"cannot go back to {stage}" if stage else "is held, failed or waiting"
+        raise UsageError(
+            f"Nothing of `{target}` {told}.", hint="`--from STAGE` goes back to an earlier stage; `show` tells where."
+        )
+    for row in moved:
+        if isinstance(row, Batch):
+            await wake_finish(rooms.store, row.unit_id)
+    return f"{', '.join(row.id for row in moved)} {'goes' if len(moved) == 1 else 'go'} on."
+
+
+def stage_to_retry(name: str | None) -> Stage | None:
+    """Return the stage of that name if one can go back to it; UsageError otherwise."""
+    if not name:
+        return None
+    if name not in (*UNIT_STAGES, *BATCH_STAGES):
+        raise UsageError(
+            f"Nobody can go back to a stage `{name}`.", hint=f"Stages: {', '.join((*UNIT_STAGES, *BATCH_STAGES))}."
+        )
+    return Stage(name)
+
+
+async def _plan_anew(rooms: Rooms, unit_id: str, stage: Stage | None) -> str:
+    """Send a unit back to a stage before its batches; those that are not done wait for the new plan."""
+    unit = await rooms.store.unit(unit_id)
+    if unit is None or stage is None:
+        raise UsageError(f"There is no unit `{unit_id}`.")
+    if ORDER.index(stage) > ORDER.index(unit.stage):
+        raise UsageError(f"{unit.id} has not been at {stage} yet: it stands at {unit.stage}.")
+    # First the batches, then the unit: its plan must not find them alive.
+    for batch in await rooms.store.batches(unit.id):
+        if batch.status is not Status.DONE and batch.code != SUPERSEDED:
+            await rooms.store.move(batch, status=Status.HELD, code="replanned", reason="A new plan is being made.")
+    await rooms.store.move(unit, stage=stage, status=Status.READY, reason="retried")
+    return f"{unit.id} goes on from {stage}."
+
+
+async def _retry_row(rooms: Rooms, row: Unit | Batch, stage: Stage | None, asked: list[Unit | Batch]) -> bool:
+    """Let one row go on; False when there is nothing to go on with."""
+    if isinstance(row, Unit):
+        if row.stage is Stage.FINISH or stage is not None:
+            return False  # it follows its batches
+    else:
+        if row.code == SUPERSEDED:
+            return False  # another revision is alive
+        if stage is not None and ORDER.index(stage) > ORDER.index(row.stage):
+            return False  # what was never done cannot be done again
+        whole = [one for one in asked if isinstance(one, Unit)]
+        if row.status is Status.CANCELLED and whole and whole[0].status is not Status.CANCELLED:
+            return False  # it was cancelled by itself; only its own id brings it back
+    if stage is None and row.status not in TO_RETRY:
+        return False
+    if isinstance(row, Batch) and stage is None and row.status in ENDED and row.stage in (Stage.POLL, Stage.DELIVER):
+        stage = Stage.INVOKE  # the next attempt of a workflow that failed or was cancelled, on the same datasets
+    await rooms.store.move(row, stage=stage or row.stage, status=Status.READY, reason="retried")
+    return True
+
+
+async def _cancel(rooms: Rooms, target: str) -> str:
+    """Stop for good: invocations are cancelled in Galaxy, half-sent sessions deleted; datasets and histories stay."""
+    open_rows = [row for row in await _targets(rooms, target) if row.status not in (Status.DONE, Status.CANCELLED)]
+    if not open_rows:
+        raise UsageError(f"Nothing of `{target}` is left to cancel.")
+    for row in open_rows:
+        row = await rooms.store.move(row, status=Status.CANCELLED, code="cancelled", reason="Cancelled by hand.")
+        if isinstance(row, Batch):
+            await _cancel_in_galaxy(rooms, row)
+            await wake_finish(rooms.store, row.unit_id)
+    return f"{target} is cancelled; what is in Galaxy stays there."
+
+
+async def _cancel_in_galaxy(rooms: Rooms, batch: Batch) -> None:
+    """Do what can be done; a Galaxy that is away does not keep anybody from cancelling."""
+    try:
+        galaxy = rooms.galaxy(batch.plan.galaxy)
+        for dataset in await rooms.store.datasets(batch.id):
+            if dataset.session and not dataset.galaxy_id:
+                await galaxy.tus.delete(dataset.session)
+                await rooms.store.put_dataset(batch, dataset.key, session="", offset=0, sent_at=None)
+        for invocation in await rooms.store.invocations(batch.id):
+            if invocation.galaxy_id and invocation.status is Status.WORKING:
+                await galaxy.invocations.cancel(invocation.galaxy_id)
+                await rooms.store.put_invocation(batch, invocation.key, invocation.number, status=Status.CANCELLED)
+    except WatcherError as error:
+        log.warning("cancel.incomplete", batch=batch.id, reason=error.message)

@@ -1,0 +1,149 @@
+"""Stage deliver: are the results where they belong, whole?
+
+Each delivery of the plan says on which ending it is made. Results are read from Galaxy from any offset, written under
+a temporary name, compared in size and SHA-256 and renamed; the manifest comes last, so that its presence means "all
+here". The batch ends here: well, or with the failure that `poll.py` found.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime
+from pathlib import Path
+
+from watcher.delivery.folder import FolderDelivery
+from watcher.errors import DeliveryBroken, TargetFull, TargetGone
+from watcher.galaxy.results import GalaxyResults
+from watcher.model import Done, Fail, Outcome, PlannedDelivery, ResultFile, Status
+from watcher.rows import Batch, DeliveredFile, DeliveryRow
+from watcher.stages.effects import together
+from watcher.stages.rooms import Rooms
+
+AT_ONCE = 4
+
+
+async def deliver(batch: Batch, rooms: Rooms) -> Outcome:
+    """Make every delivery that fits the ending, then end the batch."""
+    galaxy = rooms.galaxy(batch.plan.galaxy)
+    latest = {row.key: row for row in sorted(await rooms.store.invocations(batch.id), key=lambda row: row.number)}
+    failed = [row for row in latest.values() if row.status is Status.FAILED]
+    ending = "failed" if failed else "ok"
+    results = GalaxyResults(galaxy, [row.galaxy_id for row in latest.values() if row.galaxy_id])
+    for planned in batch.plan.deliveries:
+        known = {row.key: row for row in await rooms.store.deliveries(batch.id)}.get(planned.key)
+        if known and known.status is Status.DONE:
+            continue
+        if planned.on not in (ending, "always"):
+            await rooms.store.put_delivery(
+                batch,
+                planned.key,
+                target=planned.folder,
+                on_ending=planned.on,
+                status=Status.IGNORED,
+                reason=f"the workflow ended {ending}",
+            )
+            continue
+        try:
+            await _deliver_one(batch, rooms, results, planned, known, ending)
+        except (TargetFull, TargetGone) as error:
+            error.subject = planned.base
+            raise
+    if failed:
+        return Fail(
+            " ".join(row.reason for row in failed),
+            "workflow_failed",
+            hint=f"Look at the history in Galaxy; `galaxy-watcher retry {batch.id}` starts the workflow once more.",
+        )
+    rooms.progress.forget(batch.id)
+    return Done("All results are where they belong." if batch.plan.deliveries else "All data are in Galaxy.")
+
+
+async def _deliver_one(
+    batch: Batch, rooms: Rooms, results: GalaxyResults, planned: PlannedDelivery, known: DeliveryRow | None, ending: str
+) -> None:
+    files = await results.files(planned.outputs)
+    if not files and ending == "ok":
+        labels = ", ".join(await results.labels()) or "nothing"
+        raise DeliveryBroken(
+            f"The delivery of batch {batch.id} selects nothing: no output matches {', '.join(planned.outputs)}.",
+            hint=f"The workflow labels {labels}. Correct `outputs:`, then "
+            f"`galaxy-watcher retry {batch.unit_id} --from plan`.",
+        )
+    folder = FolderDelivery(Path(planned.folder), Path(planned.base or planned.folder), rooms.targets, rooms.clock)
+    places = folder.places(files)
+    rows = {row.path: row for row in await rooms.store.delivered_files(batch.id, planned.key)}
+    missing = [(path, file) for path, file in places.items() if not (path in rows and rows[path].status is Status.DONE)]
+    await folder.prepare(sum(file.size for _, file in missing))
+    if known is None or known.intent_at is None:
+        await rooms.store.put_delivery(
+            batch,
+            planned.key,
+            target=planned.folder,
+            on_ending=planned.on,
+            status=Status.WORKING,
+            intent_at=rooms.clock.now(),
+        )
+    turns = asyncio.Semaphore(AT_ONCE)
+
+    async def bring(path: str, file: ResultFile) -> None:
+        async with turns:
+            await _deliver_file(batch, rooms, results, folder, planned.key, path, file, rows.get(path))
+
+    await together(bring(path, file) for path, file in missing)
+    rooms.effects.reach("deliver.manifest.intent")
+    done = await rooms.store.delivered_files(batch.id, planned.key)
+    await folder.write_manifest([(row.path, row.sha256) for row in done if row.path in places])
+    rooms.effects.reach("deliver.manifest.act")
+    await rooms.store.put_delivery(
+        batch, planned.key, status=Status.DONE, receipt_at=rooms.clock.now(), reason=f"{len(done)} files, verified"
+    )
+    rooms.effects.reach("deliver.manifest.receipt")
+    await rooms.store.journal(
+        "delivery.verified",
+        f"{len(done)} results of batch {batch.id} are in {planned.folder}.",
+        unit_id=batch.unit_id,
+        batch_id=batch.id,
+    )
+
+
+async def _deliver_file(
+    batch: Batch,
+    rooms: Rooms,
+    results: GalaxyResults,
+    folder: FolderDelivery,
+    delivery_key: str,
+    path: str,
+    file: ResultFile,
+    known: DeliveredFile | None,
+) -> None:
+    async def note(intent_at: datetime | None) -> None:
+        await rooms.store.put_delivered_file(
+            batch,
+            delivery_key,
+            path,
+            galaxy_id=file.galaxy_id,
+            size=file.size,
+            intent_at=intent_at,
+            status=Status.WORKING,
+        )
+
+    async def act() -> tuple[int, str]:
+        return await folder.put(results, file, path, lambda done: rooms.progress.fetched(batch.id, path, done))
+
+    async def look() -> None:
+        return None  # `put` itself resumes what is half there and adopts what is whole
+
+    async def keep(proof: tuple[int, str]) -> None:
+        await rooms.store.put_delivered_file(
+            batch, delivery_key, path, size=proof[0], sha256=proof[1], receipt_at=rooms.clock.now(), status=Status.DONE
+        )
+
+    await rooms.effects.once(
+        "deliver.file",
+        intent_at=known.intent_at if known else None,
+        look=look,
+        note=note,
+        act=act,
+        keep=keep,
+        repeatable=True,
+    )

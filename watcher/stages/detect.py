@@ -1,0 +1,157 @@
+"""Stage detect: what is new under the watch?
+
+Looks at the watch's root (never while blind), at each run folder only as deep as its layout needs to find units, and
+gives every unit its row and id, once for ever. What was complete at the very first look was there before us and is
+left alone unless the operator says otherwise. Whether a unit is finished is the question of `settle.py`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from watcher.config import WatchSettings
+from watcher.disk.mounts import inspect_root
+from watcher.disk.scan import list_folder
+from watcher.errors import MountGone, WatcherError
+from watcher.model import Kind, Outcome, Stage, Status, Wait
+from watcher.rows import Unit, Watch
+from watcher.runs.layout import FoundUnit, judge
+from watcher.stages.looking import Place, identity_of, look_at, view_of
+from watcher.stages.rooms import Rooms
+
+OPEN_STAGES = (Stage.SETTLE, Stage.VERIFY, Stage.PLAN)
+
+
+async def detect(watch: Watch, rooms: Rooms) -> Outcome:
+    """Make rows for new units under the watch; raises MountGone while blind."""
+    settings = rooms.watch(watch.name)
+    known = await rooms.store.units(watch=watch.name)
+    watch = await _look_at_root(watch, rooms, settings, known)
+    problems = []
+    for folder in await _run_folders(rooms, settings):
+        try:
+            place = await look_at(rooms.threads, rooms.clock, rooms.layouts, settings.layout, folder, shallow_only=True)
+        except MountGone:
+            raise
+        except WatcherError as error:  # one bad folder never stops the others
+            problems.append(error.message)
+            continue
+        if place is not None:
+            await _take_in(watch, rooms, settings, place, [unit for unit in known if unit.run_path == str(folder)])
+    now = rooms.clock.now()
+    await rooms.store.touch(watch, last_look_at=now, first_look_at=watch.first_look_at or now)
+    await _wake_open_units(rooms, known)
+    pause = rooms.settings.rescan
+    return Wait(pause, " ".join(problems) or "Watching.", "watching")
+
+
+async def _look_at_root(watch: Watch, rooms: Rooms, settings: WatchSettings, known: list[Unit]) -> Watch:
+    """Refuse to infer anything while the root is not the one we know; remember the mount otherwise."""
+    known_names = {Path(unit.run_path).name for unit in known}
+    look = await inspect_root(rooms.threads, watch, settings.path, known=known_names)
+    if not look.ok:
+        if watch.blind_since is None:
+            watch = await rooms.store.touch(watch, blind_since=rooms.clock.now())
+        raise MountGone(
+            f"The watch `{watch.name}` is blind: {look.blind_reason}",
+            hint=look.hint or f"Look at {settings.path}; the watcher goes on by itself when it is back.",
+        )
+    return await rooms.store.touch(
+        watch,
+        mount=look.mount,
+        device=look.device,
+        root_inode=look.inode,
+        entry_count=look.entry_count,
+        blind_since=None,
+        more={"root_marked": look.marked},
+    )
+
+
+async def _run_folders(rooms: Rooms, settings: WatchSettings) -> list[Path]:
+    """Return the folders that may be runs: the root itself for a flat layout, else each folder in it."""
+    layout = rooms.layouts.get(settings.layout)
+    if layout is not None and layout.flat:
+        return [settings.path]
+    top = await list_folder(rooms.threads, settings.path, depth=1, clock=rooms.clock)
+    return [
+        settings.path / facts.path
+        for facts in top.entries.values()
+        if facts.kind is Kind.FOLDER and not facts.path.startswith(".")
+    ]
+
+
+async def _take_in(watch: Watch, rooms: Rooms, settings: WatchSettings, place: Place, known: list[Unit]) -> None:
+    for found in place.units:
+        if any(unit.unit == found.unit and unit.layout == place.layout.name for unit in known):
+            continue
+        await _drop_misread(rooms, place, found, known)
+        await _add(watch, rooms, settings, place, found)
+
+
+async def _drop_misread(rooms: Rooms, place: Place, found: FoundUnit, known: list[Unit]) -> None:
+    """A folder may show what it is only after some files: what was taken for something else before, and not begun, is
+    dropped.
+    """
+    for unit in known:
+        if unit.layout != place.layout.name and unit.stage in OPEN_STAGES and unit.status is not Status.IGNORED:
+            await rooms.store.move(
+                unit,
+                status=Status.IGNORED,
+                code="misread",
+                reason=f"This folder turned out to be a {place.layout.name} run.",
+            )
+
+
+async def _add(watch: Watch, rooms: Rooms, settings: WatchSettings, place: Place, found: FoundUnit) -> None:
+    view = await view_of(
+        rooms.threads, place, found, quiet_s={}, settle=settings.settle, max_wait=settings.max_wait, assume_quiet=True
+    )
+    judgement = judge(view)
+    identity, run = identity_of(watch.name, place, judgement)
+    before = watch.first_look_at is None and settings.existing == "ignore" and not rooms.takes_existing
+    ignore = before and await _is_complete(rooms, settings, place, found)
+    unit = await rooms.store.add_unit(
+        watch,
+        place.layout.name,
+        identity,
+        run,
+        found.unit,
+        str(place.root / found.folder),
+        str(place.root),
+        status=Status.IGNORED if ignore else Status.READY,
+        code="was_there_before" if ignore else "",
+        reason="It was there before the first look." if ignore else "",
+    )
+    if unit.run_path != str(place.root) and unit.stage in OPEN_STAGES and not await _still_there(rooms, unit):
+        # The same run under another name or mount: the row follows it.
+        await rooms.store.touch(unit, path=str(place.root / found.folder), run_path=str(place.root))
+    if unit.attempt == 0 and not ignore:
+        await rooms.store.journal(
+            "unit.detected", f"{unit.run} {unit.unit} in {place.root}, layout {unit.layout}.", unit_id=unit.id
+        )
+        rooms.wakeups.watch(f"unit:{unit.id}:{place.root}", place.root)
+
+
+async def _is_complete(rooms: Rooms, settings: WatchSettings, place: Place, found: FoundUnit) -> bool:
+    """Tell whether a unit is complete but for quiet time, looking at all of its files."""
+    whole = await look_at(rooms.threads, rooms.clock, rooms.layouts, place.layout.name, place.root)
+    if whole is None:
+        return False
+    same = next((one for one in whole.units if one.unit == found.unit), None)
+    if same is None:
+        return False
+    view = await view_of(
+        rooms.threads, whole, same, quiet_s={}, settle=settings.settle, max_wait=settings.max_wait, assume_quiet=True
+    )
+    return judge(view).complete
+
+
+async def _still_there(rooms: Rooms, unit: Unit) -> bool:
+    return bool(await rooms.threads.look(Path(unit.run_path), Path(unit.run_path).exists))
+
+
+async def _wake_open_units(rooms: Rooms, known: list[Unit]) -> None:
+    """A rescan looks at every unit that is not settled yet, events or not."""
+    for unit in known:
+        if unit.stage is Stage.SETTLE and unit.status is Status.WAITING:
+            await rooms.store.wake("unit", unit.id)

@@ -1,0 +1,152 @@
+"""How stages look at a run folder: list it, read the few small files that the layout asks for, and judge.
+
+Shared by detect, settle, verify and plan, and by the `plan` command, which judges without any row. It knows the disk
+room and the runs room and brings them together; it writes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path, PurePosixPath
+
+from watcher.clock import Clock
+from watcher.disk.scan import list_folder, read_ends, read_small
+from watcher.disk.threads import DiskThreads
+from watcher.errors import FileGone, StructureBroken
+from watcher.model import Kind, Listing
+from watcher.rows import Unit
+from watcher.runs.grouping import Grouping, group
+from watcher.runs.layout import (
+    FoundUnit,
+    Judgement,
+    Layout,
+    UnitView,
+    detection,
+    find_units,
+    judge,
+    recognise,
+    wanted,
+)
+from watcher.runs.structure import check_structure
+from watcher.stages.rooms import Rooms
+
+MOST_EVENT_FOLDERS = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A run folder that was looked at: its layout and the units found in it."""
+
+    root: Path
+    name: str
+    layout: Layout
+    listing: Listing
+    units: tuple[FoundUnit, ...]
+
+
+async def look_at(
+    threads: DiskThreads,
+    clock: Clock,
+    layouts: Mapping[str, Layout],
+    wanted_layout: str,
+    root: Path,
+    *,
+    shallow_only: bool = False,
+) -> Place | None:
+    """List a run folder (`shallow_only`: just deep enough to find its units) under its layout; None when none fits."""
+    layout = layouts.get(wanted_layout)
+    if layout is None:
+        first = detection(layouts)
+        shallow = await list_folder(threads, root, depth=first.depth, prune=first.prune, clock=clock)
+        layout = recognise(layouts, shallow, root.name)
+        if layout is None:
+            return None
+    depth = layout.look_depth if shallow_only else (1 if layout.flat else None)
+    listing = await list_folder(threads, root, depth=depth, prune=layout.prune, clock=clock)
+    return Place(root, root.name, layout, listing, tuple(find_units(layout, listing)))
+
+
+async def view_of(
+    threads: DiskThreads,
+    place: Place,
+    found: FoundUnit,
+    *,
+    quiet_s: Mapping[str, float],
+    settle: timedelta | None,
+    max_wait: timedelta | None,
+    assume_quiet: bool = False,
+) -> UnitView:
+    """Read what the layout wants to know and put it beside the listing."""
+    paths = wanted(place.layout, place.listing, found)
+    contents = await read_small(threads, place.root, paths)
+    return UnitView(
+        layout=place.layout,
+        folder_name=place.name,
+        listing=place.listing,
+        found=found,
+        contents=contents,
+        quiet_s=quiet_s,
+        settle=settle,
+        max_wait=max_wait,
+        assume_quiet=assume_quiet,
+    )
+
+
+async def find_again(unit: Unit, rooms: Rooms) -> tuple[Place, FoundUnit]:
+    """List the unit's run folder in full and find the unit in it; FileGone when it is not there."""
+    root = Path(unit.run_path)
+    place = await look_at(rooms.threads, rooms.clock, rooms.layouts, unit.layout, root)
+    found = next((one for one in place.units if one.unit == unit.unit), None) if place else None
+    if place is None or found is None:
+        raise FileGone(
+            f"{unit.unit if unit.unit != '.' else unit.run} is not in {root} any more.",
+            hint=f"Put it back, or `galaxy-watcher cancel {unit.id}`.",
+        )
+    return place, found
+
+
+async def problems_of(threads: DiskThreads, view: UnitView) -> tuple[list[str], tuple[str, ...], Grouping | None]:
+    """Return what is wrong, the files to blame, and the samples; also what `plan` shows."""
+    judgement = judge(view)
+    if judgement.failed:
+        return [judgement.failed], (), None
+    problems: list[str] = []
+    blamed: list[str] = []
+    root = Path(view.listing.root)
+    for path in judgement.selected:
+        head, tail = await read_ends(threads, root, path)
+        if wrong := check_structure(path, view.listing.entries[path].size, head, tail):
+            problems.append(f"`{path}`: {wrong}.".replace("..", "."))
+            blamed.append(path)
+    try:
+        grouping = group(view, judgement)
+    except StructureBroken as error:
+        return [*problems, error.message], (*blamed, *error.files), None
+    for problem in grouping.problems:
+        problems.append(problem.message)
+        blamed.append(problem.path)
+    return problems, tuple(dict.fromkeys(path for path in blamed if path)), grouping
+
+
+def identity_of(watch: str, place: Place, judgement: Judgement) -> tuple[str, str]:
+    """Return identity and display name of a run: what the run says of itself, else watch and folder name."""
+    if judgement.identity_from == "name":
+        where = f"{watch}/{place.name}" if not place.layout.flat else f"{watch}/"
+        return where, judgement.run
+    return judgement.identity, judgement.run
+
+
+def event_folders(place: Place, found: FoundUnit) -> list[Path]:
+    """Return the folders whose events may say something of a unit: the run's top, the way down to the unit, and two
+    levels below it.
+    """
+    way = PurePosixPath(found.folder)
+    folders = {"", *(str(parent) for parent in way.parents if str(parent) != "."), found.folder}
+    inside = f"{found.folder}/" if found.folder else ""
+    for path, facts in place.listing.entries.items():
+        entered = facts.kind is Kind.FOLDER and path not in place.listing.pruned
+        if entered and path.startswith(inside) and path.removeprefix(inside).count("/") < 2:
+            folders.add(path)
+    return [place.root / folder for folder in sorted(folders)[:MOST_EVENT_FOLDERS]]

@@ -1,0 +1,268 @@
+"""Stage plan: which rules, samples, collections, names, destinations?
+
+Cuts the unit into batches and freezes a plan for each: whatever the configuration says later, a planned batch follows
+its plan. What can be refused is refused here, before a byte is sent: samples no rule takes, names that do not fit,
+workflows that are not there or whose inputs do not bind. `cut` is pure and also behind the `plan` command.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from watcher.config import DeliverySettings, RuleSettings, Settings
+from watcher.config.destinations import fixed_folder, render, render_folder
+from watcher.errors import GalaxyError, PlanError
+from watcher.galaxy import Galaxy
+from watcher.galaxy.bind import bind
+from watcher.model import (
+    Hold,
+    Next,
+    Outcome,
+    Plan,
+    PlannedDelivery,
+    PlannedWorkflow,
+    Sample,
+    Stage,
+    Status,
+)
+from watcher.rows import Unit
+from watcher.runs.grouping import collection, datasets
+from watcher.stages.looking import find_again, problems_of, view_of
+from watcher.stages.rooms import Rooms
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What names and rules may depend on."""
+
+    id: str
+    watch: str
+    layout: str
+    run: str
+    unit: str
+    version: int
+    path: str
+    day: date
+
+
+async def plan(unit: Unit, rooms: Rooms) -> Outcome:
+    """Freeze a plan per batch and make the batches' rows; holds what no rule takes."""
+    settings = rooms.watch(unit.watch)
+    place, found = await find_again(unit, rooms)
+    view = await view_of(
+        rooms.threads, place, found, quiet_s={}, settle=settings.settle, max_wait=None, assume_quiet=True
+    )
+    problems, files, grouping = await problems_of(rooms.threads, view)
+    if problems or grouping is None:
+        return Hold(" ".join(problems), "structure", hint="Correct what is named; the watcher sees it.", files=files)
+    facts = Facts(
+        unit.id,
+        unit.watch,
+        unit.layout,
+        unit.run,
+        "" if unit.unit == "." else unit.unit,
+        unit.unit_version,
+        unit.run_path,
+        rooms.clock.now().date(),
+    )
+    plans, unmatched = cut(rooms.settings, facts, grouping.samples)
+    if unmatched and rooms.settings.unmatched == "hold":
+        names = ", ".join(sample.name for sample in unmatched)
+        return Hold(
+            f"No rule takes {names}.",
+            "unmatched",
+            hint=f"Add a rule and `galaxy-watcher retry {unit.id} --from plan`, or set `unmatched: ignore`.",
+        )
+    if not plans:
+        return Hold(
+            "There is nothing to upload in it.", "empty", hint=f"`galaxy-watcher cancel {unit.id}` if that is right."
+        )
+    fitted = [await fit_to_galaxy(planned, rooms.galaxy(planned.galaxy)) for planned in plans]
+    fitted = [await _own_place(planned, unit, rooms) for planned in fitted]
+    known = await rooms.store.batches(unit.id)
+    for number, planned in enumerate(fitted, start=1):
+        await _freeze(unit, rooms, number, planned, [batch for batch in known if batch.number == number])
+    left = [[sample.name, "no rule takes it"] for sample in unmatched]
+    await rooms.store.touch(unit, more={"unmatched": left, "galaxy": fitted[0].galaxy})
+    for key in rooms.wakeups.watched():
+        if key.startswith(f"unit:{unit.id}:"):
+            rooms.wakeups.unwatch(key)
+    file_count = sum(len(planned.datasets) for planned in fitted)
+    return Next(Stage.FINISH, f"Planned: files {file_count}, batches {len(fitted)}.")
+
+
+async def _freeze(unit: Unit, rooms: Rooms, number: int, planned: Plan, known: Sequence[Any]) -> None:
+    """Make the batch, or the next revision of it when the earlier plan was given up; never two revisions alive."""
+    latest = max(known, key=lambda batch: batch.revision, default=None)
+    if latest is not None and latest.status in (Status.DONE, Status.WORKING, Status.READY, Status.WAITING):
+        return  # planned already: called twice, or the plan still stands
+    revision = 1
+    if latest is not None:
+        revision = latest.revision + 1
+        await rooms.store.move(
+            latest, status=Status.CANCELLED, code="superseded", reason=f"A new plan (revision {revision}) took over."
+        )
+    await rooms.store.add_batch(unit, number, planned.rule, planned, priority=planned.priority, revision=revision)
+
+
+# --- pure -----------------------------------------------------------------------------------------------------------
+
+
+def cut(settings: Settings, facts: Facts, samples: Sequence[Sample]) -> tuple[list[Plan], list[Sample]]:
+    """Return a plan per batch and the samples no rule takes; each sample goes to the first rule that matches it."""
+    taken: dict[tuple[str, str], list[Sample]] = defaultdict(list)
+    unmatched: list[Sample] = []
+    rules = {rule.name: rule for rule in settings.rules}
+    for sample in samples:
+        rule = next((rule for rule in settings.rules if _takes(rule, facts, sample)), None)
+        if rule is None:
+            unmatched.append(sample)
+        else:
+            part = {"run": "", "project": sample.project, "sample": f"{sample.project}/{sample.name}"}[rule.per]
+            taken[rule.name, part].append(sample)
+    order = {rule.name: number for number, rule in enumerate(settings.rules)}
+    keys = sorted(taken, key=lambda key: (order[key[0]], key[1]))
+    return [
+        _plan(settings, rules[name], facts, taken[name, part], number) for number, (name, part) in enumerate(keys, 1)
+    ], unmatched
+
+
+def _takes(rule: RuleSettings, facts: Facts, sample: Sample) -> bool:
+    return rule.match.takes(
+        watch=facts.watch, layout=facts.layout, run=facts.run, project=sample.project, sample=sample.name
+    )
+
+
+def _plan(settings: Settings, rule: RuleSettings, facts: Facts, samples: list[Sample], number: int) -> Plan:
+    values = template_values(facts, rule, samples, f"{facts.id}-{number}")
+    galaxy = settings.galaxy_of(rule)
+    planned = datasets(samples)
+    shape, name = rule.destination.collection, render(rule.destination.collection_name, values)
+    return Plan(
+        rule=rule.name,
+        watch=facts.watch,
+        galaxy=galaxy.name,
+        run=facts.run,
+        unit=facts.unit or ".",
+        path=facts.path,
+        access=galaxy.access,
+        history=render(rule.destination.history, values),
+        tags=tuple(render(tag, values) for tag in rule.tags),
+        samples=tuple(samples),
+        datasets=planned,
+        collection=None if shape == "none" else collection(shape, name, samples, planned),
+        workflows=tuple(
+            PlannedWorkflow(key=one.key, ref=one.ref, by=one.by, inputs=one.inputs, steps=one.steps)
+            for one in rule.workflow
+        ),
+        deliveries=tuple(_delivery(delivery, str(place), values) for place, delivery in enumerate(rule.deliver, 1)),
+        priority=rule.priority,
+        rule_text=rule.model_dump(mode="json"),
+    )
+
+
+def _delivery(delivery: DeliverySettings, key: str, values: Mapping[str, str]) -> PlannedDelivery:
+    return PlannedDelivery(
+        key=key,
+        folder=str(render_folder(delivery.folder, values)),
+        base=str(fixed_folder(delivery.folder)),
+        outputs=delivery.outputs,
+        on=delivery.on,
+    )
+
+
+def template_values(facts: Facts, rule: RuleSettings, samples: Sequence[Sample], batch_id: str) -> Mapping[str, str]:
+    """Return what the fields of a template mean for this batch."""
+    return {
+        "run": facts.run,
+        "unit": facts.unit,
+        "project": samples[0].project if rule.per in ("project", "sample") else "",
+        "sample": samples[0].name if rule.per == "sample" else "",
+        "watch": facts.watch,
+        "date": facts.day.isoformat(),
+        "id": batch_id,
+        "version": str(facts.version),
+    }
+
+
+# --- against Galaxy -------------------------------------------------------------------------------------------------
+
+
+async def fit_to_galaxy(planned: Plan, galaxy: Galaxy) -> Plan:
+    """Return the plan with its workflows found and bound; PlanError names everything that does not fit."""
+    try:
+        return await _fitted(planned, galaxy)
+    except GalaxyError as error:
+        error.subject = galaxy.account.name
+        raise
+
+
+async def _fitted(planned: Plan, galaxy: Galaxy) -> Plan:
+    identity = await galaxy.identify()
+    if identity.quota_bytes is not None:
+        needed, left = (
+            sum(dataset.size for dataset in planned.datasets),
+            identity.quota_bytes - (identity.used_bytes or 0),
+        )
+        if needed > left:
+            raise PlanError(
+                f"Batch of rule `{planned.rule}` needs {needed} bytes, the Galaxy account has {max(left, 0)} left.",
+                hint="Free space or ask for a larger quota, then `galaxy-watcher retry` it.",
+            )
+    workflows = []
+    for wanted in planned.workflows:
+        if wanted.by == "file":
+            found = await galaxy.workflows.import_file(await _workflow_file(wanted.ref), Path(wanted.ref).name)
+        else:
+            found = await galaxy.workflows.find(**{wanted.by: wanted.ref})
+        facts = await galaxy.workflows.read(found.id)
+        binding = bind(facts, wanted.inputs, wanted.steps, planned.collection.type if planned.collection else "")
+        missing = await galaxy.workflows.missing_tools(facts)
+        problems = [*binding.problems, *(f"Tool {tool} is not installed in Galaxy." for tool in missing)]
+        if problems:
+            raise PlanError(
+                f"The workflow `{wanted.ref}` of rule `{planned.rule}` cannot be used: {' '.join(problems)}",
+                hint="Correct the rule or the workflow; `galaxy-watcher check` tells when it fits.",
+            )
+        workflows.append(wanted.model_copy(update={"workflow_id": found.id, "uuid": facts.uuid}))
+    return planned.model_copy(update={"workflows": tuple(workflows)})
+
+
+async def _workflow_file(path: str) -> bytes:
+    try:
+        return Path(path).read_bytes()  # noqa: ASYNC240 - a small local file named in the configuration
+    except OSError as error:
+        raise PlanError(
+            f"The workflow file {path} cannot be read: {error.strerror}.", hint="Correct `file:` in the rule."
+        ) from None
+
+
+async def _own_place(planned: Plan, unit: Unit, rooms: Rooms) -> Plan:
+    """Give a batch places of its own: a history name or delivery folder that another unit owns gets the unit's marks
+    appended.
+    """
+    history, deliveries = planned.history, []
+    if await _owned_by_another(rooms, unit, await rooms.store.galaxy_objects_named("history", history)):
+        history = _suffixed(rooms.settings, unit, history, " ", f"The history name `{history}`")
+    for delivery in planned.deliveries:
+        folder = delivery.folder
+        if await _owned_by_another(rooms, unit, await rooms.store.deliveries_to(folder)):
+            folder = _suffixed(rooms.settings, unit, folder, "/", f"The delivery folder {folder}")
+        deliveries.append(delivery.model_copy(update={"folder": folder}))
+    return planned.model_copy(update={"history": history, "deliveries": tuple(deliveries)})
+
+
+async def _owned_by_another(rooms: Rooms, unit: Unit, rows: Sequence[Any]) -> bool:
+    return any(row.batch_id.split("-", 1)[0] != unit.id for row in rows)
+
+
+def _suffixed(settings: Settings, unit: Unit, name: str, glue: str, what: str) -> str:
+    if settings.on_clash == "hold":
+        raise PlanError(f"{what} belongs to another batch.", hint="Change the template, or set `on_clash: suffix`.")
+    part = unit.unit.replace("/", "-") if unit.unit != "." else ""
+    return glue.join(filter(None, (name, part, f"v{unit.unit_version}" if unit.unit_version > 1 else "", unit.id)))

@@ -1,0 +1,190 @@
+"""What every stage may use: the rooms, wired together once by `service/build.py`.
+
+Beside the rooms stand the three things that stages share in memory: transfer slots, live progress, and one poll round
+for all invocations of an account. None of them is the truth; after a restart they start empty and the rows tell what
+is to be done.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from watcher.clock import Clock
+from watcher.config import Settings, WatchSettings
+from watcher.disk.events import Wakeups
+from watcher.disk.reader import FileReader
+from watcher.disk.threads import DiskThreads
+from watcher.errors import PlanError
+from watcher.galaxy import Galaxy
+from watcher.galaxy.answers import JobCounts
+from watcher.model import BlockingCalls, HistoryId, InvocationId
+from watcher.runs.layout import Layout
+from watcher.stages.effects import EffectRunner
+from watcher.store.store import Store
+
+
+class Progress:
+    """Bytes moved so far, for the live display only; keyed by batch and by what moves."""
+
+    def __init__(self) -> None:
+        self.sent_bytes: dict[str, dict[str, int]] = {}
+        self.fetched_bytes: dict[str, dict[str, int]] = {}
+
+    def sent(self, batch_id: str, key: str, offset_bytes: int) -> None:
+        """Note how much of a dataset is with Galaxy."""
+        self.sent_bytes.setdefault(batch_id, {})[key] = offset_bytes
+
+    def fetched(self, batch_id: str, key: str, offset_bytes: int) -> None:
+        """Note how much of a result is at its target."""
+        self.fetched_bytes.setdefault(batch_id, {})[key] = offset_bytes
+
+    def forget(self, batch_id: str) -> None:
+        """Drop a batch that has ended."""
+        self.sent_bytes.pop(batch_id, None)
+        self.fetched_bytes.pop(batch_id, None)
+
+
+class Slots:
+    """Transfer slots: a few files at a time over all batches; the slot goes to the watch with fewest, then by
+    priority and bytes left.
+
+    A batch that waits is never passed by a batch of the same watch that came later with the same claim, and one batch
+    does not hold every slot while another one waits.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._free = count
+        self._holding: dict[str, int] = {}
+        self._watch_of: dict[str, str] = {}
+        self._waiting: list[tuple[str, int, int, int, asyncio.Future[None]]] = []
+        self._came = 0
+
+    @contextlib.asynccontextmanager
+    async def slot(self, batch_id: str, watch: str, *, priority: int = 0, left_bytes: int = 0) -> AsyncIterator[None]:
+        """Hold one slot for the time of the block."""
+        self._watch_of[batch_id] = watch
+        if self._free and not self._waiting:
+            self._take(batch_id)
+        else:
+            ticket: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._came += 1
+            entry = (batch_id, -priority, left_bytes, self._came, ticket)
+            self._waiting.append(entry)
+            try:
+                await ticket
+            except asyncio.CancelledError:
+                if ticket.done() and not ticket.cancelled():
+                    self._give_back(batch_id)
+                else:
+                    self._waiting.remove(entry)
+                raise
+        try:
+            yield
+        finally:
+            self._give_back(batch_id)
+
+    def _take(self, batch_id: str) -> None:
+        self._free -= 1
+        self._holding[batch_id] = self._holding.get(batch_id, 0) + 1
+
+    def _give_back(self, batch_id: str) -> None:
+        self._free += 1
+        left = self._holding.get(batch_id, 1) - 1
+        if left:
+            self._holding[batch_id] = left
+        else:
+            self._holding.pop(batch_id, None)
+        while self._free and self._waiting:
+            entry = min(self._waiting, key=self._claim)
+            self._waiting.remove(entry)
+            self._take(entry[0])
+            entry[-1].set_result(None)
+
+    def _claim(self, entry: tuple[str, int, int, int, asyncio.Future[None]]) -> tuple[int, int, int, int, int]:
+        """Order the queue: watches with fewest slots first, then priority, batches with fewest slots, fewest bytes,
+        first come.
+        """
+        batch_id, priority, left_bytes, came, _ = entry
+        watch = self._watch_of[batch_id]
+        of_watch = sum(count for batch, count in self._holding.items() if self._watch_of.get(batch) == watch)
+        return (of_watch, priority, self._holding.get(batch_id, 0), left_bytes, came)
+
+
+class PollRounds:
+    """One request per round for the job counts of all invocations of an account, however many batches ask."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._wanted: dict[str, set[InvocationId]] = {}
+        self._known: dict[str, dict[InvocationId, tuple[float, JobCounts]]] = {}
+        self._turn: dict[str, asyncio.Lock] = {}
+
+    async def counts(
+        self, galaxy: Galaxy, history_id: HistoryId, invocation_ids: tuple[InvocationId, ...], *, fresh_s: float
+    ) -> Mapping[InvocationId, JobCounts]:
+        """Return the counts of these invocations, at most `fresh_s` old; asks for everybody else's in the same
+        request.
+        """
+        account = galaxy.account.name
+        wanted = self._wanted.setdefault(account, set())
+        wanted.update(invocation_ids)
+        async with self._turn.setdefault(account, asyncio.Lock()):
+            known = self._known.setdefault(account, {})
+            now = self._clock.monotonic()
+            if not all(one in known and now - known[one][0] <= fresh_s for one in invocation_ids):
+                asked = sorted(wanted)
+                for start in range(0, len(asked), 100):
+                    answer = await galaxy.invocations.counts(history_id, asked[start : start + 100])
+                    known.update({one: (now, counts) for one, counts in answer.items()})
+            return {one: known[one][1] for one in invocation_ids if one in known}
+
+    def forget(self, galaxy: Galaxy, invocation_ids: tuple[InvocationId, ...]) -> None:
+        """Stop asking for invocations that have ended."""
+        account = galaxy.account.name
+        self._wanted.get(account, set()).difference_update(invocation_ids)
+        for one in invocation_ids:
+            self._known.get(account, {}).pop(one, None)
+
+
+@dataclass(frozen=True)
+class Rooms:
+    """Everything a stage may touch."""
+
+    settings: Settings
+    layouts: Mapping[str, Layout]
+    store: Store
+    threads: DiskThreads
+    reader: FileReader
+    targets: BlockingCalls
+    galaxies: Mapping[str, Galaxy]
+    wakeups: Wakeups
+    clock: Clock
+    effects: EffectRunner
+    slots: Slots
+    rounds: PollRounds
+    progress: Progress = field(default_factory=Progress)
+    takes_existing: bool = False  # a one-shot catch-up takes what was there before
+
+    def watch(self, name: str) -> WatchSettings:
+        """Return the configured watch; PlanError when the configuration no longer has it."""
+        for watch in self.settings.watches:
+            if watch.name == name:
+                return watch
+        raise PlanError(
+            f"The configuration has no watch named `{name}` any more.",
+            hint="Put it back, or cancel what belongs to it.",
+        )
+
+    def galaxy(self, name: str) -> Galaxy:
+        """Return the account of that name; PlanError when the configuration no longer has it."""
+        if name not in self.galaxies:
+            raise PlanError(f"The configuration has no Galaxy account named `{name}` any more.", hint="Put it back.")
+        return self.galaxies[name]
+
+    def root(self, watch: str) -> Path:
+        """Return the folder a watch looks at."""
+        return self.watch(watch).path

@@ -1,0 +1,108 @@
+"""Stage settle: is the unit finished?
+
+Ready means proven: every predicate of the layout holds, the last of them being quiet. The stage waits, naming each
+predicate that does not hold and since when; nothing is ever completed by giving up. Failure signs of the instrument
+win over completeness. Whether what is finished is also whole is the question of `verify.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from watcher.disk.mounts import inspect_root
+from watcher.disk.quiet import add_quiet
+from watcher.errors import MountGone
+from watcher.model import Fail, Hold, Listing, Next, Outcome, PredicateResult, Stage, Wait
+from watcher.rows import SourceFile, Unit
+from watcher.runs.layout import FoundUnit, Judgement, UnitView, judge
+from watcher.stages.looking import event_folders, find_again, view_of
+from watcher.stages.rooms import Rooms
+
+SHORTEST = timedelta(milliseconds=200)
+
+
+async def settle(unit: Unit, rooms: Rooms) -> Outcome:
+    """Look at the unit's files once and say what is still missing."""
+    settings = rooms.watch(unit.watch)
+    watch = await rooms.store.watch(unit.watch)
+    look = await inspect_root(rooms.threads, watch, settings.path)
+    if not look.ok:
+        raise MountGone(
+            f"The watch `{unit.watch}` is blind: {look.blind_reason}",
+            hint="The watcher goes on by itself when it is back.",
+        )
+    place, found = await find_again(unit, rooms)
+    files = await _remember(unit, rooms, place.listing, found, restarted=look.restarted)
+    quiet_s = {row.path: row.unchanged_s for row in files}
+    view = await view_of(
+        rooms.threads, place, found, quiet_s=quiet_s, settle=settings.settle, max_wait=settings.max_wait
+    )
+    judgement = judge(view)
+    since = _since(unit, judgement.predicates, rooms.clock.now())
+    await rooms.store.touch(
+        unit, more={"predicates": since, "left_out": [[left.path, left.reason] for left in judgement.left_out]}
+    )
+    watched = rooms.wakeups.watched()
+    for folder in event_folders(place, found):
+        if (key := f"unit:{unit.id}:{folder}") not in watched:
+            rooms.wakeups.watch(key, folder)
+    if judgement.failed:
+        return Fail(judgement.failed, "run_failed", hint="Look at the instrument; nothing of this run is uploaded.")
+    if judgement.held:
+        return Hold(
+            judgement.held, "incomplete", hint="Add what is missing; the watcher sees it.", files=judgement.selected
+        )
+    if judgement.complete:
+        return Next(Stage.VERIFY, "Finished: every condition holds.")
+    return _wait(rooms, judgement, view)
+
+
+def _wait(rooms: Rooms, judgement: Judgement, view: UnitView) -> Wait:
+    open_ones = [predicate for predicate in judgement.predicates if not predicate.holds]
+    reason = "; ".join(predicate.detail or predicate.name for predicate in open_ones[:3])
+    if all(predicate.name.startswith("quiet") for predicate in open_ones):
+        quiet_s, _ = view.unchanged(judgement.selected)
+        left = (view.settle if view.settle is not None else view.layout.settle) - timedelta(seconds=quiet_s)
+        return Wait(min(max(left, SHORTEST), rooms.settings.rescan_active), reason, "settling")
+    return Wait(rooms.settings.rescan_active, reason, "incomplete")
+
+
+async def _remember(
+    unit: Unit, rooms: Rooms, listing: Listing, found: FoundUnit, *, restarted: bool
+) -> list[SourceFile]:
+    """Add up quiet time for every file of the unit and store it."""
+    previous = {row.path: row for row in await rooms.store.source_files(unit.id)}
+    rows = add_quiet(
+        previous,
+        listing,
+        unit_id=unit.id,
+        at=rooms.clock.now(),
+        rescan=rooms.settings.rescan,
+        blind=False,
+        restarted=restarted,
+    )
+    rows = [row for row in rows if _belongs(row.path, found)]
+    present = {row.path for row in rows}
+    await rooms.store.put_source_files(unit, rows, gone=[path for path in previous if path not in present])
+    return rows
+
+
+def _belongs(path: str, found: FoundUnit) -> bool:
+    """Keep the unit's own files and what lies at the top of the run folder (markers, sheet)."""
+    if found.files:
+        return path in found.files
+    return found.subpath in ("", ".") or path.startswith(f"{found.subpath}/") or "/" not in path
+
+
+def _since(unit: Unit, predicates: tuple[PredicateResult, ...], now: datetime) -> list[dict[str, Any]]:
+    """Remember since when each predicate has held, or not."""
+    before: Mapping[str, Mapping[str, Any]] = {one["name"]: one for one in unit.more.get("predicates", [])}
+    told = []
+    for predicate in predicates:
+        earlier = before.get(predicate.name)
+        same = earlier is not None and earlier["holds"] == predicate.holds
+        since = earlier["since"] if same and earlier else now.isoformat(timespec="seconds")
+        told.append({"name": predicate.name, "holds": predicate.holds, "detail": predicate.detail, "since": since})
+    return told

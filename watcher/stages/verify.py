@@ -1,0 +1,36 @@
+"""Stage verify: did the run succeed, is its structure whole?
+
+Everything that can be told without reading the files through: magic bytes, end blocks, tails of zeros, pairs, sample
+sheet against files, manifests. A problem names its file and line and holds the unit; it releases itself when that
+file has changed. The bytes themselves are proven while they are sent (`transfer.py`).
+"""
+
+from __future__ import annotations
+
+from watcher.errors import StructureBroken
+from watcher.model import Hold, Next, Outcome, Stage
+from watcher.rows import Unit
+from watcher.runs.manifests import expected_checksums
+from watcher.stages.looking import find_again, problems_of, view_of
+from watcher.stages.rooms import Rooms
+
+
+async def verify(unit: Unit, rooms: Rooms) -> Outcome:
+    """Look at the head and tail of every selected file, and at what the sheet and the names say."""
+    settings = rooms.watch(unit.watch)
+    place, found = await find_again(unit, rooms)
+    view = await view_of(
+        rooms.threads, place, found, quiet_s={}, settle=settings.settle, max_wait=None, assume_quiet=True
+    )
+    problems, files, _ = await problems_of(rooms.threads, view)
+    if problems:
+        return Hold(
+            " ".join(problems[:5]) + (f" And {len(problems) - 5} more." if len(problems) > 5 else ""),
+            StructureBroken.code,
+            hint="Correct what is named; the watcher sees it and goes on.",
+            files=files,
+        )
+    await rooms.store.touch(
+        unit, more={"checksums": {path: dict(known) for path, known in expected_checksums(view).items()}}
+    )
+    return Next(Stage.PLAN, "The structure is whole.")
