@@ -186,7 +186,7 @@ asyncio.run(main())
     began = time.monotonic()
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=20)
     assert (ended.returncode, ended.stdout.strip(), ended.stderr) == (0, "mount_gone", "")
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 10, "the exit waited for something"
 
 
 def test_answers_for_a_closed_loop_are_dropped(tmp_path: Path) -> None:

@@ -166,6 +166,24 @@ def test_tags_are_ignored_when_a_history_is_made(ground: Ground) -> None:
     assert deleted == [{"id": made["id"], "deleted": True}]
 
 
+def test_tags_are_checked_and_bent(ground: Ground) -> None:
+    """Blanks and empty halves are refused; `#`, `=`, commas are bent, too long ones vanish; a fetch only bends."""
+    galaxy = ground.galaxy
+    history = galaxy.new_history("tags")
+    path = f"/api/histories/{history}"
+    for wrong in (["a b"], ["ok", ""], ["a:"], [":a"], "abc"):
+        assert refusal(galaxy.call("PUT", path, json={"tags": wrong})) == (400, 400008)
+    for given, kept in (
+        (["a,b"], ["a", "b"]),
+        (["#y", "a=b", "A:B:c", "a.b", "a/b"], ["A:B:c", "a.b", "a/b", "a:b", "name:y"]),
+        (["x" * 300, "a", "a"], ["a"]),
+    ):
+        assert sorted(galaxy.call("PUT", path, json={"tags": given}).json()["tags"]) == kept
+    body = galaxy.fetch_body(history, [("x.txt", b"x\n", "txt", "")])
+    body["targets"][0]["elements"][0]["tags"] = ["a b", "#y"]
+    assert sorted(galaxy.post("/api/tools/fetch", body)["outputs"][0]["tags"]) == ["ab", "name:y"]
+
+
 def test_uploads_ask_for_no_key(ground: Ground) -> None:
     """An upload needs no key, knows its offset, refuses a wrong one, and refuses more than was declared."""
     galaxy = RawGalaxy(ground.galaxy.url, "no such key")

@@ -26,7 +26,7 @@ MISEQ_RUN = "260228_M02439_0043_000000000-KT42M"
 
 @dataclass
 class Tree:
-    """A folder's files in the order they were written, one second apart; `others` are paths that are no regular files."""
+    """A folder's files in the order they were written, one second apart; `others` are no regular files."""
 
     name: str
     files: dict[str, bytes] = field(default_factory=dict)

@@ -92,7 +92,7 @@ def test_a_layout_may_bring_its_own_pattern() -> None:
         ("x.FQ.GZ", "fastqsanger.gz"),
         ("x.fastq", "fastqsanger"),
         ("x.fq.bz2", "fastqsanger.bz2"),
-        ("x.y.bam", "bam"),
+        ("x.y.bam", "unsorted.bam"),
         ("table.tsv", "tabular"),
         ("calls.vcf.gz", "vcf_bgzip"),
         ("fastq.gz", "data"),

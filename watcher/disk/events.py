@@ -152,9 +152,12 @@ class Wakeups:
 
     def _something_came(self, real: str, is_gone: bool) -> None:
         for entry in [one for one in self._folders.values() if one.real == real]:
-            self._wake(entry)
             if is_gone:
                 self._give_up(entry, f"{entry.path} is gone")
+                if not self._closed:
+                    self._on_wake(entry.key)  # at once: the calm of a key ends with it
+            else:
+                self._wake(entry)
 
     def _events_lost(self) -> None:
         for entry in [one for one in self._folders.values() if one.real and not self._closed]:

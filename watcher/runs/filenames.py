@@ -43,7 +43,9 @@ _EXTENSIONS: Mapping[str, str] = {
     ".fasta": "fasta",
     ".fa": "fasta",
     ".fna": "fasta",
-    ".bam": "bam",
+    # Galaxy sorts what is uploaded as `bam` unless it is sorted already (26.1.2), and then holds other bytes than we
+    # sent; what comes from a sequencer is not aligned, let alone sorted.
+    ".bam": "unsorted.bam",
     ".cram": "cram",
     ".sam": "sam",
     ".vcf.gz": "vcf_bgzip",

@@ -21,6 +21,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from watcher.clock import Clock, SystemClock
 from watcher.config import Settings
+from watcher.errors import StateError
 from watcher.model import ENDED, Stage, Status
 from watcher.rows import Batch, Unit
 from watcher.service.build import build
@@ -102,6 +103,12 @@ class Daemon:
         self.dispatcher.nudge()
 
     async def _probe(self) -> None:
+        try:
+            await self.rooms.store.keep_lock()
+        except StateError as error:  # somebody else owns the state now: two writers must never be
+            log.error("state.lost", reason=error.message, hint=error.hint)
+            self.stop.set()
+            return
         if await probe_obstacles(self.rooms) or await release_changed_holds(self.rooms):
             self.dispatcher.nudge()
         await self._verbs()

@@ -122,7 +122,7 @@ class Embedded:
         if error is None:
             self._wake.set()
             return
-        # The outcome could not be stored: the row is as it was, and due. Not at once, or a full disk costs a whole core.
+        # The outcome could not be stored: the row is as it was, and due. Not at once, or a full disk costs a core.
         log.error("row.not_moved", row=key[1], reason=str(error), exc_info=not isinstance(error, StateError) and error)
         asyncio.get_running_loop().call_later(BROKEN_PAUSE_S, self._wake.set)
 

@@ -1,4 +1,5 @@
-"""Holds that release themselves: a hold that names files ends when one of them has changed and settled.
+"""Holds that release themselves: a hold that names files ends when one of them has changed and settled, and one for
+something missing ends when anything has come.
 
 So a corrected sample sheet or a re-copied FASTQ needs no shell. The unit goes back to settle, which proves everything
 anew; a batch that had been planned gets a new plan from there.
@@ -13,8 +14,10 @@ import structlog
 from watcher.disk.scan import facts_of
 from watcher.errors import DiskError
 from watcher.model import Kind, SourceFacts, Stage, Status
-from watcher.rows import Batch, Unit
+from watcher.rows import Batch, SourceFile, Unit
+from watcher.stages.looking import find_again
 from watcher.stages.rooms import Rooms
+from watcher.stages.settle import belongs
 
 log = structlog.get_logger("watcher")
 
@@ -23,36 +26,63 @@ async def release_changed_holds(rooms: Rooms) -> int:
     """Send held units back to settle when a file their hold names is not what it was; return how many went."""
     released = 0
     for unit in await rooms.store.units(status={Status.HELD}):
-        batches = [batch for batch in await rooms.store.batches(unit.id) if batch.status is Status.HELD]
-        held: list[Unit | Batch] = [*batches, unit] if unit.stage is Stage.FINISH else [unit]
-        named = sorted({path for row in held for path in row.more.get("hold_files", ())})
-        if named and await _changed(rooms, unit, named):
-            for batch in batches:
-                await rooms.store.move(
-                    batch, status=Status.HELD, code="replanned", reason="A file changed; a new plan is being made."
-                )
+        remembered = {row.path: row for row in await rooms.store.source_files(unit.id)}
+        batches: list[Batch] = []
+        if unit.stage is Stage.FINISH:
+            held = [batch for batch in await rooms.store.batches(unit.id) if batch.status is Status.HELD]
+            told = [(batch, await _changed(rooms, unit, _named(batch), remembered)) for batch in held]
+            batches = [batch for batch, changed in told if changed]
+            why = [path for _, changed in told for path in changed]
+        elif unit.code == "incomplete":
+            why = await _come_since(rooms, unit, remembered)
+        else:
+            why = await _changed(rooms, unit, _named(unit), remembered)
+        if not why:
+            continue
+        for batch in batches:
             await rooms.store.move(
-                unit, stage=Stage.SETTLE, status=Status.READY, reason="A file that was wrong has changed."
+                batch, status=Status.HELD, code="replanned", reason="A file changed; a new plan is being made."
             )
-            await rooms.store.journal("hold.released", f"Changed: {', '.join(named)}.", unit_id=unit.id)
-            log.info("hold.released", unit=unit.id, files=named)
-            released += 1
+        await rooms.store.move(
+            unit, stage=Stage.SETTLE, status=Status.READY, reason="A file that was wrong has changed."
+        )
+        await rooms.store.journal("hold.released", f"Changed: {', '.join(sorted(set(why))[:10])}.", unit_id=unit.id)
+        log.info("hold.released", unit=unit.id, files=len(set(why)))
+        released += 1
     return released
 
 
-async def _changed(rooms: Rooms, unit: Unit, paths: list[str]) -> bool:
-    """Compare the named files with what is remembered of them; a file that vanished has not changed for the better."""
-    remembered = {row.path: row for row in await rooms.store.source_files(unit.id)}
+def _named(row: Unit | Batch) -> list[str]:
+    return sorted(row.more.get("hold_files", ()))
+
+
+async def _changed(rooms: Rooms, unit: Unit, paths: list[str], remembered: dict[str, SourceFile]) -> list[str]:
+    """Return the named files that are not as remembered; one that vanished has not changed for the better."""
+    if not paths:
+        return []
     try:
         now = await facts_of(rooms.threads, Path(unit.run_path or unit.path), paths)
     except DiskError:
+        return []
+    return [path for path in paths if path in now and _is_other(now[path], remembered.get(path))]
+
+
+async def _come_since(rooms: Rooms, unit: Unit, remembered: dict[str, SourceFile]) -> list[str]:
+    """Return what has come or changed in a unit that waited too long for something nobody can name."""
+    try:
+        place, found = await find_again(unit, rooms)
+    except DiskError:
+        return []
+    return [
+        facts.path
+        for facts in place.listing.files()
+        if belongs(facts.path, found) and _is_other(facts, remembered.get(facts.path))
+    ]
+
+
+def _is_other(facts: SourceFacts, row: SourceFile | None) -> bool:
+    if facts.kind is not Kind.FILE:
         return False
-    for path in paths:
-        row, facts = remembered.get(path), now.get(path)
-        if facts is None or facts.kind is not Kind.FILE:
-            continue
-        if row is None or not facts.same_bytes(
-            SourceFacts(path, Kind.FILE, row.size, row.mtime_ns, row.ctime_ns, row.inode)
-        ):
-            return True
-    return False
+    return row is None or not facts.same_bytes(
+        SourceFacts(row.path, Kind.FILE, row.size, row.mtime_ns, row.ctime_ns, row.inode)
+    )

@@ -225,7 +225,7 @@ def _batches(
         return [_batch(alone, found, None)], []
     facts = Facts("{id}", watch.name, place.layout.name, run, unit, 1, str(place.root), clock.now().date())
     plans, unmatched = cut(settings, facts, samples)
-    return [_batch(planned, found, planned.rule) for planned in plans], unmatched
+    return [_batch(planned, found, planned.rule) for planned in plans.values()], unmatched
 
 
 def _batch(planned: Plan, found: FoundUnit, rule: str | None) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from watcher.delivery.folder import FolderDelivery
 from watcher.errors import DeliveryBroken, TargetFull, TargetGone
 from watcher.galaxy.results import GalaxyResults
-from watcher.model import Done, Fail, Outcome, PlannedDelivery, ResultFile, Status
+from watcher.model import Done, Fail, Next, Outcome, PlannedDelivery, ResultFile, Stage, Status
 from watcher.rows import Batch, DeliveredFile, DeliveryRow
 from watcher.stages.effects import together
 from watcher.stages.rooms import Rooms
@@ -26,7 +26,10 @@ async def deliver(batch: Batch, rooms: Rooms) -> Outcome:
     """Make every delivery that fits the ending, then end the batch."""
     galaxy = rooms.galaxy(batch.plan.galaxy)
     latest = {row.key: row for row in sorted(await rooms.store.invocations(batch.id), key=lambda row: row.number)}
-    failed = [row for row in latest.values() if row.status is Status.FAILED]
+    ended = [row for row in latest.values() if row.status in (Status.DONE, Status.FAILED)]
+    if len(ended) < len(batch.plan.workflows):
+        return Next(Stage.INVOKE, "Not every workflow has ended.")
+    failed = [row for row in ended if row.status is Status.FAILED]
     ending = "failed" if failed else "ok"
     results = GalaxyResults(galaxy, [row.galaxy_id for row in latest.values() if row.galaxy_id])
     for planned in batch.plan.deliveries:

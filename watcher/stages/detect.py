@@ -19,6 +19,9 @@ from watcher.runs.layout import FoundUnit, judge
 from watcher.stages.looking import Place, identity_of, look_at, view_of
 from watcher.stages.rooms import Rooms
 
+BACK_SINCE = "back_since"
+"""When the root was last back after being blind: quiet time from before does not count (see `settle.py`)."""
+
 OPEN_STAGES = (Stage.SETTLE, Stage.VERIFY, Stage.PLAN)
 
 
@@ -56,6 +59,9 @@ async def _look_at_root(watch: Watch, rooms: Rooms, settings: WatchSettings, kno
             f"The watch `{watch.name}` is blind: {look.blind_reason}",
             hint=look.hint or f"Look at {settings.path}; the watcher goes on by itself when it is back.",
         )
+    is_back = look.restarted or watch.blind_since is not None
+    if is_back:  # the kernel tells nothing of a remount: watch the root anew
+        rooms.wakeups.watch(f"watch:{watch.name}", settings.path)
     return await rooms.store.touch(
         watch,
         mount=look.mount,
@@ -63,7 +69,11 @@ async def _look_at_root(watch: Watch, rooms: Rooms, settings: WatchSettings, kno
         root_inode=look.inode,
         entry_count=look.entry_count,
         blind_since=None,
-        more={"root_marked": look.marked},
+        more={
+            "root_marked": look.marked,
+            "is_network": look.is_network,
+            **({BACK_SINCE: rooms.clock.now().isoformat()} if is_back else {}),
+        },
     )
 
 

@@ -28,4 +28,6 @@ async def finish(unit: Unit, rooms: Rooms) -> Outcome:
         worst = standing[Status.FAILED][0]
         return Fail(worst.reason, "batch_failed", hint=worst.hint)
     count = len(standing[Status.DONE])
+    if not count:
+        return Done("Nothing is left to do: its batches were cancelled.")
     return Done("Its batch is done." if count == 1 else f"All {count} batches are done.")

@@ -7,6 +7,7 @@ workflows that are not there or whose inputs do not bind. `cut` is pure and also
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -34,6 +35,9 @@ from watcher.rows import Unit
 from watcher.runs.grouping import collection, datasets
 from watcher.stages.looking import find_again, problems_of, view_of
 from watcher.stages.rooms import Rooms
+
+GIVEN_UP = ("replanned", "superseded")
+"""Codes of batches whose plan was given up: they wait for the next revision."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +74,10 @@ async def plan(unit: Unit, rooms: Rooms) -> Outcome:
         unit.run_path,
         rooms.clock.now().date(),
     )
-    plans, unmatched = cut(rooms.settings, facts, grouping.samples)
+    known = await rooms.store.batches(unit.id)
+    plans, unmatched = cut(
+        rooms.settings, facts, grouping.samples, {part_of(batch.plan): batch.number for batch in known}
+    )
     if unmatched and rooms.settings.unmatched == "hold":
         names = ", ".join(sample.name for sample in unmatched)
         return Hold(
@@ -82,11 +89,15 @@ async def plan(unit: Unit, rooms: Rooms) -> Outcome:
         return Hold(
             "There is nothing to upload in it.", "empty", hint=f"`galaxy-watcher cancel {unit.id}` if that is right."
         )
-    fitted = [await fit_to_galaxy(planned, rooms.galaxy(planned.galaxy)) for planned in plans]
+    fitted = [await fit_to_galaxy(planned, rooms.galaxy(planned.galaxy)) for planned in plans.values()]
     fitted = [await _own_place(planned, unit, rooms) for planned in fitted]
-    known = await rooms.store.batches(unit.id)
-    for number, planned in enumerate(fitted, start=1):
+    for number, planned in zip(plans, fitted, strict=True):
         await _freeze(unit, rooms, number, planned, [batch for batch in known if batch.number == number])
+    for batch in known:
+        if batch.number not in plans and batch.code == "replanned":
+            await rooms.store.move(
+                batch, status=Status.CANCELLED, code="superseded", reason="The new plan has no such batch."
+            )
     left = [[sample.name, "no rule takes it"] for sample in unmatched]
     await rooms.store.touch(unit, more={"unmatched": left, "galaxy": fitted[0].galaxy})
     for key in rooms.wakeups.watched():
@@ -99,8 +110,8 @@ async def plan(unit: Unit, rooms: Rooms) -> Outcome:
 async def _freeze(unit: Unit, rooms: Rooms, number: int, planned: Plan, known: Sequence[Any]) -> None:
     """Make the batch, or the next revision of it when the earlier plan was given up; never two revisions alive."""
     latest = max(known, key=lambda batch: batch.revision, default=None)
-    if latest is not None and latest.status in (Status.DONE, Status.WORKING, Status.READY, Status.WAITING):
-        return  # planned already: called twice, or the plan still stands
+    if latest is not None and latest.code not in GIVEN_UP:
+        return  # planned already: called twice, or the plan still stands, also one that failed or was cancelled
     revision = 1
     if latest is not None:
         revision = latest.revision + 1
@@ -113,8 +124,14 @@ async def _freeze(unit: Unit, rooms: Rooms, number: int, planned: Plan, known: S
 # --- pure -----------------------------------------------------------------------------------------------------------
 
 
-def cut(settings: Settings, facts: Facts, samples: Sequence[Sample]) -> tuple[list[Plan], list[Sample]]:
-    """Return a plan per batch and the samples no rule takes; each sample goes to the first rule that matches it."""
+def cut(
+    settings: Settings, facts: Facts, samples: Sequence[Sample], numbers: Mapping[tuple[str, str], int] | None = None
+) -> tuple[dict[int, Plan], list[Sample]]:
+    """Return a plan per batch, by its number, and the samples no rule takes.
+
+    Each sample goes to the first rule that matches it. `numbers` are those of an earlier plan (see `part_of`): what was
+    batch 2 stays batch 2, whatever else comes or goes.
+    """
     taken: dict[tuple[str, str], list[Sample]] = defaultdict(list)
     unmatched: list[Sample] = []
     rules = {rule.name: rule for rule in settings.rules}
@@ -123,13 +140,24 @@ def cut(settings: Settings, facts: Facts, samples: Sequence[Sample]) -> tuple[li
         if rule is None:
             unmatched.append(sample)
         else:
-            part = {"run": "", "project": sample.project, "sample": f"{sample.project}/{sample.name}"}[rule.per]
-            taken[rule.name, part].append(sample)
+            taken[rule.name, _part(rule.per, sample)].append(sample)
     order = {rule.name: number for number, rule in enumerate(settings.rules)}
     keys = sorted(taken, key=lambda key: (order[key[0]], key[1]))
-    return [
-        _plan(settings, rules[name], facts, taken[name, part], number) for number, (name, part) in enumerate(keys, 1)
-    ], unmatched
+    given = {key: number for key, number in (numbers or {}).items() if key in taken}
+    free = (number for number in itertools.count(1) if number not in (numbers or {}).values())
+    numbered = {given[key] if key in given else next(free): key for key in keys}
+    return {
+        number: _plan(settings, rules[key[0]], facts, taken[key], number) for number, key in sorted(numbered.items())
+    }, unmatched
+
+
+def part_of(planned: Plan) -> tuple[str, str]:
+    """Return which rule and which part of the unit a plan is for: what tells the batches of a unit apart."""
+    return planned.rule, _part(str(planned.rule_text.get("per", "run")), planned.samples[0])
+
+
+def _part(per: str, sample: Sample) -> str:
+    return {"run": "", "project": sample.project, "sample": f"{sample.project}/{sample.name}"}[per]
 
 
 def _takes(rule: RuleSettings, facts: Facts, sample: Sample) -> bool:

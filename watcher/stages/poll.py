@@ -41,6 +41,8 @@ async def poll(batch: Batch, rooms: Rooms) -> Outcome:
     if waits:
         return min(waits, key=lambda wait: wait.after)
     rows = current_invocations(await rooms.store.invocations(batch.id))
+    if any(row.status is Status.CANCELLED for row in rows) or len(rows) < len(batch.plan.workflows):
+        return Next(Stage.INVOKE, "The workflow was cancelled before; it is started once more.")
     failed = [row for row in rows if row.status is Status.FAILED]
     return Next(Stage.DELIVER, " ".join(row.reason for row in failed) or "The workflow ended well.")
 
@@ -74,7 +76,7 @@ async def _follow(
     if verdict == "ok":
         await rooms.store.put_invocation(batch, row.key, row.number, status=Status.DONE)
         return None
-    reason = await _reason(batch, galaxy, history_id, detail, ids, counts)
+    reason = await _reason(batch, rooms, galaxy, history_id, detail, ids, counts)
     if verdict == "paused":
         return Hold(
             reason,
@@ -111,6 +113,7 @@ def _told(counts: Counter[str]) -> str:
 
 async def _reason(
     batch: Batch,
+    rooms: Rooms,
     galaxy: Galaxy,
     history_id: HistoryId,
     detail: InvocationDetail,
@@ -126,7 +129,11 @@ async def _reason(
     if failed := await _first_failed_job(galaxy, ids):
         return f"{failed} ({_told(counts)})."
     if counts["paused"]:
-        cause = await _pause_cause(galaxy, history_id) or "an input failed, or a person paused them"
+        cause = (
+            await _deleted_inputs(batch, rooms, galaxy, history_id)
+            or await _pause_cause(galaxy, history_id)
+            or "an input failed, or a person paused them"
+        )
         return f"{counts['paused']} jobs of batch {batch.id} are paused in Galaxy: {cause}."
     if detail.state == "failed":
         return f"Galaxy could not schedule the workflow of batch {batch.id}: {told_by_galaxy}."
@@ -141,6 +148,14 @@ async def _first_failed_job(galaxy: Galaxy, ids: tuple[InvocationId, ...]) -> st
                 words = (told.stderr or told.stdout or " ".join(told.messages)).strip()[-LAST_WORDS:]
                 return f"Tool `{job.tool_id}` failed with exit code {told.exit_code}{f': {words}' if words else ''}"
     return ""
+
+
+async def _deleted_inputs(batch: Batch, rooms: Rooms, galaxy: Galaxy, history_id: HistoryId) -> str:
+    """Return which of the batch's own datasets somebody deleted, whatever Galaxy makes of it."""
+    rows = {row.galaxy_id: row.name for row in await rooms.store.datasets(batch.id)}
+    facts = await galaxy.datasets.many(history_id, list(rows))
+    names = [name for one, name in rows.items() if one not in facts or facts[one].deleted or facts[one].purged]
+    return f"{', '.join(f'`{name}`' for name in names)} was deleted in Galaxy" if names else ""
 
 
 async def _pause_cause(galaxy: Galaxy, history_id: HistoryId) -> str:

@@ -1,19 +1,20 @@
 """What a new plan of the same batch takes over from the plan it replaces.
 
-The new revision keeps the history when account and history name are the same, and every dataset whose source files
-still have the bytes that were sent: they are read once more here and compared by SHA-256, nothing is believed from
-names. A history that is not kept is tagged `watcher:superseded`; nothing is deleted. Called by `upload.py` before it
-sends anything.
+The new revision keeps the history when account and history name are the same, and every dataset in it whose source
+files still have the bytes that were sent: they are read once more here and compared by SHA-256, nothing is believed
+from names. A history that is not kept is tagged `watcher:superseded`; nothing is deleted. Called by `upload.py`
+before it sends anything.
 """
 
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 from watcher.errors import DiskError, NotThere
 from watcher.galaxy import Galaxy
-from watcher.model import HistoryId, Kind, PlannedDataset, SourceFacts, Status
+from watcher.model import DatasetId, HistoryId, Kind, PlannedDataset, SourceFacts
 from watcher.rows import Batch, Dataset, GalaxyObject
 from watcher.stages.rooms import Rooms
 
@@ -35,12 +36,14 @@ async def inherit(batch: Batch, rooms: Rooms, galaxy: Galaxy) -> None:
         return
     objects = {row.key: row for row in await rooms.store.galaxy_objects(earlier.id)}
     history = objects.get(HISTORY)
-    if history is None or history.status is not Status.DONE:
+    if history is None or not history.galaxy_id:
         return
     if (earlier.plan.galaxy, earlier.plan.history) != (batch.plan.galaxy, batch.plan.history):
         await _tag_superseded(rooms, history, earlier)
         return
-    sent = {row.name: row for row in await rooms.store.datasets(earlier.id) if row.checked}
+    if not await _is_there(galaxy, HistoryId(history.galaxy_id)):
+        return
+    sent = await _sent(rooms, galaxy, HistoryId(history.galaxy_id), earlier)
     for planned in batch.plan.datasets:
         row = sent.get(planned.name)
         if row is not None and await _same_bytes(batch, rooms, planned, row):
@@ -55,7 +58,7 @@ async def inherit(batch: Batch, rooms: Rooms, galaxy: Galaxy) -> None:
                 fetch_intent_at=row.fetch_intent_at,
                 fetch_receipt_at=row.fetch_receipt_at,
                 offset=row.size,
-                status=Status.DONE,
+                status=row.status,
             )
     # Last: its presence says that the take-over is over. Status ready lets the history be marked for this revision.
     await rooms.store.put_galaxy_object(
@@ -67,6 +70,31 @@ async def inherit(batch: Batch, rooms: Rooms, galaxy: Galaxy) -> None:
         intent_at=history.intent_at,
         receipt_at=history.receipt_at,
     )
+
+
+async def _is_there(galaxy: Galaxy, history_id: HistoryId) -> bool:
+    try:
+        facts = await galaxy.histories.get(history_id)
+    except NotThere:
+        return False
+    return not (facts.deleted or facts.purged)
+
+
+async def _sent(rooms: Rooms, galaxy: Galaxy, history_id: HistoryId, earlier: Batch) -> dict[str, Dataset]:
+    """Return what Galaxy has of the earlier revision, by name: checked or not, but nothing that was deleted since.
+
+    A dataset whose registration was never confirmed to us is found by its tag, or it would be made twice.
+    """
+    rows = await rooms.store.datasets(earlier.id)
+    contents = [one for one in await galaxy.histories.contents(history_id) if not one.deleted]
+    there = {one.id for one in contents}
+    tagged = {tag: one.id for one in contents for tag in one.tags}
+    found = {}
+    for row in rows:
+        galaxy_id = row.galaxy_id or tagged.get(f"watcher:{earlier.id}.{row.key}", "")
+        if galaxy_id in there and row.sha256:
+            found[row.name] = replace(row, galaxy_id=DatasetId(galaxy_id))
+    return found
 
 
 async def _same_bytes(batch: Batch, rooms: Rooms, planned: PlannedDataset, row: Dataset) -> bool:

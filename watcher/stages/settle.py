@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from watcher.disk.mounts import inspect_root
-from watcher.disk.quiet import add_quiet
+from watcher.disk.mounts import RootLook, inspect_root
+from watcher.disk.quiet import add_quiet, filer_time
 from watcher.errors import MountGone
 from watcher.model import Fail, Hold, Listing, Next, Outcome, PredicateResult, Stage, Wait
-from watcher.rows import SourceFile, Unit
+from watcher.rows import SourceFile, Unit, Watch
 from watcher.runs.layout import FoundUnit, Judgement, UnitView, judge
 from watcher.stages.looking import event_folders, find_again, view_of
 from watcher.stages.rooms import Rooms
@@ -34,7 +34,7 @@ async def settle(unit: Unit, rooms: Rooms) -> Outcome:
             hint="The watcher goes on by itself when it is back.",
         )
     place, found = await find_again(unit, rooms)
-    files = await _remember(unit, rooms, place.listing, found, restarted=look.restarted)
+    files = await _remember(unit, rooms, place.listing, found, watch, look)
     quiet_s = {row.path: row.unchanged_s for row in files}
     view = await view_of(
         rooms.threads, place, found, quiet_s=quiet_s, settle=settings.settle, max_wait=settings.max_wait
@@ -70,26 +70,30 @@ def _wait(rooms: Rooms, judgement: Judgement, view: UnitView) -> Wait:
 
 
 async def _remember(
-    unit: Unit, rooms: Rooms, listing: Listing, found: FoundUnit, *, restarted: bool
+    unit: Unit, rooms: Rooms, listing: Listing, found: FoundUnit, watch: Watch, look: RootLook
 ) -> list[SourceFile]:
-    """Add up quiet time for every file of the unit and store it."""
+    """Add up quiet time for every file of the unit and store it; none for time in which the root was away."""
+    now = rooms.clock.now()
+    back_since = watch.more.get("back_since")
     previous = {row.path: row for row in await rooms.store.source_files(unit.id)}
     rows = add_quiet(
         previous,
         listing,
         unit_id=unit.id,
-        at=rooms.clock.now(),
+        at=now,
         rescan=rooms.settings.rescan,
-        blind=False,
-        restarted=restarted,
+        blind=watch.blind_since is not None,
+        restarted=look.restarted,
+        back_since=datetime.fromisoformat(back_since) if back_since else None,
+        filer_now=filer_time(listing, at=now, is_network=look.is_network),
     )
-    rows = [row for row in rows if _belongs(row.path, found)]
+    rows = [row for row in rows if belongs(row.path, found)]
     present = {row.path for row in rows}
     await rooms.store.put_source_files(unit, rows, gone=[path for path in previous if path not in present])
     return rows
 
 
-def _belongs(path: str, found: FoundUnit) -> bool:
+def belongs(path: str, found: FoundUnit) -> bool:
     """Keep the unit's own files and what lies at the top of the run folder (markers, sheet)."""
     if found.files:
         return path in found.files

@@ -83,7 +83,7 @@ async def _make_tables(engine: AsyncEngine) -> None:
     """Make all tables of a new database in one transaction."""
 
     def run(connection: Connection) -> None:
-        metadata.create_all(connection)
+        metadata.create_all(connection, checkfirst=False)
         _layout.create(connection)
         connection.execute(sa.insert(_layout).values(version_num=HEAD))
 

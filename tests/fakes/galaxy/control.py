@@ -73,7 +73,7 @@ def routes(fake: FakeGalaxy) -> list[BaseRoute]:
         fake.faults.all()[int(request.path_params["number"])].release()
         return JSONResponse({})
 
-    async def do(request: Request) -> Response:
+    async def carry_out(request: Request) -> Response:
         body = await request.json()
         name = body.pop("action")
         return JSONResponse({"answer": await asyncio.to_thread(act, fake, name, body)})
@@ -84,5 +84,5 @@ def routes(fake: FakeGalaxy) -> list[BaseRoute]:
         Route("/_fake/faults", disarm, methods=["DELETE"]),
         Route("/_fake/faults/{number}", look, methods=["GET"]),
         Route("/_fake/faults/{number}/release", release, methods=["POST"]),
-        Route("/_fake/act", do, methods=["POST"]),
+        Route("/_fake/act", carry_out, methods=["POST"]),
     ]

@@ -270,9 +270,9 @@ class FaultLayer:
             await asyncio.sleep(fault.seconds)
             await self.app(scope, replay, nobody)
 
-        task = asyncio.ensure_future(carry_out())
-        self.later.add(task)
-        task.add_done_callback(self.later.discard)
+        effect = asyncio.ensure_future(carry_out())
+        self.later.add(effect)
+        effect.add_done_callback(self.later.discard)
 
     def _cutting(self, fault: Fault, client: Any, send: Send) -> Send:
         left = fault.size

@@ -20,6 +20,7 @@ from tests.fakes.galaxy.datasets import HASH_FUNCTIONS
 from tests.fakes.galaxy.engine import FETCH_TOOL, Engine
 from tests.fakes.galaxy.ids import encode
 from tests.fakes.galaxy.state import Dataset, History, Job, Tree, World
+from tests.fakes.galaxy.tags import bent
 from tests.fakes.galaxy.tus import session_path
 from tests.fakes.galaxy.web import Call, Refusal, route
 
@@ -116,7 +117,7 @@ def _guessed_ext(element: Json) -> str:
 def _new_dataset(call: Call, history: History, element: Json, *, visible: bool) -> Dataset:
     name = str(element.get("name") or "Uploaded file")
     dataset = call.world.add_dataset(history, name, ext=_guessed_ext(element), state="queued", visible=visible)
-    dataset.tags = [str(tag) for tag in element.get("tags") or []]
+    dataset.tags = bent(element.get("tags"))
     return dataset
 
 
@@ -174,7 +175,7 @@ def fetch(call: Call) -> Json:
         fresh = []
         tree = _tree(call, history, str(target.get("collection_type") or "list"), elements, fresh)
         collection = world.add_collection(history, str(target.get("name") or "Uploaded collection"), tree)
-        collection.tags = [str(tag) for tag in target.get("tags") or []]
+        collection.tags = bent(target.get("tags"))
         collection.populated_state = "new"
         collections.append(collection)
         made += fresh

@@ -19,6 +19,7 @@ from tests.fakes.galaxy.data_answers import (
 )
 from tests.fakes.galaxy.filters import chosen, ordered, page
 from tests.fakes.galaxy.state import History, User, World, now_text
+from tests.fakes.galaxy.tags import checked
 from tests.fakes.galaxy.web import Call, Refusal, route
 
 Json = dict[str, Any]
@@ -92,11 +93,11 @@ def show_history(call: Call) -> Json:
 def change_history(call: Call) -> Json:
     """Change name, tags, annotation or the deleted mark; unknown keys are ignored."""
     history = call.history(call.path["history"], own=True)
+    if "tags" in call.body:
+        history.tags = checked(call.body["tags"])
     for name in ("name", "annotation", "deleted"):
         if name in call.body:
             setattr(history, name, call.body[name])
-    if "tags" in call.body:
-        history.tags = [str(tag) for tag in call.body["tags"] or []]
     history.update_time = now_text()
     return shown_history(call, history)
 
@@ -192,7 +193,7 @@ def change_dataset(call: Call) -> Json:
         if name in call.body:
             setattr(dataset, name, call.body[name])
     if "tags" in call.body:
-        dataset.tags = [str(tag) for tag in call.body["tags"] or []]
+        dataset.tags = checked(call.body["tags"])
     dataset.update_time = now_text()
     return dataset_detail(call.world, dataset)
 
@@ -201,11 +202,12 @@ def change_collection(call: Call) -> Json:
     """Change name, tags or marks of a collection; the answer holds only what was changed."""
     call.history(call.path["history"], own=True)
     collection = call.collection(call.path["content"])
-    changed: Json = {}
-    for name in ("name", "visible", "deleted", "tags"):
-        if name in call.body and getattr(collection, name) != call.body[name]:
-            setattr(collection, name, call.body[name])
-            changed[name] = call.body[name]
+    wanted: Json = {name: call.body[name] for name in ("name", "visible", "deleted") if name in call.body}
+    if "tags" in call.body:
+        wanted["tags"] = checked(call.body["tags"])
+    changed = {name: value for name, value in wanted.items() if getattr(collection, name) != value}
+    for name, value in changed.items():
+        setattr(collection, name, value)
     return changed
 
 

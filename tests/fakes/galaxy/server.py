@@ -150,10 +150,10 @@ class FakeGalaxy:
 
     def start(self) -> None:
         """Listen; after a `stop()` on the same port."""
-        listener = socket.socket()
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(("127.0.0.1", self.port))
-        self.port = listener.getsockname()[1]
+        bound = socket.socket()
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(("127.0.0.1", self.port))
+        self.port = bound.getsockname()[1]
         config = uvicorn.Config(
             self._app,
             http=_protocol(self._connections),
@@ -169,9 +169,9 @@ class FakeGalaxy:
 
         def serve() -> None:
             try:
-                server.run(sockets=[listener])
+                server.run(sockets=[bound])
             finally:
-                listener.close()
+                bound.close()
 
         self._thread = threading.Thread(target=serve, name="fake-galaxy", daemon=True)
         self._thread.start()
