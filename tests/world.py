@@ -1,24 +1,23 @@
-"""A small world for whole-way tests: a watch folder, a run in it, a configuration, and a fake Galaxy that can be broken.
+"""A small world for whole-way tests: a watch folder, a run, a configuration, and a fake Galaxy that can be broken.
 
-    with World(tmp_path) as world:
-        world.add_run(samples=("S1", "S2"))                       # a finished BCL Convert folder with real gz FASTQ
-        report = await world.once()                               # the daemon's one-shot way, in this process
-        world.command("status", "--json")                         # the real command, as a process of its own
-        async with world.daemon() as daemon: ...                  # the daemon in this process
-        running = world.start("serve"); running.wait_for("watcher.ready"); running.stop()
+    with World(tmp_path) as world:                              # or the fixture `world`
+        world.add_run(samples=("S1", "S2"))                     # a finished BCL Convert folder with real gz FASTQ
+        report = await world.once()                             # the one-shot way, in this process
+        world.command("status", "--json").report                # the real command, as a process of its own
+        async with world.daemon() as daemon: ...                # the daemon in this process
+        running = world.start("serve"); running.wait_for("watcher.ready"); running.end()
 
-Times are short (settle 0 s, rescan 1 s, probes each second, answers uncertain for 2 s); `world.write_config(...)` changes
-anything. It knows the fake only through its public face, and checks nothing: tests do.
+Times are short (settle 0 s, rescan 1 s, probes each second, answers uncertain for 2 s) and what is there already is
+taken (`existing: process`); `world.write_config(...)` changes anything. `world.fake.faults` breaks Galaxy (see
+`fakes/galaxy/faults.py`). It knows the fake only through its public face, and checks nothing: tests do.
 """
 
 from __future__ import annotations
 
 import contextlib
-import gzip
 import hashlib
 import json
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -32,10 +31,13 @@ from types import TracebackType
 from typing import Any, Self
 
 import pytest
+
 from tests.fakes.galaxy import FakeGalaxy
+from tests.world_files import RUN, WORKFLOW, counting_workflow, fastq, packed, tree_of, write_bclconvert
 from watcher.clock import Clock, SystemClock
 from watcher.config import Settings, load_config
 from watcher.config.written import dump_yaml
+from watcher.errors import StateError
 from watcher.runs.layout import load_layouts
 from watcher.service.daemon import Daemon
 from watcher.service.report import show_report, status_report
@@ -44,88 +46,11 @@ from watcher.store.store import Store
 
 Json = dict[str, Any]
 ROOT = Path(__file__).parents[1]
-WORKFLOW = "Count reads"
-RUN = "260228_M02439_0043_000000000-KT42M"
 
-
-def fastq(reads: int = 4, *, read: int = 1, bases: int = 20) -> bytes:
-    """Return plain FASTQ of some reads; the bases are random, so that packing makes it about a third as large."""
-    chance = random.Random(reads * 10 + read)
-    return b"".join(
-        b"@M1:1:FC:1:1:%d:1 %d:N:0:1\n%s\n+\n%s\n"
-        % (number, read, bytes(chance.choices(b"ACGT", k=bases)), b"I" * bases)
-        for number in range(reads)
-    )
-
-
-def packed(content: bytes) -> bytes:
-    """Return the gzip of some bytes, the same for the same bytes."""
-    return gzip.compress(content, compresslevel=1, mtime=0)
-
-
-def counting_workflow(name: str = WORKFLOW, *, exit_code: int = 0, seconds: int = 0, shape: str = "list:paired") -> Json:
-    """Return a workflow that counts the reads of each dataset; its last tool waits and ends with `exit_code`.
-
-    Outputs are labelled `read counts` and `copy`; inputs `Reads` (a collection of that shape) and `minlen`.
-    """
-    return {
-        "class": "GalaxyWorkflow",
-        "label": name,
-        "inputs": {
-            "Reads": {"type": "collection", "collection_type": shape, "format": ["fastqsanger", "fastqsanger.gz"]},
-            "minlen": {"type": "int", "default": 0, "optional": True},
-        },
-        "outputs": {"read counts": {"outputSource": "count/counts"}, "copy": {"outputSource": "wait/out"}},
-        "steps": {
-            "count": {
-                "tool_id": "count_reads", "tool_version": "1.0", "in": {"reads": "Reads", "minlen": "minlen"},
-            },
-            "wait": {
-                "tool_id": "wait_then_exit", "tool_version": "1.0", "in": {"infile": "count/counts"},
-                "state": {"seconds": seconds, "code": exit_code},
-            },
-        },
-    }  # fmt: skip
-
-
-def write_bclconvert(
-    folder: Path, samples: Iterable[str] = ("S1", "S2"), *, reads: int = 4, bases: int = 20, marker: bool = True
-) -> Path:
-    """Write the finished output of BCL Convert: pairs of gz FASTQ, sheet and reports, the marker last."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for part in ("Reports", "Logs"):
-        (folder / part).mkdir(exist_ok=True)
-    samples = tuple(samples)
-    rows = ["RGID,RGSM,RGLB,Lane,Read1File,Read2File"]
-    for number, sample in enumerate(samples, start=1):
-        names = [f"{sample}_S{number}_L001_R{read}_001.fastq.gz" for read in (1, 2)]
-        for read, name in enumerate(names, start=1):
-            (folder / name).write_bytes(packed(fastq(reads, read=read, bases=bases)))
-        rows.append(f"x.{number},{sample},UnknownLibrary,1,{names[0]},{names[1]}")
-    (folder / "Reports" / "fastq_list.csv").write_text("\n".join(rows) + "\n")
-    (folder / "Reports" / "RunInfo.xml").write_text(
-        f'<?xml version="1.0"?><RunInfo><Run Id="{folder.name}" Number="1"><Reads>'
-        '<Read Number="1" NumCycles="20" IsIndexedRead="N"/><Read Number="2" NumCycles="8" IsIndexedRead="Y"/>'
-        '<Read Number="3" NumCycles="20" IsIndexedRead="N"/></Reads></Run></RunInfo>'
-    )
-    (folder / "Reports" / "SampleSheet.csv").write_text(
-        "[Header]\nFileFormatVersion,2\n[BCLConvert_Data]\nSample_ID,Index\n"
-        + "".join(f"{sample},ACGTACGT\n" for sample in samples)
-    )
-    (folder / "Logs" / "Info.log").write_text("started\n")
-    if marker:
-        (folder / "Logs" / "FastqComplete.txt").touch()
-    return folder
-
-
-def tree_of(folder: Path) -> dict[str, tuple[int, int, str]]:
-    """Return every path below a folder with mode, mtime and SHA-256: what must be the same when nothing was written."""
-    tree = {}
-    for path in sorted(folder.rglob("*")):
-        facts = path.lstat()
-        digest = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
-        tree[str(path.relative_to(folder))] = (facts.st_mode, facts.st_mtime_ns, digest)
-    return tree
+__all__ = [
+    "ROOT", "RUN", "WORKFLOW", "Ended", "Running", "World", "counting_workflow", "fastq", "packed", "tree_of", "until",
+    "world", "write_bclconvert",
+]  # fmt: skip
 
 
 async def until(
@@ -137,7 +62,7 @@ async def until(
     while not (answer := await claim()):
         if clock.monotonic() > end:
             raise TimeoutError(f"{what} did not come true within {timeout_s} s; last answer: {answer!r}")
-        await clock.sleep(0.02)
+        await clock.sleep(0.05)
     return answer
 
 
@@ -222,6 +147,7 @@ class World:
     quota_bytes: int | None = None
     fake: FakeGalaxy = field(init=False)
     _running: list[Running] = field(default_factory=list)
+    _store: Store | None = None
 
     def __enter__(self) -> Self:
         for part in ("watched", "results", "state"):
@@ -282,7 +208,9 @@ class World:
         settings: Json = {
             "galaxy": {"url": self.fake.url, "api_key_file": str(self.key_file), "timeouts": {"read": "5s"}},
             "state": {"path": str(self.state_file)},
-            "watches": [_merged({"name": "miseq", "path": str(self.watched), "settle": "0s"}, watch)],
+            "watches": [
+                _merged({"name": "miseq", "path": str(self.watched), "settle": "0s", "existing": "process"}, watch)
+            ],
             "rules": [
                 _merged(
                     {
@@ -334,46 +262,57 @@ class World:
         """Load the configuration as the commands do."""
         return load_config(self.config_file, layouts=load_layouts)
 
-    async def once(
-        self, wait_s: float | None = 3.0, *, follow: bool = True, points: Points = pass_by, takes_existing: bool = True
-    ) -> Json:
+    async def once(self, wait_s: float | None = 3.0, *, follow: bool = True, points: Points = pass_by) -> Json:
         """Catch up in this process and return the `status` report."""
-        daemon = Daemon(self.settings(), points=points, takes_existing=takes_existing)
+        daemon = Daemon(self.settings(), points=points, takes_existing=True)
         await daemon.catch_up(None if wait_s is None else timedelta(seconds=wait_s), follow=follow)
         return await self.status()
 
     @contextlib.asynccontextmanager
     async def daemon(
-        self, *, points: Points = pass_by, takes_existing: bool = True, clock: Clock | None = None
+        self, *, points: Points = pass_by, takes_existing: bool = False, clock: Clock | None = None
     ) -> AsyncIterator[Daemon]:
         """Run the daemon in this process for the time of the block."""
         daemon = Daemon(self.settings(), clock=clock, points=points, takes_existing=takes_existing)
-        async with daemon.running():
-            yield daemon
+        async with daemon.running() as rooms:
+            self._store = rooms.store
+            try:
+                yield daemon
+            finally:
+                self._store = None
+
+    @contextlib.asynccontextmanager
+    async def store(self) -> AsyncIterator[Store]:
+        """Open the state to read: that of the daemon in this process, or the file when another process has it."""
+        if self._store is not None:
+            yield self._store
+            return
+        store = await Store.open(self.state_file, SystemClock(), lock=False, migrate=False)
+        try:
+            yield store
+        finally:
+            await store.close()
 
     async def status(self) -> Json:
         """Return the `status` report, daemon up or down."""
-        store = await Store.open(self.state_file, SystemClock(), lock=False, migrate=False)
-        try:
+        async with self.store() as store:
             return await status_report(store, {"galaxy": self.fake.url})
-        finally:
-            await store.close()
 
     async def show(self, wanted: str) -> Json:
         """Return the `show` report of a unit."""
-        store = await Store.open(self.state_file, SystemClock(), lock=False, migrate=False)
-        try:
+        async with self.store() as store:
             report = await show_report(store, {"galaxy": self.fake.url}, wanted)
             assert report is not None
             return report
-        finally:
-            await store.close()
 
     async def until_status(self, wanted: str, *, stage: str = "", timeout_s: float = 15.0) -> Json:
         """Wait until the only unit has this status (at this stage), and return it with its batches."""
 
         async def stands() -> Json | None:
-            units = (await self.status())["units"]
+            try:
+                units = (await self.status())["units"]
+            except StateError:  # the daemon has not made it yet
+                return None
             fits = units and units[0]["status"] == wanted and stage in ("", units[0]["stage"])
             return units[0] if fits else None
 
@@ -385,11 +324,8 @@ class World:
 
     async def journal(self, event: str) -> list[str]:
         """Return the texts of all journal lines of this event."""
-        store = await Store.open(self.state_file, SystemClock(), lock=False, migrate=False)
-        try:
+        async with self.store() as store:
             return [line.text for line in await store.journal_of(limit=10_000) if line.event == event]
-        finally:
-            await store.close()
 
     def environment(self, **more: str) -> dict[str, str]:
         """Return the variables for a command: ours, none of the person's own WATCHER_ ones."""
@@ -407,8 +343,15 @@ class World:
 
     def start(self, *arguments: str, **variables: str) -> Running:
         """Start `galaxy-watcher` and leave it running; it is killed at the end of the world."""
+        return self._start(["-m", "watcher", *arguments], variables)
+
+    def start_script(self, script: str, *arguments: str, **variables: str) -> Running:
+        """Start a script of the test's own, for instance one that calls `main` with something broken."""
+        return self._start(["-c", script, *arguments], variables)
+
+    def _start(self, arguments: list[str], variables: Mapping[str, str]) -> Running:
         process = subprocess.Popen(
-            [sys.executable, "-m", "watcher", *arguments],
+            [sys.executable, *arguments],
             cwd=self.folder, env=self.environment(PYTHONPATH=str(ROOT), **variables),
             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 
 import pytest
+import structlog
+
 from tests.world import Ended, World, world
 from watcher.cli.main import main
 
@@ -20,10 +23,15 @@ def call(world: World, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.M
         if name in ("WATCHER_CONFIG", "NO_COLOR", "COLUMNS"):
             monkeypatch.setenv(name, value)
     monkeypatch.chdir(world.folder)
+    before = logging.getLogger().handlers[:]
 
     def run(*arguments: str) -> Ended:
-        with pytest.raises(SystemExit) as ending:
-            main(list(arguments))
+        try:
+            with pytest.raises(SystemExit) as ending:
+                main(list(arguments))
+        finally:  # a command sets up logging for its own life
+            structlog.reset_defaults()
+            logging.getLogger().handlers[:] = before
         out, err = capsys.readouterr()
         return Ended(int(ending.value.code or 0), out, err)
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import socket
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import httpx
 import pytest
+
 from tests.cli.conftest import Call
 from tests.world import World, counting_workflow
 
@@ -83,6 +87,34 @@ def test_a_wrong_key_ends_with_4(command: str, world: World) -> None:
     assert "key" in ended.out
     assert "f" * 32 not in ended.out + ended.err
     assert "Traceback" not in ended.err
+
+
+def test_a_key_that_a_proxy_takes_away_ends_with_4(world: World, call: Call) -> None:
+    """Galaxy answers strangers, too: an account that is nobody's is refused before anything is sent."""
+
+    class Proxy(BaseHTTPRequestHandler):
+        """Passes requests on without their key."""
+
+        def pass_on(self) -> None:
+            answer = httpx.get(world.fake.url + self.path)
+            self.send_response(answer.status_code)
+            self.send_header("content-type", answer.headers["content-type"])
+            self.send_header("content-length", str(len(answer.content)))
+            self.end_headers()
+            self.wfile.write(answer.content)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    setattr(Proxy, "do_GET", Proxy.pass_on)  # noqa: B010 - the name is dictated by the base class
+    with ThreadingHTTPServer(("127.0.0.1", 0), Proxy) as proxy:
+        threading.Thread(target=proxy.serve_forever, daemon=True).start()
+        world.write_config(galaxy={"url": f"http://127.0.0.1:{proxy.server_port}"})
+        ended = call("check")
+        proxy.shutdown()
+    assert ended.code == 4
+    assert "key" in ended.out
+    assert ended.out.count("BAD") == 1
 
 
 def test_once_with_a_missing_folder_ends_with_5(world: World) -> None:

@@ -1,5 +1,7 @@
 """The content pass finds what is broken: cut anywhere, changed, padded, joined to garbage, cut records."""
 
+import gzip
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -27,7 +29,9 @@ def test_cut_at_any_byte(form: str) -> None:
 @settings(max_examples=150, deadline=None)
 @given(st.sampled_from(sorted(FORMS)), st.data())
 def test_a_flipped_bit_is_found(form: str, draw: st.DataObject) -> None:
-    """One changed bit anywhere behind the headers is found by the checksums inside."""
+    """One changed bit anywhere behind the headers is found by the checksums inside, or the text is the same: the last
+    byte of a deflate stream has bits that nobody reads.
+    """
     content = bytearray(FORMS[form])
     if form == "gzip":
         place = draw.draw(st.integers(HEAD_BYTES, len(content) - 1))
@@ -37,8 +41,11 @@ def test_a_flipped_bit_is_found(form: str, draw: st.DataObject) -> None:
             st.integers(0, len(content) - 1).filter(lambda at: all(not 3 <= at - start < 16 for start in starts))
         )
     content[place] ^= 1 << draw.draw(st.integers(0, 7))
-    with pytest.raises(ContentBroken):
-        read_through(bytes(content))
+    try:
+        facts = read_through(bytes(content))
+    except ContentBroken:
+        return
+    assert (gzip.decompress(content), facts.records) == (TEXT, 40)
 
 
 def _block_starts(content: bytes) -> list[int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from tests.fakes.galaxy import Fault
 from tests.world import World, counting_workflow, fastq, packed, until
 

@@ -19,10 +19,10 @@ from watcher.cli.settings import settings_from
 from watcher.clock import SystemClock
 from watcher.config import Settings
 from watcher.errors import StateError, UsageError
-from watcher.model import Stage
 from watcher.service.build import build, state_place
 from watcher.service.daemon import wake_socket_path
-from watcher.service.verbs import carry_out_verbs
+from watcher.service.logs import set_up_logs
+from watcher.service.verbs import carry_out_verbs, stage_to_retry
 from watcher.store.store import Store
 
 ANSWER_WITHIN_S = 10.0
@@ -30,9 +30,10 @@ ANSWER_WITHIN_S = 10.0
 
 def act(config: Path | None, verb: str, target: str, arguments: Mapping[str, Any]) -> None:
     """Ask for a verb and print what came of it."""
-    if arguments.get("from") and arguments["from"] not in tuple(Stage):
-        raise UsageError(f"There is no stage `{arguments['from']}`.", hint=f"Stages: {', '.join(Stage)}.")
-    answer = asyncio.run(_act(settings_from(config), verb, target, arguments))
+    stage_to_retry(arguments.get("from"))
+    settings = settings_from(config)
+    set_up_logs(settings.log.format, "warning")
+    answer = asyncio.run(_act(settings, verb, target, arguments))
     if answer.startswith("Not done: "):
         raise UsageError(answer)
     typer.echo(answer)

@@ -1,4 +1,7 @@
-"""`check`: prints what was looked at, good and bad, and exits by the worst."""
+"""`check`: prints what was looked at, good and bad, and exits by the worst.
+
+What is looked at, and why, stands in `service/preflight.py`.
+"""
 
 from __future__ import annotations
 

@@ -1,9 +1,14 @@
-"""`plan`, `status`, `show`: commands that only look."""
+"""`plan`, `status`, `show`: commands that only look.
+
+They open the state without its lock and change nothing. What they show is made in `service/report.py` and
+`service/preview.py`.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import json as jsonlib
+import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +18,7 @@ import typer
 from watcher.cli.output import print_plan, print_show, print_status
 from watcher.cli.settings import settings_from
 from watcher.clock import SystemClock
-from watcher.config import Settings
+from watcher.config.load import find_config
 from watcher.errors import ConfigError, UsageError
 from watcher.service.build import state_place
 from watcher.service.report import show_report, status_report
@@ -59,19 +64,17 @@ def plan(path: Path, config: Path | None, layout: str, content: bool, assume_qui
 
     if not path.exists():
         raise UsageError(f"{path} does not exist.")
-    settings: Settings | None
-    try:
-        settings = settings_from(config, check_keys=False)
-    except ConfigError as error:
-        if config is not None or not _is_missing(error):
-            raise
-        settings = None
+    settings = settings_from(config, check_keys=False) if config or _is_configured() else None
     report = asyncio.run(preview(path.resolve(), settings, layout=layout, content=content, assume_quiet=assume_quiet))
     _print(report, json, print_plan)
     if any(unit["status"] in ("held", "failed") for unit in report["units"]):
         raise typer.Exit(5)
 
 
-def _is_missing(error: ConfigError) -> bool:
-    """Tell whether there simply is no configuration, which `plan` can do without."""
-    return all(not problem.line and not problem.key for problem in error.problems)
+def _is_configured() -> bool:
+    """Tell whether there is a configuration at all, which `plan` can do without."""
+    try:
+        find_config(None, os.environ)
+    except ConfigError:
+        return False
+    return True

@@ -1,4 +1,7 @@
-"""`serve` and `once`: the daemon, and the daemon that ends."""
+"""`serve` and `once`: the daemon, and the daemon that ends.
+
+What runs stands in `service/daemon.py`; here is what people see of it, and the exit code.
+"""
 
 from __future__ import annotations
 
@@ -67,8 +70,11 @@ def exit_code(report: dict[str, object]) -> int:
     units = report.get("units") or []
     assert isinstance(obstacles, list)
     assert isinstance(units, list)
+    watches = report.get("watches") or []
+    assert isinstance(watches, list)
     if any(obstacle["kind"] in ("galaxy", "account") for obstacle in obstacles):
         return 4
-    if obstacles or any(unit["status"] in NOT_WELL for unit in units):
+    not_looked = any(watch["status"] == "waiting" and watch["code"] != "watching" for watch in watches)
+    if obstacles or not_looked or any(unit["status"] in NOT_WELL for unit in units):
         return 5
     return 0

@@ -1,4 +1,7 @@
-"""Loads the configuration for a command, with the names of the layouts there are."""
+"""Loads the configuration for a command, with the names of the layouts there are.
+
+The config room does not know the runs room: a door brings them together.
+"""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """Source bytes, chunk by chunk, checked on the way and against the file we looked at.
 
-While one chunk is being sent, the next is read and inspected (hashed, inflated) in a reading thread, so memory holds
-two chunks whatever the size. A file that is not the expected one, changes meanwhile, or is replaced or removed ends
-the reading with an error before its last chunk is handed over. What `inspect` looks for is not known here
-(`runs/integrity.py`), nor where the bytes go.
+While one chunk is being sent, the next is read and inspected (hashed, inflated) in a reading thread. All that is read
+at a time shares a fixed memory, whatever the sizes and however many files. A file that is not the expected one,
+changes meanwhile, or is replaced or removed ends the reading with an error before its last chunk is handed over. What
+`inspect` looks for is not known here (`runs/integrity.py`), nor where the bytes go.
 """
 
 from __future__ import annotations
@@ -21,20 +21,21 @@ from watcher.errors import FileChanged
 from watcher.model import Kind, SourceFacts
 
 PREFIX_CHUNK_BYTES = 4 * 1024 * 1024
-MEMORY_BYTES = 32 * 1024 * 1024
+MEMORY_BYTES = 20 * 1024 * 1024
 
 
 class FileReader:
     """Reads source files on the reading threads of their mount.
 
-    A single file is read one chunk ahead. Several at a time overlap by themselves, so they read ahead only while all
-    their chunks together stay within `memory_bytes`.
+    A single file is read one chunk ahead. Several at a time overlap by themselves: they share `memory_bytes`, with
+    smaller chunks the more they are, and read ahead only where all chunks together still fit.
     """
 
     def __init__(self, threads: DiskThreads, *, memory_bytes: int = MEMORY_BYTES) -> None:
         self._threads = threads
         self._memory_bytes = memory_bytes
         self._held_bytes = 0
+        self._streams = 0
 
     async def chunks(
         self,
@@ -46,7 +47,7 @@ class FileReader:
         inspect: Callable[[bytes], None],
         expect: SourceFacts,
     ) -> AsyncGenerator[bytes, None]:
-        """Yield the bytes from `offset` on, each chunk `chunk_bytes` long but the last.
+        """Yield the bytes from `offset` on, in chunks of at most `chunk_bytes`.
 
         `inspect` gets every chunk first, in order, in a reading thread; what it raises comes out of the iteration in
         place of its chunk. After leaving early do not use again what `inspect` fills: a thread may still be at work
@@ -57,30 +58,38 @@ class FileReader:
         held_bytes = 0
         ahead: asyncio.Task[bytes] | None = None
 
+        def next_size(start: int) -> int:
+            share = max(self._memory_bytes // max(self._streams, 2), 1)
+            return min(chunk_bytes, share, expect.size - start)
+
         def begin(start: int) -> asyncio.Task[bytes]:
             nonlocal held_bytes
-            held_bytes += chunk_bytes
-            self._held_bytes += chunk_bytes
-            return asyncio.create_task(self._threads.read(root, lambda: file.read(start, chunk_bytes, inspect)))
+            size = next_size(start)
+            held_bytes += size
+            self._held_bytes += size
+            return asyncio.create_task(self._threads.read(root, lambda: file.read(start, size, inspect)))
 
         def let_go(size: int) -> None:
             nonlocal held_bytes
             held_bytes -= size
             self._held_bytes -= size
 
+        self._streams += 1
         try:
             await self._threads.read(root, lambda: file.open(offset))
             start = offset
             while start < expect.size:
                 ahead = ahead or begin(start)
                 chunk = await ahead
-                start += len(chunk)
-                has_room = self._held_bytes + chunk_bytes <= self._memory_bytes
+                size = len(chunk)
+                start += size
+                has_room = self._held_bytes + next_size(start) <= self._memory_bytes
                 ahead = begin(start) if start < expect.size and has_room else None
                 yield chunk
                 del chunk  # else it stays alive while the next one is awaited
-                let_go(chunk_bytes)
+                let_go(size)
         finally:
+            self._streams -= 1
             let_go(held_bytes)
             if ahead is not None:
                 ahead.cancel()

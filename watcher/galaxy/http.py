@@ -37,6 +37,9 @@ REPEAT_WITHIN_S = 15.0
 LONGEST_RETRY_AFTER_S = 5.0
 """A server that asks for more patience is left to the caller."""
 
+PIECE_BYTES = 512 * 1024
+"""A long body goes to the socket in such pieces: asyncio keeps copies of what the socket does not take at once."""
+
 NOTHING_SENT: tuple[type[Exception], ...] = (
     httpx.ConnectError,
     httpx.ConnectTimeout,
@@ -233,12 +236,17 @@ class Http:
         # A chunk is written in one go, so its time limit has to cover a slow line as well.
         timeout = self._timeout if read_s is None else httpx.Timeout(read_s, connect=self.account.connect_s)
         try:
+            own = {"x-api-key": key, **(headers or {})}
+            body: bytes | AsyncIterator[bytes] | None = content
+            if content is not None and len(content) > PIECE_BYTES:
+                own["content-length"] = str(len(content))  # else it would be sent chunked, which TUS does not know
+                body = _pieces(content)
             request = self._client.build_request(
                 asked.method,
                 self.account.base + path,
                 params=None if params is None else {name: _text(value) for name, value in params.items()},
-                content=content,
-                headers={"x-api-key": key, **(headers or {})},
+                content=body,
+                headers=own,
                 timeout=timeout,
             )
             return await self._client.send(request, stream=True)
@@ -262,6 +270,11 @@ class Http:
 
 
 _JSON = {"content-type": "application/json"}
+
+
+async def _pieces(content: bytes) -> AsyncIterator[bytes]:
+    for at in range(0, len(content), PIECE_BYTES):
+        yield content[at : at + PIECE_BYTES]
 
 
 def _text(value: str | int | bool) -> str:

@@ -2,11 +2,13 @@
 
 Lines are counted, not parsed: four make a record. The shape ('@', '+', equal lengths of sequence and quality) is
 looked at for the last whole record of every chunk and of the file, in constant memory whatever the length of a read:
-only where the last lines start is remembered. Nothing is known of gzip or files; see `integrity.py`.
+only where the last lines start is remembered. A stretch of text can be looked at by itself, in any thread, and is then
+joined to what came before. Nothing is known of gzip or files; see `integrity.py`.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from io import BytesIO
 
 from watcher.errors import ContentBroken
@@ -30,8 +32,40 @@ def count_newlines(part: bytes, line_bytes: float) -> int:
     return lines if part.endswith(b"\n") or not part else lines - 1
 
 
+@dataclass(slots=True)
+class Stretch:
+    """What is remembered of some text: its length and newlines, and where its last lines start, with which byte."""
+
+    size: int = 0
+    newlines: int = 0
+    zero_at: int = _NOT_SEEN
+    first: int = _NOT_SEEN
+    ends_open: bool = False
+    starts: list[tuple[int, int]] = field(default_factory=list)
+
+    def look(self, part: bytes, line_bytes: float) -> None:
+        """Look at the slice that follows; lines are about `line_bytes` long."""
+        if not part:
+            return
+        if self.zero_at == _NOT_SEEN and b"\0" in part:
+            self.zero_at = self.size + part.index(0)
+        if self.first == _NOT_SEEN:
+            self.first = part[0]
+        if self.starts and self.starts[-1][1] == _NOT_SEEN:
+            self.starts[-1] = (self.starts[-1][0], part[0])
+        starts: list[tuple[int, int]] = []
+        end = len(part)
+        while len(starts) < _WINDOW and (end := part.rfind(b"\n", 0, end)) >= 0:
+            starts.append((self.size + end + 1, part[end + 1] if end + 1 < len(part) else _NOT_SEEN))
+        starts.reverse()
+        self.starts = [*self.starts, *starts][-_WINDOW:]
+        self.size += len(part)
+        self.newlines += count_newlines(part, line_bytes)
+        self.ends_open = part[-1] != ord("\n")
+
+
 class FastqRecords:
-    """The lines of one FASTQ file. `look` takes the slices in order; `add_lines` their newlines."""
+    """The lines of one FASTQ file; `join` takes its stretches in order."""
 
     def __init__(self, name: str) -> None:
         self.size = 0
@@ -50,29 +84,22 @@ class FastqRecords:
         """Return how long a line is on average, as far as counted."""
         return self.size / self._lines if self._lines else 0.0
 
-    def add_lines(self, newlines: int) -> None:
-        """Count newlines of a slice."""
-        self._lines += newlines
-
-    def look(self, part: bytes) -> None:
-        """Remember where the last lines of the text so far start; ContentBroken for zero bytes: no FASTQ holds any."""
-        if not part:
+    def join(self, stretch: Stretch) -> None:
+        """Take the text that follows; ContentBroken for zero bytes: no FASTQ holds any."""
+        if not stretch.size:
             return
-        if b"\0" in part:
-            raise self._broken(f"holds zero bytes from byte {self.size + part.index(0)} of its text on")
+        if stretch.zero_at != _NOT_SEEN:
+            raise self._broken(f"holds zero bytes from byte {self.size + stretch.zero_at} of its text on")
         if self._starts[-1][1] == _NOT_SEEN:
-            self._starts[-1] = (self._starts[-1][0], part[0])
-        starts: list[tuple[int, int]] = []
-        end = len(part)
-        while len(starts) < _WINDOW and (end := part.rfind(b"\n", 0, end)) >= 0:
-            starts.append((self.size + end + 1, part[end + 1] if end + 1 < len(part) else _NOT_SEEN))
-        starts.reverse()
+            self._starts[-1] = (self._starts[-1][0], stretch.first)
+        starts = [(self.size + at, byte) for at, byte in stretch.starts]
         self._starts = [*self._starts, *starts][-_WINDOW:]
-        self.size += len(part)
-        self._ends_open = part[-1] != ord("\n")
+        self._lines += stretch.newlines
+        self.size += stretch.size
+        self._ends_open = stretch.ends_open
 
     def check(self) -> None:
-        """Check the last whole record so far; all slices looked at must be counted."""
+        """Check the last whole record so far."""
         self._check_record(self._lines, self._starts)
 
     def finish(self, *, goes_on: bool = False) -> None:

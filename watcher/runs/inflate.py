@@ -1,18 +1,19 @@
 """Inflates a chain of gzip members to its very end, in slices of bounded size, and says where it breaks.
 
 Three ways to write gzip are told apart: one member, several members one behind the other (lanes joined with `cat`),
-and BGZF, small blocks that carry their own length and end with a fixed block of 28 bytes. It knows nothing of what is
-inside; `integrity.py` counts records and hashes. Inflating releases the GIL; python-isal was the fastest of the
-libraries measured, six times zlib.
+and BGZF, small blocks that carry their own length and end with a fixed block of 28 bytes. Blocks are handed out as they
+are: each inflates by itself, in any thread. It knows nothing of what is inside; `integrity.py` counts records and
+hashes. Inflating releases the GIL; python-isal was the fastest of the libraries measured, six times zlib.
 """
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import cast
 
-from isal import igzip_lib, isal_zlib
+from isal import igzip_lib
 
 from watcher.errors import ContentBroken
 
@@ -21,15 +22,18 @@ BGZF_END = bytes.fromhex("1f8b08040000000000ff0600424302001b00030000000000000000
 
 COPY_AGAIN = "Copy the file again from where it was written; the watcher goes on by itself once it has changed."
 
+BLOCK_BYTES = 64 * 1024
+"""A BGZF block never inflates to more."""
+
 _HEAD_BYTES = 18  # as long as a BGZF header, shorter than any gzip member
-_PIECE_BYTES = 64 * 1024  # what follows the end of a member is handed back as a copy: keep it short
-_SLICE_BYTES = 512 * 1024
-_BLOCK_BYTES = 64 * 1024  # a BGZF block never inflates to more
+_PIECE_BYTES = (64 * 1024, 512 * 1024)  # least and most: what follows the end of a member is handed back as a copy
+_SLICE_BYTES = 1024 * 1024
 _BLOCK_START = b"\x1f\x8b\x08\x04"
 _BLOCK_FIELD = b"\x06\x00BC\x02\x00"
 # The library's stubs call the exception's class an instance.
 _InflateError = cast(type[Exception], igzip_lib.IsalError)
-_TRAILER = struct.Struct("<II")
+_SIZE = struct.Struct("<I")
+_SHORTEST_BLOCK_BYTES = len(BGZF_END)
 
 
 def block_length(head: bytes | memoryview) -> int:
@@ -37,6 +41,36 @@ def block_length(head: bytes | memoryview) -> int:
     if head[:4] == _BLOCK_START and head[10:16] == _BLOCK_FIELD:
         return int.from_bytes(head[16:18], "little") + 1
     return 0
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A whole BGZF block that is still packed; it starts at byte `at` of the file `name`."""
+
+    packed: bytes | memoryview
+    at: int
+    name: str
+
+    def inflate(self) -> bytes:
+        """Return what is inside, at most 64 KiB; ContentBroken when checksum or size do not fit."""
+        if len(self.packed) < _SHORTEST_BLOCK_BYTES:
+            raise _broken(self.name, "bgzf", self.at, "a BGZF block is shorter than its own frame")
+        (size,) = _SIZE.unpack(self.packed[-4:])
+        if size > BLOCK_BYTES:
+            raise _broken(self.name, "bgzf", self.at, "a BGZF block says that it inflates to more than 64 KiB")
+        try:
+            part = igzip_lib.decompress(self.packed, flag=igzip_lib.DECOMP_GZIP, bufsize=BLOCK_BYTES)
+        except _InflateError as error:
+            raise _broken(self.name, "bgzf", self.at, str(error)) from error
+        if len(part) != size:
+            raise _broken(self.name, "bgzf", self.at, "the size of a BGZF block does not fit")
+        return part
+
+
+def _broken(name: str, form: str, at: int, why: str) -> ContentBroken:
+    return ContentBroken(
+        f"`{name}` is damaged: {why}, in the {form} member that starts at byte {at}.", hint=COPY_AGAIN, files=(name,)
+    )
 
 
 class GzipMembers:
@@ -57,14 +91,16 @@ class GzipMembers:
         """Return `bgzf` or `gzip`; decided by the first member."""
         return "bgzf" if self.is_blocked else "gzip"
 
-    def slices(self, chunk: bytes) -> Iterator[bytes]:
-        """Yield what the chunk inflates to; ContentBroken where it is no gzip or a checksum inside does not fit."""
+    def slices(self, chunk: bytes) -> Iterator[bytes | Block]:
+        """Yield what the chunk inflates to, and whole BGZF blocks as they are; ContentBroken where it is no gzip or a
+        checksum inside does not fit.
+        """
         view, at = memoryview(chunk), 0
         before = self._size
         self._size += len(view)
         while at < len(view):
             if self._member is not None:
-                piece = view[at : at + _PIECE_BYTES]
+                piece = view[at : at + min(max(before + at - self._member_at, _PIECE_BYTES[0]), _PIECE_BYTES[1])]
                 at += len(piece)
                 yield from self._inflate(self._member, piece)
                 if self._member.eof:
@@ -88,7 +124,9 @@ class GzipMembers:
                 if len(head) + len(rest) < length:
                     self._kept = head + rest
                     return
-                yield self._inflate_block(head, rest)
+                whole = view[at - length : at] if length <= at else head + rest
+                self._ends_with_end_block = length == len(BGZF_END) and whole == BGZF_END
+                yield Block(whole, self._member_at, self._name)
             else:
                 self._member = igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP)
                 yield from self._inflate(self._member, head)
@@ -138,32 +176,7 @@ class GzipMembers:
                     return
                 part = member.decompress(b"", _SLICE_BYTES)
         except _InflateError as error:
-            raise self._broken(str(error)) from error
-
-    def _inflate_block(self, head: bytes, rest: memoryview) -> bytes:
-        """Inflate one whole BGZF block."""
-        whole = head + rest if len(head) > _HEAD_BYTES else b""
-        payload = memoryview(whole)[_HEAD_BYTES:] if whole else rest
-        if len(payload) < 10:
-            raise self._broken("a BGZF block is shorter than its own frame")
-        checksum, size = _TRAILER.unpack(payload[-8:])
-        if size > _BLOCK_BYTES:
-            raise self._broken("a BGZF block says that it inflates to more than 64 KiB")
-        try:
-            part = igzip_lib.decompress(payload[:-8], flag=igzip_lib.DECOMP_DEFLATE, bufsize=_BLOCK_BYTES)
-        except _InflateError as error:
-            raise self._broken(str(error)) from error
-        if len(part) != size or isal_zlib.crc32(part) != checksum:
-            raise self._broken("checksum or size of a BGZF block does not fit")
-        self._ends_with_end_block = not size and head + rest == BGZF_END
-        return part
-
-    def _broken(self, why: str) -> ContentBroken:
-        return ContentBroken(
-            f"`{self._name}` is damaged: {why}, in the {self.form} member that starts at byte {self._member_at}.",
-            hint=COPY_AGAIN,
-            files=(self._name,),
-        )
+            raise _broken(self._name, self.form, self._member_at, str(error)) from error
 
     def _leftover(self, start: bytes) -> ContentBroken:
         what = "zero bytes" if not any(start) else "bytes that are no gzip"

@@ -1,24 +1,25 @@
 """The content pass: what is learnt from the bytes of a source file while they are being sent, one read per byte.
 
 SHA-256, the checksums of a manifest, gzip to its end (`inflate.py`), whole FASTQ records (`fastq_records.py`).
-Constant memory. Large chunks are worked on by two threads: one inflates and counts, the other hashes; each piece of
-work that takes long releases the GIL or is short. Nothing is known of Galaxy, offsets or files: chunks in, facts out.
-Looks without reading through are in `structure.py`.
+Constant memory. Large chunks are worked on by two threads (`beside.py`): while one hashes and counts lines, the other
+goes on inflating; each piece of work that takes long releases the GIL or is short. Nothing is known of Galaxy, offsets
+or files: chunks in, facts out. Looks without reading through are in `structure.py`.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 from isal import isal_zlib
 
 from watcher.errors import ContentBroken
-from watcher.runs.fastq_records import FastqRecords, count_newlines
-from watcher.runs.inflate import COPY_AGAIN, GzipMembers
+from watcher.runs.beside import Beside
+from watcher.runs.fastq_records import FastqRecords, Stretch
+from watcher.runs.inflate import COPY_AGAIN, Block, GzipMembers
 
 ALGORITHMS = ("md5", "sha1", "sha224", "sha256", "sha384", "sha512", "crc32")
 """The checksums a manifest may give."""
@@ -26,6 +27,9 @@ ALGORITHMS = ("md5", "sha1", "sha224", "sha256", "sha384", "sha512", "crc32")
 BAM_START = b"BAM\x01"
 
 _BESIDE_BYTES = 256 * 1024  # below that a second thread costs more than it brings
+_PORTION_BYTES = 512 * 1024  # of text: work of less than a millisecond, and little to hold in memory
+_USUAL_RATIO = 4  # of text to what it is packed into
+_HASHED_BYTES = 256 * 1024  # of the chunk with each portion: hashing is through before inflating is
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +77,7 @@ def check_pair(first: ContentFacts, second: ContentFacts, names: Sequence[str]) 
 
 
 class _Digest(Protocol):
-    def update(self, chunk: bytes, /) -> None: ...
+    def update(self, chunk: bytes | memoryview, /) -> None: ...
     def hexdigest(self) -> str: ...
 
 
@@ -83,7 +87,7 @@ class _Crc32:
     def __init__(self) -> None:
         self._value = 0
 
-    def update(self, chunk: bytes, /) -> None:
+    def update(self, chunk: bytes | memoryview, /) -> None:
         self._value = isal_zlib.crc32(chunk, self._value)
 
     def hexdigest(self) -> str:
@@ -94,6 +98,30 @@ def _digest(algorithm: str) -> _Digest:
     if algorithm not in ALGORITHMS:
         raise ValueError(f"no checksum is called {algorithm!r}")
     return _Crc32() if algorithm == "crc32" else hashlib.new(algorithm, usedforsecurity=False)
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What was found in a portion, up to the error that ended the looking."""
+
+    start: bytes = b""
+    stretch: Stretch = field(default_factory=Stretch)
+    error: ContentBroken | None = None
+
+
+def _see(portion: Iterable[bytes | Block], line_bytes: float | None) -> _Seen:
+    """Look at a portion by itself, in any thread; lines are counted when it is told how long they are."""
+    seen = _Seen()
+    try:
+        for piece in portion:
+            part = piece.inflate() if isinstance(piece, Block) else piece
+            if len(seen.start) < len(BAM_START):
+                seen.start += part[: len(BAM_START) - len(seen.start)]
+            if line_bytes is not None:
+                seen.stretch.look(part, line_bytes)
+    except ContentBroken as error:
+        seen.error = error
+    return seen
 
 
 class _Part:
@@ -110,16 +138,42 @@ class _Part:
         self.start_wanted = BAM_START if kind == "bam" else b""
         self.start = b""
 
-    def slices(self, chunk: bytes) -> Iterator[bytes]:
-        """Yield what is inside the chunk."""
-        return self.members.slices(chunk) if self.members else iter((chunk,))
+    def portions(self, chunk: bytes) -> Iterator[list[bytes | Block]]:
+        """Yield what is inside the chunk; before an error, what came before it."""
+        portion: list[bytes | Block] = []
+        size = 0
+        slices = self.members.slices(chunk) if self.members else _cut(chunk)
+        while True:
+            try:
+                piece = next(slices, None)
+            except ContentBroken:
+                yield portion
+                raise
+            if piece is None:
+                break
+            portion.append(piece)
+            size += len(piece.packed) * _USUAL_RATIO if isinstance(piece, Block) else len(piece)
+            if size >= _PORTION_BYTES:
+                yield portion
+                portion, size = [], 0
+        yield portion
 
-    def look(self, part: bytes) -> None:
-        """Look at a slice, in order."""
+    def looking(self, portion: list[bytes | Block]) -> Callable[[], _Seen]:
+        """Return the work that a portion makes."""
+        return partial(_see, portion, self.records.line_bytes if self.records is not None else None)
+
+    def take(self, seen: _Seen) -> None:
+        """Take what was seen in the portion that follows."""
+        if len(self.start) < len(self.start_wanted):
+            self.start += seen.start[: len(self.start_wanted) - len(self.start)]
         if self.records is not None:
-            self.records.look(part)
-        elif self.start_wanted and len(self.start) < len(self.start_wanted):
-            self.start += part[: len(self.start_wanted) - len(self.start)]
+            self.records.join(seen.stretch)
+        if seen.error is not None:
+            raise seen.error
+
+
+def _cut(text: bytes) -> Iterator[bytes]:
+    return (text[at : at + _PORTION_BYTES] for at in range(0, len(text), _PORTION_BYTES))
 
 
 class ContentPass:
@@ -138,23 +192,24 @@ class ContentPass:
         self._forms: list[str] = []
         # The first part's SHA-256 is the whole's so far: hashed once.
         self._part = _Part(name, kind, expect or {}, own_sha256=False)
-        self._beside: ThreadPoolExecutor | None = None
+        self._beside: Beside | None = None
 
     def feed(self, chunk: bytes) -> None:
         """Take the next bytes, in a thread that may compute; returns when all is known about them."""
         self._size += len(chunk)
         self._part.size += len(chunk)
-        if len(chunk) < _BESIDE_BYTES or self._kind == "plain":
+        part = self._part
+        if self._kind == "plain":
             self._hash(chunk)
-            self._look(chunk)
-            return
-        if self._beside is None:
-            self._beside = ThreadPoolExecutor(1, thread_name_prefix="hash")
-        hashed = self._beside.submit(self._hash, chunk)
-        try:
-            self._look(chunk)
-        finally:
-            hashed.result()
+        elif len(chunk) < _BESIDE_BYTES:
+            self._hash(chunk)
+            for portion in part.portions(chunk):
+                part.take(part.looking(portion)())
+        else:
+            self._beside = self._beside or Beside("content")
+            self._feed_both(chunk, self._beside)
+        if part.records is not None:
+            part.records.check()
 
     def next_part(self, expect: Mapping[str, str] | None = None, name: str = "") -> None:
         """End one source file and begin the next, which is joined to it; `expect` and `name` are the next one's."""
@@ -165,24 +220,32 @@ class ContentPass:
         """Return what is known of the whole."""
         self._end_part(goes_on=False)
         if self._beside is not None:
-            self._beside.shutdown(wait=False)
+            self._beside.close()
         counts = [part.records for part in self._done if part.records is not None]
         form = "" if not self._forms else "bgzf" if set(self._forms) == {"bgzf"} else "gzip"
         records = sum(counts) if len(counts) == len(self._done) else None
         return ContentFacts(self._size, self._sha256.hexdigest(), records, form, tuple(self._done))
 
-    def _look(self, chunk: bytes) -> None:
-        """Inflate, count and check; in constant memory."""
-        records = self._part.records
-        line_bytes = records.line_bytes if records is not None else 0.0
-        for part in self._part.slices(chunk):
-            self._part.look(part)
-            if records is not None:
-                records.add_lines(count_newlines(part, line_bytes))
-        if records is not None:
-            records.check()
+    def _feed_both(self, chunk: bytes, beside: Beside) -> None:
+        """Hash and look, in two threads; hashing keeps to the other one, piece by piece between the portions."""
+        part, left = self._part, memoryview(chunk)
+        step = _HASHED_BYTES if part.members else len(chunk)
+        try:
+            for portion in part.portions(chunk):
+                if beside.has_room:
+                    beside.give(partial(self._hash_and_look, left[:step], part.looking(portion)), part.take)
+                    left = left[step:]
+                else:
+                    beside.work_here(part.looking(portion), part.take)
+        finally:
+            beside.give(partial(self._hash, left), _nothing)
+            beside.catch_up()  # what is wrong before the place where inflating broke off comes first
 
-    def _hash(self, chunk: bytes) -> None:
+    def _hash_and_look(self, piece: memoryview, look: Callable[[], _Seen]) -> _Seen:
+        self._hash(piece)
+        return look()
+
+    def _hash(self, chunk: bytes | memoryview) -> None:
         self._sha256.update(chunk)
         for digest in self._part.digests.values():
             digest.update(chunk)
@@ -207,3 +270,7 @@ class ContentPass:
                 )
         records = part.records.records if part.records is not None else None
         self._done.append(PartFacts(part.name, part.size, seen["sha256"], records))
+
+
+def _nothing(_: object) -> None:
+    """Hashing brings nothing to take."""

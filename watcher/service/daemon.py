@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from watcher.clock import Clock, SystemClock
 from watcher.config import Settings
-from watcher.errors import StateError
+from watcher.errors import StateError, WatcherError
 from watcher.model import ENDED, Stage, Status
 from watcher.rows import Batch, Unit
 from watcher.service.build import build
@@ -51,7 +51,9 @@ class Daemon:
         self._takes_existing = takes_existing
         self._woken: set[str] = set()
         self._waking = asyncio.Event()
-        self._verbs_turn = asyncio.Lock()
+        self._verbs_turn, self._probe_turn = asyncio.Lock(), asyncio.Lock()
+        self._errands: set[asyncio.Task[None]] = set()
+        self._is_probed = False
         self.stop = asyncio.Event()
         self.rooms: Rooms
         self.dispatcher: Embedded
@@ -70,32 +72,62 @@ class Daemon:
             self.rooms = rooms
             self.dispatcher = Embedded(rooms, Engine(rooms))
             for watch in self._settings.watches:
-                await rooms.store.watch(watch.name)
-                await rooms.store.wake("watch", watch.name)
+                row = await rooms.store.watch(watch.name)
+                # Also one that was held, or stood behind an obstacle: a start is a fresh look.
+                await rooms.store.move(row, status=Status.READY)
                 rooms.wakeups.watch(f"watch:{watch.name}", watch.path)
+            names = {watch.name for watch in self._settings.watches}
+            for row in await rooms.store.watches():
+                if row.name not in names and row.status is not Status.IGNORED:
+                    await rooms.store.move(row, status=Status.IGNORED, code="removed", reason="It is not configured.")
             for unit in await rooms.store.units(stage=Stage.FINISH, status={Status.WAITING}):
                 await rooms.store.wake("unit", unit.id)  # we may have died between the end of a batch and telling it
             await carry_out_verbs(rooms, None)
             timers = self._timers(rooms)
             with self._wake_socket():
                 loop_over_rows = asyncio.create_task(self.dispatcher.run(self.stop))
+                loop_over_rows.add_done_callback(lambda _: self.stop.set())  # without it nothing would ever happen
+                self._send_off(self._probe())  # what was broken when we stopped may be well by now
                 wakes = asyncio.create_task(self._pass_on_wakes(rooms))
                 try:
                     yield rooms
                 finally:
                     self.stop.set()
                     timers.shutdown(wait=False)
-                    wakes.cancel()
-                    await asyncio.wait({loop_over_rows, wakes}, timeout=9)
+                    for beside in (wakes, *self._errands):
+                        beside.cancel()
+                    await asyncio.wait({loop_over_rows, wakes, *self._errands}, timeout=9)
+                if loop_over_rows.done() and not loop_over_rows.cancelled():
+                    loop_over_rows.result()
 
     def _timers(self, rooms: Rooms) -> AsyncIOScheduler:
         """Start the timers; they hold no state and only make things due."""
         timers = AsyncIOScheduler(timezone="UTC")
         each: dict[str, Any] = {"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
-        timers.add_job(self._rescan, "interval", seconds=self._settings.rescan.total_seconds(), **each)
-        timers.add_job(self._probe, "interval", seconds=self._settings.limits.probe.total_seconds(), **each)
+        probe_s = self._settings.limits.probe.total_seconds()
+        timers.add_job(self._at_rescan, "interval", seconds=self._settings.rescan.total_seconds(), **each)
+        timers.add_job(self._at_probe, "interval", seconds=probe_s, **each)
         timers.start()
         return timers
+
+    async def _at_rescan(self) -> None:
+        self._send_off(self._rescan())
+
+    async def _at_probe(self) -> None:
+        if not self._probe_turn.locked():  # a Galaxy that hangs keeps one probe waiting, not one a minute
+            self._send_off(self._probe())
+
+    def _send_off(self, errand: Coroutine[Any, Any, None]) -> None:
+        """Do something beside the loop over rows; what goes wrong in it is logged, and the next timer tries again."""
+        running = asyncio.ensure_future(errand)
+        self._errands.add(running)
+        running.add_done_callback(self._came_back)
+
+    def _came_back(self, ended: asyncio.Task[None]) -> None:
+        self._errands.discard(ended)
+        error = None if ended.cancelled() else ended.exception()
+        if error is not None:
+            log.error("timer.broke", reason=str(error), exc_info=not isinstance(error, WatcherError) and error)
 
     async def _rescan(self) -> None:
         for watch in self._settings.watches:
@@ -103,6 +135,13 @@ class Daemon:
         self.dispatcher.nudge()
 
     async def _probe(self) -> None:
+        async with self._probe_turn:
+            try:
+                await self._probe_once()
+            finally:
+                self._is_probed = True
+
+    async def _probe_once(self) -> None:
         try:
             await self.rooms.store.keep_lock()
         except StateError as error:  # somebody else owns the state now: two writers must never be
@@ -137,7 +176,8 @@ class Daemon:
             began = self._clock.monotonic()
             for key in sorted(keys):
                 kind, name = key.split(":")[:2]
-                await rooms.store.wake(kind, name)
+                with contextlib.suppress(StateError):  # a hint only: the rescan comes anyway
+                    await rooms.store.wake(kind, name)
             self.dispatcher.nudge()
             # A folder that is being written wakes us all the time: look a few times a second, not hundreds.
             pause_s = min(max(10 * (self._clock.monotonic() - began), 0.2), 2.0)
@@ -161,14 +201,11 @@ class Daemon:
                 yield
                 return
             path.chmod(0o600)
-            background: set[asyncio.Task[None]] = set()
 
             def heard() -> None:
                 with contextlib.suppress(BlockingIOError):
                     ear.recv(64)
-                work = asyncio.ensure_future(self._verbs())
-                background.add(work)
-                work.add_done_callback(background.discard)
+                self._send_off(self._verbs())
 
             loop.add_reader(ear, heard)
             try:
@@ -206,13 +243,12 @@ class Daemon:
         self.stop_on_signals()
         async with self.running() as rooms:
             began = self._clock.monotonic()
-            patience_s = (
-                wait if wait is not None else self._longest_settle(rooms) + timedelta(seconds=5)
-            ).total_seconds()
+            patience = wait if wait is not None else self._longest_settle(rooms) + timedelta(seconds=5)
             while not self.stop.is_set():
                 if on_look:
                     await on_look(rooms)
-                if await self._nothing_left(rooms, self._clock.monotonic() - began > patience_s, follow):
+                waited = timedelta(seconds=self._clock.monotonic() - began)
+                if await self._nothing_left(rooms, patience, waited > patience, follow):
                     return True
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(0.25):
@@ -226,28 +262,34 @@ class Daemon:
             default=timedelta(0),
         )
 
-    async def _nothing_left(self, rooms: Rooms, patience_over: bool, follow: bool) -> bool:
+    async def _nothing_left(self, rooms: Rooms, patience: timedelta, patience_over: bool, follow: bool) -> bool:
         """Tell whether everything has ended, is held, or waits for what a one-shot run does not wait for."""
+        if not self._is_probed:
+            return False  # what an earlier run left behind an obstacle or on hold may go on
         watches = [await rooms.store.watch(watch.name) for watch in self._settings.watches]
-        if any(watch.first_look_at is None and not watch.obstacle for watch in watches):
+        if any(watch.first_look_at is None and not (watch.obstacle or watch.code) for watch in watches):
             return False
         if any(watch.status in (Status.READY, Status.WORKING) for watch in watches):
             return False
         batches = await rooms.store.batches()
         moving = {batch.unit_id for batch in batches if batch.status not in ENDED and batch.status is not Status.HELD}
         rows: list[Unit | Batch] = [*await rooms.store.units(), *batches]
-        return all(self._let_go(row, moving, patience_over, follow) for row in rows)
+        obstacles, now = await rooms.store.obstacles(open_only=True), self._clock.now()
+        lasting = {one.key for one in obstacles if now - one.since > patience}  # one that came late gets its time too
+        return all(self._let_go(row, moving, lasting, patience_over, follow) for row in rows)
 
-    def _let_go(self, row: Unit | Batch, moving: set[str], patience_over: bool, follow: bool) -> bool:
+    def _let_go(
+        self, row: Unit | Batch, moving: set[str], lasting: set[str], patience_over: bool, follow: bool
+    ) -> bool:
         if row.status in ENDED or row.status is Status.HELD:
             return True
         if row.status is Status.WAITING and row.obstacle:
-            return patience_over
+            return patience_over and row.obstacle in lasting
         if isinstance(row, Unit):
             if row.stage is Stage.FINISH:
                 # Its batches are looked at themselves; when none is under way any more, it is about to say so.
                 return row.status is Status.WAITING and row.id in moving
-            return row.status is Status.WAITING and patience_over
+            return row.stage is Stage.SETTLE and row.status is Status.WAITING and patience_over
         return not follow and row.stage in (Stage.POLL, Stage.DELIVER) and row.status is not Status.WORKING
 
 

@@ -1,8 +1,8 @@
 """Calls the engine when something is due: one process, one loop, no queue.
 
-Waits for a wake-up, the end of a running stage, or the next due time in the rows. How many rows may be at a stage at
-once is limited here; how many files move at once is limited by the transfer slots. On stop every running stage is
-cancelled and leaves its row ready to go on.
+Waits for a wake-up, the end of a running stage, or the next due time in the rows. How many rows of a watch may be at
+a stage at once is limited here; how many files move at once is limited by the transfer slots. On stop every running
+stage is cancelled and leaves its row ready to go on.
 """
 
 from __future__ import annotations
@@ -44,6 +44,11 @@ def row_key(row: Row) -> tuple[str, str]:
     return ({Watch: "watch", Unit: "unit", Batch: "batch"}[type(row)], row.id)
 
 
+def watch_of(row: Row) -> str:
+    """Return the watch a row came from: the runs of one never keep those of another from being taken up."""
+    return row.name if isinstance(row, Watch) else row.watch if isinstance(row, Unit) else row.plan.watch
+
+
 class Embedded:
     """The default dispatcher: an asyncio loop over due rows."""
 
@@ -52,7 +57,7 @@ class Embedded:
         self._engine = engine
         self._wake = asyncio.Event()
         self._running: dict[tuple[str, str], asyncio.Task[None]] = {}
-        self._stages: dict[tuple[str, str], Stage] = {}
+        self._stages: dict[tuple[str, str], tuple[Stage, str]] = {}
         self._still: Counter[tuple[str, str]] = Counter()
         self._looked_at = rooms.clock.now()
 
@@ -105,12 +110,13 @@ class Embedded:
     async def _start_due(self) -> None:
         busy = Counter(self._stages.values())
         self._looked_at = self._rooms.clock.now()
-        for row in await self._rooms.store.due(self._looked_at):
-            key = row_key(row)
-            if key in self._running or self._still[key] > 0 or busy[row.stage] >= AT_ONCE[row.stage]:
+        due = await self._rooms.store.due(self._looked_at)
+        for row in sorted(due, key=lambda row: -row.priority if isinstance(row, Batch) else 0):
+            key, place = row_key(row), (row.stage, watch_of(row))
+            if key in self._running or self._still[key] > 0 or busy[place] >= AT_ONCE[row.stage]:
                 continue
-            busy[row.stage] += 1
-            self._stages[key] = row.stage
+            busy[place] += 1
+            self._stages[key] = place
             running = asyncio.create_task(self._engine.advance(row), name=f"{row.stage}:{row.id}")
             self._running[key] = running
             running.add_done_callback(functools.partial(self._ended, key))

@@ -9,7 +9,7 @@ when, is `embedded.py`; what an error means, `faults.py`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any
 
 import structlog
@@ -66,14 +66,17 @@ class Engine:
             outcome = await self._outcome(row)
             if outcome is None:
                 return
-            stage = row.stage
-            row = await self._store(row, outcome)
-            self._rooms.effects.reach(f"{stage}.moved")
-            await self._after(row, stage, outcome)
+            await _whole(self._conclude(row, outcome))
         except Superseded:
             log.debug("row.superseded")
         finally:
             structlog.contextvars.clear_contextvars()
+
+    async def _conclude(self, row: Row, outcome: Outcome) -> None:
+        stage = row.stage
+        row = await self._store(row, outcome)
+        self._rooms.effects.reach(f"{stage}.moved")
+        await self._after(row, stage, outcome)
 
     async def _outcome(self, row: Row) -> Outcome | None:
         """Run the stage; turn errors into outcomes here and nowhere else."""
@@ -109,9 +112,7 @@ class Engine:
             case Means.FAIL:
                 return Fail(error.message, error.code, hint=error.hint)
             case Means.HOLD:
-                return Hold(
-                    error.message, error.code, hint=error.hint or f"`galaxy-watcher retry {row.id}`", files=error.files
-                )
+                return Hold(error.message, error.code, hint=_way_on(error, row), files=error.files)
             case Means.AGAIN:
                 await self._rooms.store.finish_stage(
                     row,
@@ -159,6 +160,10 @@ class Engine:
 
     async def _store(self, row: Row, outcome: Outcome) -> Row:
         store, now = self._rooms.store, self._rooms.clock.now()
+        if isinstance(row, Watch) and isinstance(outcome, Hold | Fail):
+            # Nobody can retry a watch: it looks again by itself, whatever was wrong.
+            log.warning("watch.not_looked", reason=outcome.reason, hint=outcome.hint)
+            outcome = Wait(self._rooms.settings.rescan, outcome.reason, outcome.code)
         match outcome:
             case Next(stage, reason):
                 return await store.finish_stage(
@@ -206,6 +211,18 @@ class Engine:
             await wake_finish(self._rooms.store, row.unit_id)
 
 
+async def _whole(work: Coroutine[Any, Any, None]) -> None:
+    """Run to the end even when cancelled: an outcome that is stored but not told would leave its unit asleep."""
+    running = asyncio.ensure_future(work)
+    try:
+        await asyncio.shield(running)
+    except asyncio.CancelledError:
+        await asyncio.wait({running})
+        if not running.cancelled() and (error := running.exception()):
+            log.debug("row.not_moved", reason=str(error))
+        raise
+
+
 async def wake_finish(store: Store, unit_id: str) -> None:
     """Let a unit at its finish look at its batches again."""
     for _ in range(WAKE_TRIES):
@@ -217,6 +234,13 @@ async def wake_finish(store: Store, unit_id: str) -> None:
             return
         except Superseded:  # it moved between the two lines: look again, or the end of a batch is never seen
             continue
+
+
+def _way_on(error: WatcherError, row: Row) -> str:
+    """Return the error's hint, with the command that goes on unless it names one or a changed file will do."""
+    if error.files or "galaxy-watcher" in error.hint:
+        return error.hint
+    return f"{error.hint} Then `galaxy-watcher retry {row.id}`.".strip()
 
 
 def _names(row: Row) -> dict[str, str]:

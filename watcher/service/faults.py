@@ -30,6 +30,7 @@ from watcher.errors import (
     RunError,
     RunFailed,
     SessionLost,
+    StateError,
     Superseded,
     TargetFull,
     TargetGone,
@@ -39,6 +40,9 @@ from watcher.stages.effects import Uncertain
 
 TRIES = 6
 """How often in a row something is tried again before a person is asked."""
+
+SHORT_TRIES = 1
+"""The same for a line that breaks: one such break in a long download is no dead Galaxy."""
 
 
 class Means(StrEnum):
@@ -65,12 +69,14 @@ def judge(error: Exception, tries: int) -> Verdict:
     match error:
         case Superseded():
             return Verdict(Means.STOP)
+        case StateError():  # our own database, full or locked: no person can say more about this row than about all
+            return _again(tries)
         case Uncertain():  # the look-up is not over yet; does not count as a try
             return Verdict(Means.AGAIN, error.again_in)
         case AnswerLost():  # the next entry looks whether it was done
             return _again(tries) if tries < TRIES else Verdict(Means.OBSTACLE, kind="galaxy")
-        case GalaxyAway():  # nobody answers: everything behind this Galaxy waits together
-            return Verdict(Means.OBSTACLE, kind="galaxy")
+        case GalaxyAway():  # a broken line is tried again; when nobody answers, all behind this Galaxy wait together
+            return _again(tries) if tries < SHORT_TRIES else Verdict(Means.OBSTACLE, kind="galaxy")
         case GalaxyBusy():  # Galaxy itself says when
             return Verdict(Means.AGAIN, timedelta(seconds=max(error.retry_after_s, 1.0)))
         case KeyRefused():  # every batch of the account would fail alike; a new key file heals all

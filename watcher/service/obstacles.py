@@ -7,16 +7,19 @@ behind it. What an obstacle is, and when one is raised, is decided in `faults.py
 
 from __future__ import annotations
 
-import os
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import timedelta
 from pathlib import Path
 
 import structlog
 
+from watcher.delivery.folder import FolderDelivery
 from watcher.disk.mounts import inspect_root
-from watcher.errors import WatcherError
-from watcher.rows import Obstacle
+from watcher.errors import DeliveryError, PlanError, WatcherError
+from watcher.model import Stage, Status
+from watcher.rows import Batch, Obstacle
+from watcher.stages.deliver import DELIVERY_BYTES
+from watcher.stages.looking import known_names
 from watcher.stages.rooms import Rooms
 
 log = structlog.get_logger("watcher")
@@ -35,17 +38,34 @@ async def _quota_left(rooms: Rooms, obstacle: Obstacle) -> bool:
 
 
 async def _root_answers(rooms: Rooms, obstacle: Obstacle) -> bool:
-    watch = await rooms.store.watch(obstacle.subject)
-    look = await inspect_root(rooms.threads, watch, rooms.root(obstacle.subject))
-    return look.ok
+    watch, root = await rooms.store.watch(obstacle.subject), rooms.root(obstacle.subject)
+    # The same question as detect asks, or the obstacle would end and rise again for ever.
+    known = known_names(await rooms.store.units(watch=watch.name), root)
+    return (await inspect_root(rooms.threads, watch, root, known=known)).ok
 
 
-async def _target_has_room(rooms: Rooms, obstacle: Obstacle) -> bool:
-    def free_bytes() -> int:
-        state = os.statvfs(obstacle.subject)
-        return state.f_bavail * state.f_frsize
+async def _target_takes_results(rooms: Rooms, obstacle: Obstacle) -> bool:
+    """Ask as the deliveries will; one that fits goes on by itself while others still wait for more room."""
+    stuck = [one for one in await rooms.store.batches(stage=Stage.DELIVER) if one.obstacle == obstacle.key]
+    fit = [batch for batch in stuck if await _fits(rooms, obstacle.subject, batch)]
+    if len(fit) == len(stuck):
+        return True
+    for batch in fit:
+        await rooms.store.move(batch, status=Status.READY, reason=batch.reason)
+    return False
 
-    return await rooms.targets(Path(obstacle.subject), free_bytes) >= LEAST_FREE_BYTES
+
+async def _fits(rooms: Rooms, base: str, batch: Batch) -> bool:
+    needed_bytes = max(int(batch.more.get(DELIVERY_BYTES, 0)), LEAST_FREE_BYTES)
+    for planned in batch.plan.deliveries:
+        if planned.base == base:
+            folder = FolderDelivery(Path(planned.folder), Path(planned.base), rooms.targets, rooms.clock)
+            try:
+                await folder.prepare(needed_bytes)
+            except DeliveryError as error:
+                log.debug("obstacle.stands", subject=base, batch=batch.id, reason=error.message)
+                return False
+    return True
 
 
 PROBES: Mapping[str, Callable[[Rooms, Obstacle], Awaitable[bool]]] = {
@@ -53,26 +73,30 @@ PROBES: Mapping[str, Callable[[Rooms, Obstacle], Awaitable[bool]]] = {
     "account": _galaxy_answers,
     "quota": _quota_left,
     "mount": _root_answers,
-    "target": _target_has_room,
+    "target": _target_takes_results,
 }
 
 
 async def probe_obstacles(rooms: Rooms) -> int:
-    """Ask after every open obstacle and end those that are gone; return how many ended."""
-    ended = 0
-    for obstacle in await rooms.store.obstacles(open_only=True):
-        try:
-            gone = await PROBES[obstacle.kind](rooms, obstacle)
-        except (WatcherError, OSError) as error:
-            log.debug("obstacle.stands", kind=obstacle.kind, subject=obstacle.subject, reason=str(error))
-            gone = False
-        if not gone:
-            await rooms.store.set_probe(obstacle.key, rooms.clock.now() + timedelta(minutes=1))
-            continue
-        await rooms.store.end_obstacle(obstacle.key)
-        await rooms.store.journal(
-            "obstacle.ended", f"{obstacle.kind} {obstacle.subject} is usable again.", more={"obstacle": obstacle.key}
-        )
-        log.info("obstacle.ended", kind=obstacle.kind, subject=obstacle.subject)
-        ended += 1
-    return ended
+    """Ask after every open obstacle, all at once, and end those that are gone; return how many ended."""
+    standing = await rooms.store.obstacles(open_only=True)
+    return sum(await asyncio.gather(*(_probe(rooms, obstacle) for obstacle in standing)))
+
+
+async def _probe(rooms: Rooms, obstacle: Obstacle) -> bool:
+    try:
+        gone = await PROBES[obstacle.kind](rooms, obstacle)
+    except PlanError:  # not configured any more: what waits behind it says so itself
+        gone = True
+    except (WatcherError, OSError) as error:
+        log.debug("obstacle.stands", kind=obstacle.kind, subject=obstacle.subject, reason=str(error))
+        gone = False
+    if not gone:
+        await rooms.store.set_probe(obstacle.key, rooms.clock.now() + rooms.settings.limits.probe)
+        return False
+    await rooms.store.end_obstacle(obstacle.key)
+    await rooms.store.journal(
+        "obstacle.ended", f"{obstacle.kind} {obstacle.subject} is usable again.", more={"obstacle": obstacle.key}
+    )
+    log.info("obstacle.ended", kind=obstacle.kind, subject=obstacle.subject)
+    return True

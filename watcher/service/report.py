@@ -119,6 +119,7 @@ def _watch(watch: Watch) -> dict[str, Any]:
     return {
         "name": watch.name,
         "status": str(watch.status),
+        "code": watch.code,
         "reason": watch.reason,
         "last_look": _time(watch.last_look_at),
         "blind_since": _time(watch.blind_since),

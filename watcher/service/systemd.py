@@ -1,4 +1,7 @@
-"""Tells systemd how the service stands, over the datagram socket it names; silent where there is none."""
+"""Tells systemd how the service stands, over the datagram socket it names; silent where there is none.
+
+It knows nothing of the daemon, which calls it when it is ready and when it stops.
+"""
 
 from __future__ import annotations
 

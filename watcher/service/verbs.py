@@ -24,7 +24,7 @@ UNIT_STAGES = (Stage.SETTLE, Stage.VERIFY, Stage.PLAN)
 BATCH_STAGES = (Stage.UPLOAD, Stage.INVOKE, Stage.POLL, Stage.DELIVER)
 ORDER = tuple(Stage)
 TO_RETRY = (Status.HELD, Status.FAILED, Status.WAITING, Status.CANCELLED, Status.IGNORED)
-SUPERSEDED = "superseded"
+SUPERSEDED, REPLANNED = "superseded", "replanned"
 
 
 async def carry_out_verbs(rooms: Rooms, dispatcher: Embedded | None) -> int:
@@ -35,6 +35,9 @@ async def carry_out_verbs(rooms: Rooms, dispatcher: Embedded | None) -> int:
             answer = await _carry_out(rooms, dispatcher, verb)
         except WatcherError as error:
             answer = f"Not done: {error}"
+        except Exception as error:  # one wish that meets a bug must not keep the daemon from starting
+            log.exception("verb.broke", verb=verb.verb, target=verb.target)
+            answer = f"Not done: the watcher has a bug: {type(error).__name__}: {error}."
         await rooms.store.answer_verb(verb.id, answer)
         await rooms.store.journal(
             f"verb.{verb.verb}",
@@ -113,7 +116,10 @@ async def _plan_anew(rooms: Rooms, unit_id: str, stage: Stage | None) -> str:
     # First the batches, then the unit: its plan must not find them alive.
     for batch in await rooms.store.batches(unit.id):
         if batch.status is not Status.DONE and batch.code != SUPERSEDED:
-            await rooms.store.move(batch, status=Status.HELD, code="replanned", reason="A new plan is being made.")
+            batch = await rooms.store.move(
+                batch, status=Status.HELD, code=REPLANNED, reason="A new plan is being made."
+            )
+            await _stop_in_galaxy(rooms, batch)
     await rooms.store.move(unit, stage=stage, status=Status.READY, reason="retried")
     return f"{unit.id} goes on from {stage}."
 
@@ -124,8 +130,8 @@ async def _retry_row(rooms: Rooms, row: Unit | Batch, stage: Stage | None, asked
         if row.stage is Stage.FINISH or stage is not None:
             return False  # it follows its batches
     else:
-        if row.code == SUPERSEDED:
-            return False  # another revision is alive
+        if row.code in (SUPERSEDED, REPLANNED):
+            return False  # another revision is alive, or about to be
         if stage is not None and ORDER.index(stage) > ORDER.index(row.stage):
             return False  # what was never done cannot be done again
         whole = [one for one in asked if isinstance(one, Unit)]
@@ -140,29 +146,48 @@ async def _retry_row(rooms: Rooms, row: Unit | Batch, stage: Stage | None, asked
 
 
 async def _cancel(rooms: Rooms, target: str) -> str:
-    """Stop for good: invocations are cancelled in Galaxy, half-sent sessions deleted; datasets and histories stay."""
-    open_rows = [row for row in await _targets(rooms, target) if row.status not in (Status.DONE, Status.CANCELLED)]
-    if not open_rows:
-        raise UsageError(f"Nothing of `{target}` is left to cancel.")
+    """Stop for good: invocations are cancelled in Galaxy, half-sent sessions deleted; datasets and histories stay.
+
+    Asked again it does what Galaxy could not be told the first time.
+    """
+    open_rows = [row for row in await _targets(rooms, target) if row.status is not Status.DONE]
+    moved, told = 0, []
     for row in open_rows:
-        row = await rooms.store.move(row, status=Status.CANCELLED, code="cancelled", reason="Cancelled by hand.")
+        if row.status is not Status.CANCELLED:
+            row = await rooms.store.move(row, status=Status.CANCELLED, code="cancelled", reason="Cancelled by hand.")
+            moved += 1
         if isinstance(row, Batch):
-            await _cancel_in_galaxy(rooms, row)
+            told.append(await _stop_in_galaxy(rooms, row))
             await wake_finish(rooms.store, row.unit_id)
+    problems = [problem for problem in told if problem is not None]
+    if not moved and not problems:
+        raise UsageError(f"Nothing of `{target}` is left to cancel.")
+    if any(problems):
+        why = next(filter(None, problems))
+        return f"{target} is cancelled here, but Galaxy could not be told: {why} Cancel it once more when it can."
     return f"{target} is cancelled; what is in Galaxy stays there."
 
 
-async def _cancel_in_galaxy(rooms: Rooms, batch: Batch) -> None:
-    """Do what can be done; a Galaxy that is away does not keep anybody from cancelling."""
+async def _stop_in_galaxy(rooms: Rooms, batch: Batch) -> str | None:
+    """Delete half-sent sessions and cancel what runs; None when there is neither, else what kept us, or nothing.
+
+    A Galaxy that is away does not keep anybody from cancelling.
+    """
+    sessions = [row for row in await rooms.store.datasets(batch.id) if row.session and not row.galaxy_id]
+    if batch.code == REPLANNED:  # what Galaxy may be registering just now is looked up by the new plan
+        sessions = [row for row in sessions if row.fetch_intent_at is None]
+    running = [row for row in await rooms.store.invocations(batch.id) if row.galaxy_id and row.status is Status.WORKING]
+    if not sessions and not running:
+        return None
     try:
         galaxy = rooms.galaxy(batch.plan.galaxy)
-        for dataset in await rooms.store.datasets(batch.id):
-            if dataset.session and not dataset.galaxy_id:
-                await galaxy.tus.delete(dataset.session)
-                await rooms.store.put_dataset(batch, dataset.key, session="", offset=0, sent_at=None)
-        for invocation in await rooms.store.invocations(batch.id):
-            if invocation.galaxy_id and invocation.status is Status.WORKING:
-                await galaxy.invocations.cancel(invocation.galaxy_id)
-                await rooms.store.put_invocation(batch, invocation.key, invocation.number, status=Status.CANCELLED)
+        for dataset in sessions:
+            await galaxy.tus.delete(dataset.session)
+            await rooms.store.put_dataset(batch, dataset.key, session="", offset=0, sent_at=None)
+        for invocation in running:
+            await galaxy.invocations.cancel(invocation.galaxy_id)
+            await rooms.store.put_invocation(batch, invocation.key, invocation.number, status=Status.CANCELLED)
     except WatcherError as error:
         log.warning("cancel.incomplete", batch=batch.id, reason=error.message)
+        return error.message
+    return ""

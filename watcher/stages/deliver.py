@@ -20,6 +20,8 @@ from watcher.stages.effects import together
 from watcher.stages.rooms import Rooms
 
 AT_ONCE = 4
+DELIVERY_BYTES = "delivery_bytes"
+"""Where a batch remembers how much room its delivery needs."""
 
 
 async def deliver(batch: Batch, rooms: Rooms) -> Outcome:
@@ -75,8 +77,10 @@ async def _deliver_one(
     folder = FolderDelivery(Path(planned.folder), Path(planned.base or planned.folder), rooms.targets, rooms.clock)
     places = folder.places(files)
     rows = {row.path: row for row in await rooms.store.delivered_files(batch.id, planned.key)}
-    missing = [(path, file) for path, file in places.items() if not (path in rows and rows[path].status is Status.DONE)]
-    await folder.prepare(sum(file.size for _, file in missing))
+    missing = [(path, file) for path, file in places.items() if not _is_home(rows.get(path), file)]
+    needed_bytes = sum(file.size for _, file in missing)
+    await rooms.store.touch(batch, more={DELIVERY_BYTES: needed_bytes})  # what a probe asks for while we wait
+    await folder.prepare(needed_bytes)
     if known is None or known.intent_at is None:
         await rooms.store.put_delivery(
             batch,
@@ -107,6 +111,11 @@ async def _deliver_one(
         unit_id=batch.unit_id,
         batch_id=batch.id,
     )
+
+
+def _is_home(row: DeliveredFile | None, file: ResultFile) -> bool:
+    """Tell whether this very result was delivered; an earlier attempt of the workflow made others of the same name."""
+    return row is not None and row.status is Status.DONE and row.galaxy_id == file.galaxy_id
 
 
 async def _deliver_file(

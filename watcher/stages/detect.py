@@ -12,11 +12,12 @@ from pathlib import Path
 from watcher.config import WatchSettings
 from watcher.disk.mounts import inspect_root
 from watcher.disk.scan import list_folder
-from watcher.errors import MountGone, WatcherError
+from watcher.errors import FileGone, MountGone, StateError, WatcherError
 from watcher.model import Kind, Outcome, Stage, Status, Wait
 from watcher.rows import Unit, Watch
 from watcher.runs.layout import FoundUnit, judge
-from watcher.stages.looking import Place, identity_of, look_at, view_of
+from watcher.stages.looking import Place, identity_of, known_names, look_at, view_of
+from watcher.stages.revisions import files_of, has_new_files
 from watcher.stages.rooms import Rooms
 
 BACK_SINCE = "back_since"
@@ -34,13 +35,12 @@ async def detect(watch: Watch, rooms: Rooms) -> Outcome:
     for folder in await _run_folders(rooms, settings):
         try:
             place = await look_at(rooms.threads, rooms.clock, rooms.layouts, settings.layout, folder, shallow_only=True)
-        except MountGone:
+            if place is not None:
+                await _take_in(watch, rooms, settings, place, [unit for unit in known if unit.run_path == str(folder)])
+        except (MountGone, StateError):
             raise
         except WatcherError as error:  # one bad folder never stops the others
             problems.append(error.message)
-            continue
-        if place is not None:
-            await _take_in(watch, rooms, settings, place, [unit for unit in known if unit.run_path == str(folder)])
     now = rooms.clock.now()
     await rooms.store.touch(watch, last_look_at=now, first_look_at=watch.first_look_at or now)
     await _wake_open_units(rooms, known)
@@ -50,8 +50,8 @@ async def detect(watch: Watch, rooms: Rooms) -> Outcome:
 
 async def _look_at_root(watch: Watch, rooms: Rooms, settings: WatchSettings, known: list[Unit]) -> Watch:
     """Refuse to infer anything while the root is not the one we know; remember the mount otherwise."""
-    known_names = {Path(unit.run_path).name for unit in known}
-    look = await inspect_root(rooms.threads, watch, settings.path, known=known_names)
+    names = known_names(known, settings.path)
+    look = await inspect_root(rooms.threads, watch, settings.path, known=names)
     if not look.ok:
         if watch.blind_since is None:
             watch = await rooms.store.touch(watch, blind_since=rooms.clock.now())
@@ -92,10 +92,21 @@ async def _run_folders(rooms: Rooms, settings: WatchSettings) -> list[Path]:
 
 async def _take_in(watch: Watch, rooms: Rooms, settings: WatchSettings, place: Place, known: list[Unit]) -> None:
     for found in place.units:
-        if any(unit.unit == found.unit and unit.layout == place.layout.name for unit in known):
-            continue
-        await _drop_misread(rooms, place, found, known)
-        await _add(watch, rooms, settings, place, found)
+        versions = [unit for unit in known if unit.unit == found.unit and unit.layout == place.layout.name]
+        elder = max(versions, key=lambda unit: unit.unit_version, default=None)
+        if elder is None:
+            await _drop_misread(rooms, place, found, known)
+            await _add(watch, rooms, settings, place, found)
+        elif await has_new_files(rooms, place, found, elder):
+            await _add(watch, rooms, settings, place, found, elder)
+        else:
+            await _release_if_gone(rooms, elder)
+
+
+async def _release_if_gone(rooms: Rooms, unit: Unit) -> None:
+    """Let a unit go on that was held because it had vanished: here it is."""
+    if unit.status is Status.HELD and unit.code == FileGone.code and unit.stage in OPEN_STAGES:
+        await rooms.store.move(unit, stage=Stage.SETTLE, status=Status.READY, reason="It is back.")
 
 
 async def _drop_misread(rooms: Rooms, place: Place, found: FoundUnit, known: list[Unit]) -> None:
@@ -112,7 +123,10 @@ async def _drop_misread(rooms: Rooms, place: Place, found: FoundUnit, known: lis
             )
 
 
-async def _add(watch: Watch, rooms: Rooms, settings: WatchSettings, place: Place, found: FoundUnit) -> None:
+async def _add(
+    watch: Watch, rooms: Rooms, settings: WatchSettings, place: Place, found: FoundUnit, elder: Unit | None = None
+) -> None:
+    """Give a unit its row, or the next version of `elder` one of its own."""
     view = await view_of(
         rooms.threads, place, found, quiet_s={}, settle=settings.settle, max_wait=settings.max_wait, assume_quiet=True
     )
@@ -131,10 +145,15 @@ async def _add(watch: Watch, rooms: Rooms, settings: WatchSettings, place: Place
         status=Status.IGNORED if ignore else Status.READY,
         code="was_there_before" if ignore else "",
         reason="It was there before the first look." if ignore else "",
+        unit_version=elder.unit_version + 1 if elder else 1,
+        replaces=elder.id if elder else "",
     )
+    if ignore:
+        await rooms.store.put_source_files(unit, files_of(place, found, unit.id))
     if unit.run_path != str(place.root) and unit.stage in OPEN_STAGES and not await _still_there(rooms, unit):
         # The same run under another name or mount: the row follows it.
         await rooms.store.touch(unit, path=str(place.root / found.folder), run_path=str(place.root))
+        await _release_if_gone(rooms, unit)
     if unit.attempt == 0 and not ignore:
         await rooms.store.journal(
             "unit.detected", f"{unit.run} {unit.unit} in {place.root}, layout {unit.layout}.", unit_id=unit.id

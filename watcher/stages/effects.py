@@ -106,7 +106,7 @@ class EffectRunner:
         found = await look() if intent_at or always_look else None
         if found is None:
             if intent_at and not repeatable:
-                self._refuse_while_uncertain(name, intent_at)
+                self.refuse_while_uncertain(name, intent_at)
             await note(self._clock.now())
             self._points(f"{name}.intent")
             try:
@@ -121,7 +121,7 @@ class EffectRunner:
         self._points(f"{name}.receipt")
         return found
 
-    def _refuse_while_uncertain(self, name: str, intent_at: datetime) -> None:
+    def refuse_while_uncertain(self, name: str, intent_at: datetime) -> None:
         """Raise until the act can no longer come true; pauses grow with the age of the intent."""
         age = self._clock.now() - intent_at
         if age < self._uncertain_for:

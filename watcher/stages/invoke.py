@@ -38,14 +38,14 @@ async def invoke(batch: Batch, rooms: Rooms) -> Outcome:
     """Build the collection, start each workflow of the plan once, and go on to follow them."""
     plan = batch.plan
     galaxy = rooms.galaxy(plan.galaxy)
+    if plan.workflows and await _full(batch, rooms):  # asked first: who waits for a slot costs Galaxy nothing
+        return Wait(SLOT_PAUSE, "Galaxy runs as many workflows at a time as the limit allows.", "workflow_slots")
     await galaxy.known_identity()
     history_id = await _history(batch, rooms, galaxy)
     if not plan.workflows:
         if plan.collection is not None:
             await _collection(batch, rooms, galaxy, history_id, plan.collection, "collection")
         return Next(Stage.DELIVER, "No workflow is wanted.")
-    if await _full(batch, rooms):
-        return Wait(SLOT_PAUSE, "Galaxy runs as many workflows at a time as the limit allows.", "workflow_slots")
     for planned in plan.workflows:
         known = [row for row in await rooms.store.invocations(batch.id) if row.key == planned.key]
         current = max(known, key=lambda row: row.number, default=None)
@@ -53,15 +53,28 @@ async def invoke(batch: Batch, rooms: Rooms) -> Outcome:
             current = Invocation(batch_id=batch.id, key=planned.key, number=current.number + 1 if current else 1)
         if current.galaxy_id:
             continue
+        if current.number > 1:
+            await _deliver_anew(batch, rooms)
         await _start(batch, rooms, galaxy, history_id, planned, current, known)
     return Next(Stage.POLL, f"Galaxy runs {' and '.join(f'`{planned.ref}`' for planned in plan.workflows)}.")
 
 
 async def _full(batch: Batch, rooms: Rooms) -> bool:
-    """Tell whether as many batches of this account are being followed as `limits.invocations` allows."""
+    """Tell whether as many batches of this account are being followed as `limits.invocations` allows.
+
+    Those that ask at the same moment count in the order of their ids, or all of them would find the last slot free.
+    """
     followed = await rooms.store.batches(stage=Stage.POLL, status={Status.READY, Status.WORKING, Status.WAITING})
-    others = [one for one in followed if one.plan.galaxy == batch.plan.galaxy and one.id != batch.id]
+    asking = await rooms.store.batches(stage=Stage.INVOKE, status={Status.WORKING})
+    before = [one for one in asking if one.plan.workflows and one.id < batch.id]
+    others = [one for one in (*followed, *before) if one.plan.galaxy == batch.plan.galaxy and one.id != batch.id]
     return len(others) >= rooms.settings.limits.invocations
+
+
+async def _deliver_anew(batch: Batch, rooms: Rooms) -> None:
+    """Forget what was delivered of an attempt that failed: the next one has results of its own."""
+    for row in await rooms.store.deliveries(batch.id):
+        await rooms.store.put_delivery(batch, row.key, status=Status.READY, intent_at=None, receipt_at=None, reason="")
 
 
 async def _history(batch: Batch, rooms: Rooms, galaxy: Galaxy) -> HistoryId:
@@ -87,18 +100,20 @@ async def _collection(
         return CollectionId(known.galaxy_id)
     taken = {row.galaxy_id for row in objects.values() if row.kind == "collection" and row.galaxy_id}
     tag = f"watcher:{batch.id}"
+    tags = (tag, clean_tag("run", batch.plan.run))
 
     async def look() -> CollectionId | None:
-        return await galaxy.collections.find(history_id, planned.name, tag, but=taken)
+        found = await galaxy.collections.find(history_id, planned.name, tag, but=taken)
+        if found is not None:  # the cut may have been between making and tagging
+            await galaxy.collections.mark(history_id, found, tags)
+        return found
 
     async def note(intent_at: datetime | None) -> None:
         await rooms.store.put_galaxy_object(batch, key, kind="collection", name=planned.name, intent_at=intent_at)
 
     async def act() -> CollectionId:
         elements = [_element(element, datasets) for element in planned.elements]
-        return await galaxy.collections.build(
-            history_id, planned.name, planned.type, elements, tags=(tag, clean_tag("run", batch.plan.run))
-        )
+        return await galaxy.collections.build(history_id, planned.name, planned.type, elements, tags=tags)
 
     async def keep(collection_id: CollectionId) -> None:
         await rooms.store.put_galaxy_object(

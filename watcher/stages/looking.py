@@ -6,17 +6,19 @@ room and the runs room and brings them together; it writes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path, PurePosixPath
 
 from watcher.clock import Clock
+from watcher.disk.mounts import RootLook, inspect_root
 from watcher.disk.scan import list_folder, read_ends, read_small
 from watcher.disk.threads import DiskThreads
-from watcher.errors import FileGone, StructureBroken
+from watcher.errors import FileGone, MountGone, StructureBroken, Superseded
 from watcher.model import Kind, Listing
-from watcher.rows import Unit
+from watcher.rows import Unit, Watch
 from watcher.runs.grouping import Grouping, group
 from watcher.runs.layout import (
     FoundUnit,
@@ -94,6 +96,23 @@ async def view_of(
     )
 
 
+async def see_root(watch_name: str, rooms: Rooms) -> tuple[Watch, RootLook]:
+    """Return how a watch's root looks now; raises MountGone while we are blind, which the watch then remembers."""
+    settings = rooms.watch(watch_name)
+    watch = await rooms.store.watch(watch_name)
+    look = await inspect_root(rooms.threads, watch, settings.path)
+    if look.ok:
+        return watch, look
+    if watch.blind_since is None:
+        with contextlib.suppress(Superseded):  # then detect is looking just now, and remembers it itself
+            await rooms.store.touch(watch, blind_since=rooms.clock.now())
+        await rooms.store.wake("watch", watch_name)
+    raise MountGone(
+        f"The watch `{watch_name}` is blind: {look.blind_reason}",
+        hint=look.hint or "The watcher goes on by itself when it is back.",
+    )
+
+
 async def find_again(unit: Unit, rooms: Rooms) -> tuple[Place, FoundUnit]:
     """List the unit's run folder in full and find the unit in it; FileGone when it is not there."""
     root = Path(unit.run_path)
@@ -136,6 +155,11 @@ def identity_of(watch: str, place: Place, judgement: Judgement) -> tuple[str, st
         where = f"{watch}/{place.name}" if not place.layout.flat else f"{watch}/"
         return where, judgement.run
     return judgement.identity, judgement.run
+
+
+def known_names(units: Iterable[Unit], root: Path) -> set[str]:
+    """Return the names right below a watch's root that we have met before; a flat folder's files come and go."""
+    return {Path(unit.run_path).name for unit in units if unit.run_path != str(root)}
 
 
 def event_folders(place: Place, found: FoundUnit) -> list[Path]:

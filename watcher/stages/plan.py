@@ -21,6 +21,7 @@ from watcher.errors import GalaxyError, PlanError
 from watcher.galaxy import Galaxy
 from watcher.galaxy.bind import bind
 from watcher.model import (
+    ENDED,
     Hold,
     Next,
     Outcome,
@@ -31,9 +32,9 @@ from watcher.model import (
     Stage,
     Status,
 )
-from watcher.rows import Unit
+from watcher.rows import Batch, DeliveryRow, GalaxyObject, Unit
 from watcher.runs.grouping import collection, datasets
-from watcher.stages.looking import find_again, problems_of, view_of
+from watcher.stages.looking import find_again, problems_of, see_root, view_of
 from watcher.stages.rooms import Rooms
 
 GIVEN_UP = ("replanned", "superseded")
@@ -57,6 +58,7 @@ class Facts:
 async def plan(unit: Unit, rooms: Rooms) -> Outcome:
     """Freeze a plan per batch and make the batches' rows; holds what no rule takes."""
     settings = rooms.watch(unit.watch)
+    await see_root(unit.watch, rooms)
     place, found = await find_again(unit, rooms)
     view = await view_of(
         rooms.threads, place, found, quiet_s={}, settle=settings.settle, max_wait=None, assume_quiet=True
@@ -75,9 +77,9 @@ async def plan(unit: Unit, rooms: Rooms) -> Outcome:
         rooms.clock.now().date(),
     )
     known = await rooms.store.batches(unit.id)
-    plans, unmatched = cut(
-        rooms.settings, facts, grouping.samples, {part_of(batch.plan): batch.number for batch in known}
-    )
+    standing = [batch for batch in known if batch.code not in GIVEN_UP]
+    samples = not_planned(grouping.samples, standing)
+    plans, unmatched = cut(rooms.settings, facts, samples, numbers_of(known))
     if unmatched and rooms.settings.unmatched == "hold":
         names = ", ".join(sample.name for sample in unmatched)
         return Hold(
@@ -85,21 +87,22 @@ async def plan(unit: Unit, rooms: Rooms) -> Outcome:
             "unmatched",
             hint=f"Add a rule and `galaxy-watcher retry {unit.id} --from plan`, or set `unmatched: ignore`.",
         )
-    if not plans:
+    if not plans and not standing:
         return Hold(
             "There is nothing to upload in it.", "empty", hint=f"`galaxy-watcher cancel {unit.id}` if that is right."
         )
     fitted = [await fit_to_galaxy(planned, rooms.galaxy(planned.galaxy)) for planned in plans.values()]
-    fitted = [await _own_place(planned, unit, rooms) for planned in fitted]
-    for number, planned in zip(plans, fitted, strict=True):
-        await _freeze(unit, rooms, number, planned, [batch for batch in known if batch.number == number])
+    async with rooms.planning:
+        for number, planned in zip(plans, fitted, strict=True):
+            planned = await _own_place(planned, unit, number, rooms)
+            await _freeze(unit, rooms, number, planned, [batch for batch in known if batch.number == number])
     for batch in known:
         if batch.number not in plans and batch.code == "replanned":
             await rooms.store.move(
                 batch, status=Status.CANCELLED, code="superseded", reason="The new plan has no such batch."
             )
     left = [[sample.name, "no rule takes it"] for sample in unmatched]
-    await rooms.store.touch(unit, more={"unmatched": left, "galaxy": fitted[0].galaxy})
+    await rooms.store.touch(unit, more={"unmatched": left})
     for key in rooms.wakeups.watched():
         if key.startswith(f"unit:{unit.id}:"):
             rooms.wakeups.unwatch(key)
@@ -149,6 +152,23 @@ def cut(
     return {
         number: _plan(settings, rules[key[0]], facts, taken[key], number) for number, key in sorted(numbered.items())
     }, unmatched
+
+
+def not_planned(samples: Sequence[Sample], standing: Sequence[Batch]) -> list[Sample]:
+    """Return the samples with a file that no standing batch has: what was sent is not sent again under another rule."""
+    covered = {path for batch in standing for dataset in batch.plan.datasets for path in dataset.sources}
+    return [sample for sample in samples if not {file.path for file in sample.files} <= covered]
+
+
+def numbers_of(known: Sequence[Batch]) -> dict[tuple[str, str], int]:
+    """Return the number of each part whose plan was given up; numbers of standing batches are taken, by nobody's part.
+
+    So a sample that comes later to a part that is done already gets a batch of its own, instead of none.
+    """
+    latest = {batch.number: batch for batch in sorted(known, key=lambda batch: batch.revision)}
+    return {
+        part_of(batch.plan) if batch.code in GIVEN_UP else ("", str(number)): number for number, batch in latest.items()
+    }
 
 
 def part_of(planned: Plan) -> tuple[str, str]:
@@ -270,27 +290,36 @@ async def _workflow_file(path: str) -> bytes:
         ) from None
 
 
-async def _own_place(planned: Plan, unit: Unit, rooms: Rooms) -> Plan:
-    """Give a batch places of its own: a history name or delivery folder that another unit owns gets the unit's marks
-    appended.
+async def _own_place(planned: Plan, unit: Unit, number: int, rooms: Rooms) -> Plan:
+    """Give a batch places of its own: a history name or delivery folder that another batch has, or will have, gets the
+    unit's marks appended.
     """
+    others = [
+        one for one in await rooms.store.batches(status=set(Status) - ENDED) if not _is_ours(one.id, unit, number)
+    ]
+    folders = {delivery.folder for one in others for delivery in one.plan.deliveries}
     history, deliveries = planned.history, []
-    if await _owned_by_another(rooms, unit, await rooms.store.galaxy_objects_named("history", history)):
-        history = _suffixed(rooms.settings, unit, history, " ", f"The history name `{history}`")
+    rows: Sequence[GalaxyObject | DeliveryRow] = await rooms.store.galaxy_objects_named("history", history)
+    taken = any(not _is_ours(row.batch_id, unit, number) for row in rows)
+    if taken or any((one.plan.galaxy, one.plan.history) == (planned.galaxy, history) for one in others):
+        history = _suffixed(rooms.settings, unit, number, history, " ", f"The history name `{history}`")
     for delivery in planned.deliveries:
         folder = delivery.folder
-        if await _owned_by_another(rooms, unit, await rooms.store.deliveries_to(folder)):
-            folder = _suffixed(rooms.settings, unit, folder, "/", f"The delivery folder {folder}")
+        rows = await rooms.store.deliveries_to(folder)
+        if folder in folders or any(not _is_ours(row.batch_id, unit, number) for row in rows):
+            folder = _suffixed(rooms.settings, unit, number, folder, "/", f"The delivery folder {folder}")
         deliveries.append(delivery.model_copy(update={"folder": folder}))
     return planned.model_copy(update={"history": history, "deliveries": tuple(deliveries)})
 
 
-async def _owned_by_another(rooms: Rooms, unit: Unit, rows: Sequence[Any]) -> bool:
-    return any(row.batch_id.split("-", 1)[0] != unit.id for row in rows)
+def _is_ours(batch_id: str, unit: Unit, number: int) -> bool:
+    """Tell whether a batch is this one in any revision."""
+    return batch_id == f"{unit.id}-{number}" or batch_id.startswith(f"{unit.id}-{number}r")
 
 
-def _suffixed(settings: Settings, unit: Unit, name: str, glue: str, what: str) -> str:
+def _suffixed(settings: Settings, unit: Unit, number: int, name: str, glue: str, what: str) -> str:
     if settings.on_clash == "hold":
         raise PlanError(f"{what} belongs to another batch.", hint="Change the template, or set `on_clash: suffix`.")
     part = unit.unit.replace("/", "-") if unit.unit != "." else ""
-    return glue.join(filter(None, (name, part, f"v{unit.unit_version}" if unit.unit_version > 1 else "", unit.id)))
+    version = f"v{unit.unit_version}" if unit.unit_version > 1 else ""
+    return glue.join(filter(None, (name, part, version, f"{unit.id}-{number}" if number > 1 else unit.id)))

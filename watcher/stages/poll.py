@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from datetime import timedelta
 
+from watcher.errors import NotThere
 from watcher.galaxy import Galaxy
 from watcher.galaxy.answers import InvocationDetail, JobCounts
 from watcher.model import DatasetId, HistoryId, Hold, InvocationId, Next, Outcome, Stage, Status, Wait
@@ -73,6 +74,11 @@ async def _follow(
     if verdict == "running":
         return Wait(pause, f"Galaxy runs the workflow: {_told(counts)}.", "workflow_runs")
     rooms.rounds.forget(galaxy, ids)
+    if (await galaxy.histories.get(history_id)).deleted:  # its jobs end well all the same, and their results vanish
+        raise NotThere(
+            f"The history of batch {batch.id} was deleted in Galaxy while the workflow ran.",
+            hint=f"Undelete it and `galaxy-watcher retry {batch.id}`, or `galaxy-watcher cancel {batch.id}`.",
+        )
     if verdict == "ok":
         await rooms.store.put_invocation(batch, row.key, row.number, status=Status.DONE)
         return None
@@ -120,10 +126,8 @@ async def _reason(
     ids: tuple[InvocationId, ...],
     counts: Counter[str],
 ) -> str:
-    """Say why a workflow did not end well: history deleted, cancelled, paused, or the first failed job's last words."""
+    """Say why a workflow did not end well: cancelled, paused, or the first failed job's last words."""
     told_by_galaxy = "; ".join(detail.message_texts) or "no reason given"
-    if (await galaxy.histories.get(history_id)).deleted:
-        return f"The history of batch {batch.id} was deleted in Galaxy while the workflow ran."
     if detail.state in ("cancelled", "cancelling"):
         return f"The workflow of batch {batch.id} was cancelled in Galaxy ({told_by_galaxy})."
     if failed := await _first_failed_job(galaxy, ids):

@@ -1,48 +1,58 @@
-"""What a new plan of the same batch takes over from the plan it replaces.
+"""What comes after something of the same name: the next plan of a batch, the next version of a unit.
 
 The new revision keeps the history when account and history name are the same, and every dataset in it whose source
 files still have the bytes that were sent: they are read once more here and compared by SHA-256, nothing is believed
 from names. A history that is not kept is tagged `watcher:superseded`; nothing is deleted. Called by `upload.py`
 before it sends anything.
+
+New files under names that were there before are the next version of a unit, never a change of the old row. Only a flat
+folder is asked this, where each unit's files are in every listing: people drop `a_R1.fastq.gz` again when a run was
+repeated. A file that was touched or copied back looks new as well: `verify.py` reads before it believes.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from watcher.errors import DiskError, NotThere
+import structlog
+
+from watcher.errors import DiskError, GalaxyError, NotThere, PlanError
 from watcher.galaxy import Galaxy
-from watcher.model import DatasetId, HistoryId, Kind, PlannedDataset, SourceFacts
-from watcher.rows import Batch, Dataset, GalaxyObject
+from watcher.model import DatasetId, HistoryId, Kind, PlannedDataset, SourceFacts, Status
+from watcher.rows import Batch, Dataset, GalaxyObject, SourceFile, Unit
+from watcher.runs.layout import FoundUnit
+from watcher.stages.looking import Place
 from watcher.stages.rooms import Rooms
 
 HISTORY = "history"
 SUPERSEDED = "watcher:superseded"
+OVER = frozenset({Status.DONE, Status.FAILED, Status.CANCELLED, Status.IGNORED})
+
+log = structlog.get_logger("watcher")
 
 
 async def inherit(batch: Batch, rooms: Rooms, galaxy: Galaxy) -> None:
     """Take over history and datasets of the revision before; does nothing for a first plan, or when done already."""
     if batch.revision == 1 or await rooms.store.galaxy_objects(batch.id):
         return
-    before = [
-        one
-        for one in await rooms.store.batches(batch.unit_id)
-        if one.number == batch.number and one.revision < batch.revision
-    ]
-    earlier = max(before, key=lambda one: one.revision, default=None)
-    if earlier is None:
-        return
-    objects = {row.key: row for row in await rooms.store.galaxy_objects(earlier.id)}
-    history = objects.get(HISTORY)
-    if history is None or not history.galaxy_id:
+    earlier, history = await _last_with_history(batch, rooms)
+    if earlier is None or history is None:
         return
     if (earlier.plan.galaxy, earlier.plan.history) != (batch.plan.galaxy, batch.plan.history):
-        await _tag_superseded(rooms, history, earlier)
+        try:
+            await _tag_superseded(rooms, history, earlier)
+        except (PlanError, GalaxyError) as error:
+            if earlier.plan.galaxy == batch.plan.galaxy:
+                raise
+            # The other account may be why there is a new plan: it must not hold this one up.
+            log.warning("history.not_tagged", batch=earlier.id, reason=error.message)
         return
     if not await _is_there(galaxy, HistoryId(history.galaxy_id)):
         return
+    _refuse_while_registering(rooms, await rooms.store.datasets(earlier.id))
     sent = await _sent(rooms, galaxy, HistoryId(history.galaxy_id), earlier)
     for planned in batch.plan.datasets:
         row = sent.get(planned.name)
@@ -60,6 +70,7 @@ async def inherit(batch: Batch, rooms: Rooms, galaxy: Galaxy) -> None:
                 offset=row.size,
                 status=row.status,
             )
+    await drop_sessions(rooms, galaxy, earlier)
     # Last: its presence says that the take-over is over. Status ready lets the history be marked for this revision.
     await rooms.store.put_galaxy_object(
         batch,
@@ -70,6 +81,32 @@ async def inherit(batch: Batch, rooms: Rooms, galaxy: Galaxy) -> None:
         intent_at=history.intent_at,
         receipt_at=history.receipt_at,
     )
+
+
+async def _last_with_history(batch: Batch, rooms: Rooms) -> tuple[Batch | None, GalaxyObject | None]:
+    """Return the newest earlier revision that came as far as a history, and that history."""
+    before = [one for one in await rooms.store.batches(batch.unit_id) if one.number == batch.number]
+    for one in sorted(before, key=lambda one: -one.revision):
+        rows = await rooms.store.galaxy_objects(one.id) if one.revision < batch.revision else []
+        history = next((row for row in rows if row.key == HISTORY and row.galaxy_id), None)
+        if history is not None:
+            return one, history
+    return None, None
+
+
+async def drop_sessions(rooms: Rooms, galaxy: Galaxy, batch: Batch) -> None:
+    """Delete what a plan that is held or given up had sent and not registered: a session is a secret."""
+    for row in await rooms.store.datasets(batch.id):
+        if row.session and not row.galaxy_id:
+            await galaxy.tus.delete(row.session)
+            await rooms.store.put_dataset(batch, row.key, session="", offset=0, sent_at=None)
+
+
+def _refuse_while_registering(rooms: Rooms, rows: list[Dataset]) -> None:
+    """Raise Uncertain while Galaxy may still make datasets of what the earlier plan sent: they would come twice."""
+    for row in rows:
+        if row.fetch_intent_at and not row.galaxy_id:
+            rooms.effects.refuse_while_uncertain("upload.fetch", row.fetch_intent_at)
 
 
 async def _is_there(galaxy: Galaxy, history_id: HistoryId) -> bool:
@@ -124,3 +161,54 @@ async def _tag_superseded(rooms: Rooms, history: GalaxyObject, earlier: Batch) -
         return
     if SUPERSEDED not in facts.tags:
         await galaxy.histories.mark(history_id, [*facts.tags, SUPERSEDED], facts.annotation)
+
+
+# --- versions of a unit ----------------------------------------------------------------------------------------------
+
+
+async def has_new_files(rooms: Rooms, place: Place, found: FoundUnit, elder: Unit) -> bool:
+    """Tell whether a unit that is over has files that it did not have; files that were taken away say nothing."""
+    if not place.layout.flat or elder.status not in OVER:
+        return False
+    seen = {row.path: row for row in await rooms.store.source_files(elder.id)}
+    return bool(seen) and any(_looks_new(place.listing.entries[path], seen.get(path)) for path in found.files)
+
+
+def _looks_new(facts: SourceFacts, row: SourceFile | None) -> bool:
+    return row is None or (facts.size, facts.mtime_ns) != (row.size, row.mtime_ns)
+
+
+def files_of(place: Place, found: FoundUnit, unit_id: str) -> list[SourceFile]:
+    """Return what is to be remembered of the files of a unit that nobody will settle."""
+    listed = (place.listing.entries[path] for path in found.files)
+    return [SourceFile(unit_id, one.path, one.size, one.mtime_ns, one.ctime_ns, one.inode) for one in listed]
+
+
+async def brings_nothing_new(rooms: Rooms, unit: Unit, root: Path, files: Iterable[SourceFacts]) -> bool:
+    """Tell whether every file has the bytes that the version before sent; reads them through.
+
+    Raises FileChanged and FileGone.
+    """
+    if not unit.replaces:
+        return False
+    sent = await _sent_of_unit(rooms, unit.replaces)
+    for facts in files:
+        row = sent.get(facts.path)
+        if row is None or row.size != facts.size or not row.sha256:
+            return False
+        digest = hashlib.sha256(usedforsecurity=False)
+        await rooms.reader.inspect_prefix(root, facts.path, facts.size, digest.update, expect=facts)
+        if digest.hexdigest() != row.sha256:
+            return False
+    return True
+
+
+async def _sent_of_unit(rooms: Rooms, unit_id: str) -> Mapping[str, Dataset]:
+    """Return the checked datasets of a unit that were made of one file each, by its path."""
+    found: dict[str, Dataset] = {}
+    for batch in await rooms.store.batches(unit_id):
+        rows = {row.key: row for row in await rooms.store.datasets(batch.id) if row.checked}
+        for planned in batch.plan.datasets:
+            if len(planned.sources) == 1 and planned.key in rows:
+                found[planned.sources[0]] = rows[planned.key]
+    return found

@@ -26,6 +26,9 @@ from watcher.runs.layout import Layout
 from watcher.stages.effects import EffectRunner
 from watcher.store.store import Store
 
+ASKED_LATELY_S = 300.0
+"""Whose counts nobody wanted for so long is left out of the next round."""
+
 
 class Progress:
     """Bytes moved so far, for the live display only; keyed by batch and by what moves."""
@@ -77,10 +80,10 @@ class Slots:
             try:
                 await ticket
             except asyncio.CancelledError:
-                if ticket.done() and not ticket.cancelled():
-                    self._give_back(batch_id)
-                else:
+                if entry in self._waiting:
                     self._waiting.remove(entry)
+                elif not ticket.cancelled():
+                    self._give_back(batch_id)
                 raise
         try:
             yield
@@ -98,6 +101,8 @@ class Slots:
             self._holding[batch_id] = left
         else:
             self._holding.pop(batch_id, None)
+        # A whole batch is cancelled at once: some of its tickets are dead before their owners take them back.
+        self._waiting = [entry for entry in self._waiting if not entry[-1].done()]
         while self._free and self._waiting:
             entry = min(self._waiting, key=self._claim)
             self._waiting.remove(entry)
@@ -119,7 +124,7 @@ class PollRounds:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._wanted: dict[str, set[InvocationId]] = {}
+        self._wanted: dict[str, dict[InvocationId, float]] = {}
         self._known: dict[str, dict[InvocationId, tuple[float, JobCounts]]] = {}
         self._turn: dict[str, asyncio.Lock] = {}
 
@@ -130,13 +135,14 @@ class PollRounds:
         request.
         """
         account = galaxy.account.name
-        wanted = self._wanted.setdefault(account, set())
-        wanted.update(invocation_ids)
+        wanted = self._wanted.setdefault(account, {})
+        wanted |= dict.fromkeys(invocation_ids, self._clock.monotonic())
         async with self._turn.setdefault(account, asyncio.Lock()):
             known = self._known.setdefault(account, {})
             now = self._clock.monotonic()
             if not all(one in known and now - known[one][0] <= fresh_s for one in invocation_ids):
-                asked = sorted(wanted)
+                # What was cancelled or held meanwhile is not asked for by anybody any more.
+                asked = sorted(one for one, at in wanted.items() if now - at <= ASKED_LATELY_S)
                 for start in range(0, len(asked), 100):
                     answer = await galaxy.invocations.counts(history_id, asked[start : start + 100])
                     known.update({one: (now, counts) for one, counts in answer.items()})
@@ -145,8 +151,8 @@ class PollRounds:
     def forget(self, galaxy: Galaxy, invocation_ids: tuple[InvocationId, ...]) -> None:
         """Stop asking for invocations that have ended."""
         account = galaxy.account.name
-        self._wanted.get(account, set()).difference_update(invocation_ids)
         for one in invocation_ids:
+            self._wanted.get(account, {}).pop(one, None)
             self._known.get(account, {}).pop(one, None)
 
 
@@ -168,6 +174,7 @@ class Rooms:
     rounds: PollRounds
     progress: Progress = field(default_factory=Progress)
     takes_existing: bool = False  # a one-shot catch-up takes what was there before
+    planning: asyncio.Lock = field(default_factory=asyncio.Lock)  # two plans at once would choose the same places
 
     def watch(self, name: str) -> WatchSettings:
         """Return the configured watch; PlanError when the configuration no longer has it."""
@@ -176,13 +183,15 @@ class Rooms:
                 return watch
         raise PlanError(
             f"The configuration has no watch named `{name}` any more.",
-            hint="Put it back, or cancel what belongs to it.",
+            hint="Put it back and retry, or cancel what belongs to it.",
         )
 
     def galaxy(self, name: str) -> Galaxy:
         """Return the account of that name; PlanError when the configuration no longer has it."""
         if name not in self.galaxies:
-            raise PlanError(f"The configuration has no Galaxy account named `{name}` any more.", hint="Put it back.")
+            raise PlanError(
+                f"The configuration has no Galaxy account named `{name}` any more.", hint="Put it back and retry."
+            )
         return self.galaxies[name]
 
     def root(self, watch: str) -> Path:

@@ -11,13 +11,12 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from watcher.disk.mounts import RootLook, inspect_root
+from watcher.disk.mounts import RootLook
 from watcher.disk.quiet import add_quiet, filer_time
-from watcher.errors import MountGone
 from watcher.model import Fail, Hold, Listing, Next, Outcome, PredicateResult, Stage, Wait
 from watcher.rows import SourceFile, Unit, Watch
 from watcher.runs.layout import FoundUnit, Judgement, UnitView, judge
-from watcher.stages.looking import event_folders, find_again, view_of
+from watcher.stages.looking import event_folders, find_again, see_root, view_of
 from watcher.stages.rooms import Rooms
 
 SHORTEST = timedelta(milliseconds=200)
@@ -26,13 +25,7 @@ SHORTEST = timedelta(milliseconds=200)
 async def settle(unit: Unit, rooms: Rooms) -> Outcome:
     """Look at the unit's files once and say what is still missing."""
     settings = rooms.watch(unit.watch)
-    watch = await rooms.store.watch(unit.watch)
-    look = await inspect_root(rooms.threads, watch, settings.path)
-    if not look.ok:
-        raise MountGone(
-            f"The watch `{unit.watch}` is blind: {look.blind_reason}",
-            hint="The watcher goes on by itself when it is back.",
-        )
+    watch, look = await see_root(unit.watch, rooms)
     place, found = await find_again(unit, rooms)
     files = await _remember(unit, rooms, place.listing, found, watch, look)
     quiet_s = {row.path: row.unchanged_s for row in files}

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from watcher.errors import AnswerLost, ContentBroken, FileChanged, FileGone, NotThere, Refused
+from watcher.errors import AnswerLost, ContentBroken, FileChanged, FileGone, GalaxyBroken, NotThere, Refused
 from watcher.galaxy import Galaxy
 from watcher.model import PlannedDataset, SourceFacts, Status
 from watcher.rows import Batch, Dataset
@@ -91,7 +91,7 @@ class Transfer:
             await rooms.store.put_dataset(self._batch, row.key, session=session, offset=0, status=Status.WORKING)
             rooms.effects.reach("upload.session.receipt")
         rooms.effects.reach("upload.bytes.intent")
-        content = ContentPass(self._sources[0].path, kind_of(self._planned.name), self._sources[0].checksums)
+        content = ContentPass(self._sources[0].path, kind_of(self._sources[0].path), self._sources[0].checksums)
         try:
             await self._read_and_send(session, offset, content, chunk_bytes)
             facts = content.finish()
@@ -133,6 +133,7 @@ class Transfer:
                 async for chunk in chunks:
                     await self._galaxy.known_identity()  # sessions ask for no key: prove ours every ten minutes
                     at = await self._send_chunk(session, at, chunk)
+                    del chunk  # else it stays in memory while the next one is read
                     await self._note(at)
             start += source.expect.size
 
@@ -151,6 +152,12 @@ class Transfer:
                 self._slice_bytes //= 2
                 continue
             except NotThere as error:
+                raise _SessionLost from error
+            except GalaxyBroken as error:
+                if error.status is None or error.status >= 300:
+                    raise
+                # Taken, but the session holds something else than we sent: an older request came after all.
+                await self._galaxy.tus.delete(session)
                 raise _SessionLost from error
             except AnswerLost:
                 reached = await self._offset_after_lost_answer(session, offset + sent, len(piece))

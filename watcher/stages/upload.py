@@ -14,7 +14,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 
-from watcher.errors import ContentBroken, FileGone, NotThere, OverQuota, SessionLost, Superseded, WatcherError
+from watcher.errors import (
+    AnswerLost,
+    ContentBroken,
+    FileGone,
+    GalaxyAway,
+    KeyRefused,
+    MountGone,
+    NotThere,
+    OverQuota,
+    SessionLost,
+    Superseded,
+    WatcherError,
+)
 from watcher.galaxy import Galaxy
 from watcher.galaxy.answers import DatasetFacts
 from watcher.galaxy.fetch import FetchElement
@@ -23,13 +35,15 @@ from watcher.model import HistoryId, Hold, Kind, Next, Outcome, Plan, PlannedDat
 from watcher.rows import Batch, Dataset, GalaxyObject
 from watcher.runs.integrity import ContentFacts, check_pair
 from watcher.stages.effects import together
-from watcher.stages.revisions import inherit
+from watcher.stages.looking import see_root
+from watcher.stages.revisions import drop_sessions, inherit
 from watcher.stages.rooms import Rooms
 from watcher.stages.transfer import Source, Transfer
 
 GROUP_BYTES = 4 * 1024**3
 GROUP_FILES = 200
 HISTORY = "history"
+SHARED = (GalaxyAway, KeyRefused, OverQuota, MountGone)
 
 
 async def upload(batch: Batch, rooms: Rooms) -> Outcome:
@@ -168,7 +182,10 @@ async def _send_and_register(batch: Batch, rooms: Rooms, galaxy: Galaxy, history
     if not missing:
         return None
     sources = await _sources(batch, rooms)
-    left = {sample: [p for p in missing if p.sample == sample] for sample in {p.sample for p in missing}}
+    sample_of = _samples(plan)
+    left: dict[tuple[str, str], list[PlannedDataset]] = defaultdict(list)
+    for planned in missing:
+        left[sample_of[planned.key]].append(planned)
     ready: list[PlannedDataset] = []
     broken: list[WatcherError] = []
     turn = asyncio.Lock()
@@ -177,13 +194,16 @@ async def _send_and_register(batch: Batch, rooms: Rooms, galaxy: Galaxy, history
     async def send_one(planned: PlannedDataset) -> None:
         if rows[planned.key].sent_at is None:
             async with rooms.slots.slot(batch.id, plan.watch, priority=plan.priority, left_bytes=left_bytes):
+                if any(isinstance(error, SHARED) and not isinstance(error, AnswerLost) for error in broken):
+                    return  # every other file would only run into the same wall, one after the other
                 await Transfer(rooms, galaxy, batch, planned, sources[planned.key]).send(rows[planned.key])
-        left[planned.sample].remove(planned)
-        if not left[planned.sample]:
-            await sample_sent(planned.sample)
+        sample = sample_of[planned.key]
+        left[sample].remove(planned)
+        if not left[sample]:
+            await sample_sent(sample)
 
-    async def sample_sent(sample: str) -> None:
-        members = [planned for planned in missing if planned.sample == sample]
+    async def sample_sent(sample: tuple[str, str]) -> None:
+        members = [planned for planned in missing if sample_of[planned.key] == sample]
         await _check_pairs(batch, rooms, galaxy, plan, sample)
         async with turn:
             ready.extend(members)
@@ -204,6 +224,8 @@ async def _send_and_register(batch: Batch, rooms: Rooms, galaxy: Galaxy, history
     if ready and not any(not isinstance(error, ContentBroken) for error in broken):
         await _register(batch, rooms, galaxy, history_id, ready)
     for error in broken:
+        if isinstance(error, FileGone) and rooms.settings.watch(plan.watch):
+            await see_root(plan.watch, rooms)  # without its mount every file is gone
         if not isinstance(error, ContentBroken):
             raise error
     if broken:
@@ -212,6 +234,7 @@ async def _send_and_register(batch: Batch, rooms: Rooms, galaxy: Galaxy, history
             broken[0].hint
             or f"Put good files in their place; the watcher sees it. Or `galaxy-watcher cancel {batch.id}`."
         )
+        await drop_sessions(rooms, galaxy, batch)
         return Hold(" ".join(error.message for error in broken), "content", hint=hint, files=files)
     return None
 
@@ -237,12 +260,19 @@ async def _sources(batch: Batch, rooms: Rooms) -> dict[str, tuple[Source, ...]]:
     return {planned.key: tuple(source(path) for path in planned.sources) for planned in plan.datasets}
 
 
-async def _check_pairs(batch: Batch, rooms: Rooms, galaxy: Galaxy, plan: Plan, sample: str) -> None:
+def _samples(plan: Plan) -> dict[str, tuple[str, str]]:
+    """Return project and name of the sample of each dataset by its key: two projects may have a sample `S1`."""
+    of_path = {file.path: (sample.project, sample.name) for sample in plan.samples for file in sample.files}
+    return {planned.key: of_path[planned.sources[0]] for planned in plan.datasets}
+
+
+async def _check_pairs(batch: Batch, rooms: Rooms, galaxy: Galaxy, plan: Plan, sample: tuple[str, str]) -> None:
     """Compare the record counts of R1 and R2, lane by lane; a bad pair's sessions are deleted."""
     rows = {row.key: row for row in await rooms.store.datasets(batch.id)}
     lanes: dict[int, dict[str, PlannedDataset]] = defaultdict(dict)
+    sample_of = _samples(plan)
     for planned in plan.datasets:
-        if planned.sample == sample and planned.read in ("R1", "R2"):
+        if sample_of[planned.key] == sample and planned.read in ("R1", "R2"):
             lanes[planned.lane][planned.read] = planned
     for reads in lanes.values():
         if len(reads) < 2:
@@ -346,11 +376,15 @@ async def _check_one(
     batch: Batch, rooms: Rooms, galaxy: Galaxy, row: Dataset, found: DatasetFacts | None
 ) -> Hold | bool:
     """Return True when the dataset is proven, False when Galaxy still works on it, or why the batch must stop."""
+    if row.status is Status.FAILED:  # we died while we threw it away
+        await _send_again(batch, rooms, galaxy, row, reason=row.reason)
+        raise SessionLost(f"`{row.name}` did not arrive whole; sending it again.")
     if found is None or found.deleted or found.purged:
         return Hold(
             f"Dataset `{row.name}` of batch {batch.id} was deleted in Galaxy.",
             "dataset_deleted",
-            hint=f"Undelete it and `galaxy-watcher retry {batch.id}`, or `galaxy-watcher cancel {batch.id}`.",
+            hint=f"Undelete it and `galaxy-watcher retry {batch.id}`, or send it again: "
+            f"`galaxy-watcher retry {batch.unit_id} --from plan`.",
         )
     if found.state == "paused":
         await _send_again(batch, rooms, galaxy, row)
@@ -361,6 +395,7 @@ async def _check_one(
     if found.state in ("error", "failed_metadata", "discarded") or (found.state == "ok" and found.size != row.size):
         what = found.misc_info or f"state {found.state}, {found.size} bytes instead of {row.size}"
         if row.reason:  # it was sent twice already
+            await rooms.store.put_dataset(batch, row.key, reason="")  # a person who says retry means: send it again
             return Hold(
                 f"Galaxy cannot take `{row.name}`: {what}",
                 "dataset_broken",
@@ -389,6 +424,8 @@ async def _check_one(
 
 async def _send_again(batch: Batch, rooms: Rooms, galaxy: Galaxy, row: Dataset, reason: str = "") -> None:
     """Throw a bad dataset away, in Galaxy too, and start it afresh."""
+    # Written first: after a crash in between nobody takes our own deleting for somebody else's.
+    await rooms.store.put_dataset(batch, row.key, status=Status.FAILED, reason=reason)
     await galaxy.datasets.delete(row.galaxy_id, purge=True)
     await rooms.store.put_dataset(
         batch,
@@ -401,4 +438,5 @@ async def _send_again(batch: Batch, rooms: Rooms, galaxy: Galaxy, row: Dataset, 
         fetch_receipt_at=None,
         job_id="",
         reason=reason,
+        status=Status.READY,
     )

@@ -8,16 +8,18 @@ file has changed. The bytes themselves are proven while they are sent (`transfer
 from __future__ import annotations
 
 from watcher.errors import StructureBroken
-from watcher.model import Hold, Next, Outcome, Stage
+from watcher.model import Done, Hold, Next, Outcome, Stage
 from watcher.rows import Unit
 from watcher.runs.manifests import expected_checksums
-from watcher.stages.looking import find_again, problems_of, view_of
+from watcher.stages.looking import find_again, problems_of, see_root, view_of
+from watcher.stages.revisions import brings_nothing_new
 from watcher.stages.rooms import Rooms
 
 
 async def verify(unit: Unit, rooms: Rooms) -> Outcome:
     """Look at the head and tail of every selected file, and at what the sheet and the names say."""
     settings = rooms.watch(unit.watch)
+    await see_root(unit.watch, rooms)
     place, found = await find_again(unit, rooms)
     view = await view_of(
         rooms.threads, place, found, quiet_s={}, settle=settings.settle, max_wait=None, assume_quiet=True
@@ -30,6 +32,9 @@ async def verify(unit: Unit, rooms: Rooms) -> Outcome:
             hint="Correct what is named; the watcher sees it and goes on.",
             files=files,
         )
+    selected = [view.listing.entries[path] for path in view.selection.selected]
+    if await brings_nothing_new(rooms, unit, place.root, selected):
+        return Done(f"These are the files that {unit.replaces} brought: nothing is to be done.")
     await rooms.store.touch(
         unit, more={"checksums": {path: dict(known) for path, known in expected_checksums(view).items()}}
     )

@@ -1,0 +1,142 @@
+"""The content pass against its parts: what checking costs beside inflating alone, and beside hashing alone.
+
+All read the same chunks from memory, in turns, and the best time of each counts: what disturbs makes slower only.
+`gzip -t` reads the file, which is in the page cache.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import subprocess
+import time
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+from isal import igzip_lib
+
+from benchmarks import reads
+from benchmarks.figures import Figure, Table, Target
+from watcher.runs.inflate import BLOCK_BYTES, block_length
+from watcher.runs.integrity import ContentPass, kind_of
+
+TITLE = "Checking what is sent"
+CHUNK_BYTES = 10 * 2**20
+SIZE_BYTES = 96 * 2**20
+ROUNDS = 7
+SLOW_ROUNDS = 2
+SHARE = Target(at_least=0.9)
+
+Work = Callable[[list[bytes]], None]
+
+
+def measure(folder: Path) -> Table:
+    """Measure one-member gzip, block gzip and plain text."""
+    figures: list[Figure] = []
+    for form, write, alone in (("one member", reads.write_member, isal_member), ("blocks", reads.write_blocks, isal_blocks)):
+        path = folder / f"{form.replace(' ', '-')}.fastq.gz"
+        write(path, SIZE_BYTES)
+        figures += _packed(path, form, alone)
+    path = folder / "plain.fastq"
+    reads.write_text(path, 4 * SIZE_BYTES)
+    best = _best_times(path, {"SHA-256 alone": hash_alone, "content pass": _content_pass(path.name)})
+    figures += [_rate(f"{what}, plain FASTQ", path, took) for what, took in best.items()]
+    return Table(
+        TITLE,
+        "Bytes as they are sent, per second. The content pass is all that happens to them on the way: SHA-256, inflating to the"
+        " end, counting FASTQ records and looking at their shape. It is held against inflating alone with the same library,"
+        " its fastest way for that form.",
+        tuple(figures),
+    )
+
+
+def _packed(path: Path, form: str, alone: Work) -> list[Figure]:
+    best = _best_times(path, {"isal alone": alone, "content pass": _content_pass(path.name)})
+    slow = {"zlib alone": zlib_alone} | ({"gzip -t": _gzip_of(path)} if shutil.which("gzip") else {})
+    best |= _best_times(path, slow, SLOW_ROUNDS)
+    share = best["isal alone"] / best["content pass"]
+    return [
+        *(_rate(f"{what}, gzip in {form}" if form == "blocks" else f"{what}, gzip of {form}", path, took) for what, took in best.items()),
+        Figure(f"content pass of isal alone, {form}", share, "", f"best of {ROUNDS} each", SHARE),
+    ]
+
+
+def _best_times(path: Path, ways: dict[str, Work], rounds: int = ROUNDS) -> dict[str, float]:
+    whole = path.read_bytes()
+    chunks = [whole[at : at + CHUNK_BYTES] for at in range(0, len(whole), CHUNK_BYTES)]
+    del whole
+    best = dict.fromkeys(ways, float("inf"))
+    for _ in range(rounds):
+        for what, work in ways.items():
+            began = time.perf_counter()
+            work(chunks)
+            best[what] = min(best[what], time.perf_counter() - began)
+    return best
+
+
+def _rate(what: str, path: Path, took_s: float) -> Figure:
+    return Figure(what, path.stat().st_size / took_s / 1e6, "MB/s", digits=0)
+
+
+def _content_pass(name: str) -> Work:
+    def work(chunks: list[bytes]) -> None:
+        reading = ContentPass(name, kind_of(name))
+        for chunk in chunks:
+            reading.feed(chunk)
+        reading.finish()
+
+    return work
+
+
+def _gzip_of(path: Path) -> Work:
+    return lambda _: subprocess.run(["gzip", "-t", str(path)], check=True) and None
+
+
+def isal_member(chunks: list[bytes]) -> None:
+    """Inflate one member with isal, in slices of a megabyte."""
+    member = igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP)
+    for chunk in chunks:
+        member.decompress(chunk, 2**20)
+        while not member.eof and not member.needs_input:
+            member.decompress(b"", 2**20)
+    if not member.eof:
+        raise ValueError("the member does not end")
+
+
+def isal_blocks(chunks: list[bytes]) -> None:
+    """Inflate block by block with isal, checksums included; only blocks across two chunks are joined."""
+    left = b""
+    for chunk in chunks:
+        at = 0
+        if left:
+            length = block_length(left + chunk[:18])
+            at = length - len(left)
+            igzip_lib.decompress(left + chunk[:at], flag=igzip_lib.DECOMP_GZIP, bufsize=BLOCK_BYTES)
+        view, size = memoryview(chunk), len(chunk)
+        while at + 18 <= size and at + (length := block_length(view[at : at + 18])) <= size:
+            igzip_lib.decompress(view[at : at + length], flag=igzip_lib.DECOMP_GZIP, bufsize=BLOCK_BYTES)
+            at += length
+        left = chunk[at:]
+    if left:
+        raise ValueError("the last block does not end")
+
+
+def zlib_alone(chunks: list[bytes]) -> None:
+    """Inflate all members with the standard library."""
+    member = zlib.decompressobj(31)
+    for chunk in chunks:
+        rest = chunk
+        while rest:
+            member.decompress(rest)
+            rest = member.unused_data
+            if member.eof:
+                member = zlib.decompressobj(31)
+
+
+def hash_alone(chunks: list[bytes]) -> None:
+    """Compute the SHA-256 and nothing else."""
+    digest = hashlib.sha256()
+    for chunk in chunks:
+        digest.update(chunk)
+    digest.hexdigest()

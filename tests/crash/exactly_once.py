@@ -1,0 +1,86 @@
+"""What has to hold when all is over, however often the daemon died on the way: everything is there, and once.
+
+Read from the fake Galaxy, the disk and the watcher's own report; it does not know what was done to the daemon.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from tests.world import RUN, World
+
+Json = dict[str, Any]
+
+
+async def assert_exactly_once(world: World) -> Json:
+    """Hold Galaxy, the delivery folder and the report against the run; return the unit's report."""
+    report = await world.status()
+    assert [unit["status"] for unit in report["units"]] == ["done"], report
+    (unit,) = report["units"]
+    (batch,) = unit["batches"]
+    assert (batch["status"], batch["checked"]) == ("done", "SHA-256"), batch
+    assert report["obstacles"] == []
+    assert_one_history(world, batch["id"])
+    assert_one_dataset_per_file(world, batch["id"])
+    assert_one_collection(world, batch["id"])
+    assert_one_invocation(world, batch)
+    assert_delivered_once(world.results / RUN)
+    assert world.fake.requests.most_patches_per_session <= 1
+    return report
+
+
+def assert_one_history(world: World, batch_id: str) -> None:
+    """There is one history, and it is named and marked; nothing half-made is left over."""
+    (history,) = world.fake.histories()
+    assert f"watcher:{batch_id}" in history["tags"]
+    assert (history["name"], history["deleted"]) == (RUN, False)
+    assert batch_id in (history["annotation"] or "")
+
+
+def assert_one_dataset_per_file(world: World, batch_id: str) -> None:
+    """Each source file is one dataset of the same bytes, tagged and private, and none was made and thrown away."""
+    assert world.uploads() == world.fastqs()
+    sent = [row for row in world.fake.datasets() if row["uploaded"]]
+    assert len(sent) == len(world.fastqs()), sent
+    for row in sent:
+        assert f"watcher:{batch_id}" in row["tags"]
+        assert row["private"]
+        assert row["state"] == "ok"
+
+
+def assert_one_collection(world: World, batch_id: str) -> None:
+    """There is one collection of ours, tagged, and every file is in it once, under its sample."""
+    (collection,) = [row for row in world.fake.collections() if not row["made_by_tool"]]
+    assert f"watcher:{batch_id}" in collection["tags"]
+    assert collection["type"] == "list:paired"
+    names = {row["id"]: row["name"] for row in world.fake.datasets()}
+    members = {
+        sample: {read: names[dataset] for read, dataset in reads.items()}
+        for sample, reads in collection["elements"].items()
+    }
+    samples = sorted({name.split("_")[0] for name in world.fastqs()})
+    assert {sample: sorted(reads.values()) for sample, reads in members.items()} == {
+        sample: sorted(name for name in world.fastqs() if name.startswith(f"{sample}_")) for sample in samples
+    }
+
+
+def assert_one_invocation(world: World, batch: Json) -> None:
+    """The workflow was started once, and the report names that one."""
+    (invocation,) = world.fake.invocations()
+    assert [row["id"] for row in batch["invocations"]] == [invocation["id"]]
+    assert set(invocation["jobs"]) == {"ok"}
+
+
+def assert_delivered_once(folder: Path) -> None:
+    """Every result lies in the folder once, nothing half-written beside it, and `sha256sum -c` accepts the manifest."""
+    listed = [line.split("  ", 1)[1] for line in (folder / "MANIFEST.sha256").read_text().splitlines()]
+    there = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+    assert there == sorted([*listed, "MANIFEST.sha256"])
+    assert len(listed) == 4  # two outputs of each of the two files
+    checked = subprocess.run(
+        ["sha256sum", "--check", "--strict", "--quiet", "MANIFEST.sha256"],
+        cwd=folder, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert checked.returncode == 0, checked.stdout + checked.stderr

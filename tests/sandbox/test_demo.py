@@ -1,0 +1,65 @@
+"""The demo as a person starts it, on a real Galaxy; and what it refuses before anything happens."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.live.real_galaxy import real_galaxy
+
+
+def run_demo(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run `demo` in a process of its own."""
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("WATCHER_")}
+    return subprocess.run(
+        [sys.executable, "-m", "watcher", "demo", *arguments],
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
+    )
+
+
+@pytest.mark.real
+@pytest.mark.timeout(900)  # it may be the one that Galaxy is installed and booted for
+def test_the_demo_pulls_the_plug_twice_and_everything_is_there_once(tmp_path: Path) -> None:
+    """Two kills, and Galaxy still holds every file, invocation and result exactly once; the exit status says so."""
+    real = real_galaxy()
+    key_file = tmp_path / "key"
+    key_file.write_text(real.second_key)
+    ended = run_demo("--galaxy-url", real.url, "--api-key-file", str(key_file), "--folder", str(tmp_path / "demo"))
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "in mid-upload" in ended.stdout
+    assert re.search(r"8 files written, 8 datasets in Galaxy, 8 equal byte for byte", ended.stdout)
+    assert re.search(r"13 datasets in all: 0 doubled", ended.stdout) or "no workflow runs" in ended.stdout
+    assert real.second_key not in ended.stdout + ended.stderr
+    assert (tmp_path / "demo" / "galaxy-api-key").stat().st_mode & 0o077 == 0
+
+
+def test_a_key_without_a_server_is_a_usage_error(tmp_path: Path) -> None:
+    """--galaxy-url and --api-key-file belong together."""
+    ended = run_demo("--api-key-file", str(tmp_path / "key"))
+    assert ended.returncode == 2
+    assert "belong together" in ended.stderr
+
+
+def test_a_folder_in_use_is_left_alone(tmp_path: Path) -> None:
+    """A folder that holds something is refused and nothing in it touched."""
+    (tmp_path / "mine").write_text("mine")
+    ended = run_demo("--folder", str(tmp_path))
+    assert ended.returncode == 2
+    assert "not an empty folder" in ended.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+def test_a_wrong_address_is_said_at_once(tmp_path: Path) -> None:
+    """Where no Galaxy answers, the demo ends with the address, exit status 4, and leaves nothing behind."""
+    (tmp_path / "key").write_text("wrong")
+    ended = run_demo("--galaxy-url", "http://127.0.0.1:9", "--api-key-file", str(tmp_path / "key"))
+    assert ended.returncode == 4
+    assert "http://127.0.0.1:9" in ended.stderr

@@ -1,0 +1,42 @@
+"""The sandbox's Galaxy itself: it boots, works, survives a kill with what it holds, and leaves no process behind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.live.real_galaxy import say
+from watcher.sandbox.install import VERSION, install, installation
+from watcher.sandbox.server import SandboxGalaxy
+
+
+@pytest.mark.real
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_it_survives_a_kill_and_ends_without_a_trace(tmp_path: Path) -> None:
+    """It is the pinned version with its web page and takes uploads; after a kill it still knows users and histories."""
+    install(installation(), say)
+    sandbox = SandboxGalaxy(tmp_path / "galaxy", installation(), say)
+    try:
+        sandbox.up()
+        user = sandbox.make_user("somebody")
+        with httpx.Client(base_url=sandbox.url, headers={"x-api-key": user.key}, timeout=60) as client:
+            version = client.get("/api/version").json()
+            assert f"{version['version_major']}.{version['version_minor']}" == VERSION
+            assert client.get("/").is_success
+            assert client.get("/api/users/current").json()["email"] == user.email
+            assert client.post("/api/histories", json={"name": "kept"}).is_success
+        sandbox.kill()
+        with pytest.raises(httpx.ConnectError):
+            httpx.get(sandbox.url)
+        sandbox.up()
+        with httpx.Client(base_url=sandbox.url, headers={"x-api-key": user.key}, timeout=60) as client:
+            assert [history["name"] for history in client.get("/api/histories").json()] == ["kept"]
+    finally:
+        pids = sandbox.keeper_pids
+        sandbox.down()
+    assert len(pids) == 2
+    assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
+    assert (tmp_path / "galaxy").stat().st_mode & 0o077 == 0

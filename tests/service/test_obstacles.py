@@ -1,0 +1,108 @@
+"""Shared things that break: one row, one notice, everything behind them waits and goes on by itself."""
+
+from __future__ import annotations
+
+from tests.fakes.galaxy import Fault
+from tests.world import RUN, World, until
+from watcher.store.store import Store
+
+
+async def open_obstacles(world: World) -> list[str]:
+    """Return the keys of the open obstacles."""
+    return [obstacle["key"] for obstacle in (await world.status())["obstacles"]]
+
+
+async def test_a_key_renewed_in_mid_upload_lets_everything_go_on(world: World) -> None:
+    """An expired key is one obstacle and one notice for all batches; a new key file heals them without a restart."""
+    world.write_config(rule={"per": "sample", "deliver": {"folder": f"{world.results}/{{run}}/{{sample}}"}})
+    run = world.add_run(samples=("S1", "S2", "S3"))
+    expiry = world.fake.faults.add(Fault("act", method="PATCH", path="/api/upload/*", action=world.fake.expire_key))
+    async with world.daemon():
+        await until(lambda: open_obstacles(world), what="an obstacle")
+        assert expiry.hits == 1
+        report = await world.status()
+        assert await open_obstacles(world) == ["account:galaxy"]
+        world.write_key(world.fake.renew_key())
+        await world.until_status("done")
+    assert world.uploads() == world.fastqs(run)
+    assert len(world.fake.invocations()) == 3
+    assert len(await world.journal("obstacle.raised")) == 1
+    assert len(await world.journal("obstacle.ended")) == 1
+    assert len({batch["id"] for batch in report["units"][0]["batches"]}) == 3
+
+
+async def test_a_galaxy_that_goes_away_is_waited_for(world: World) -> None:
+    """While Galaxy is down nothing fails and nothing is asked of a person; when it is back the run goes on."""
+    run = world.add_run()
+    world.fake.stop()
+    async with world.daemon():
+        await until(lambda: open_obstacles(world), what="an obstacle")
+        unit = await world.until_status("waiting")
+        assert unit["hint"] or unit["reason"]
+        world.fake.start()
+        await world.until_status("done")
+    assert world.uploads() == world.fastqs(run)
+    assert len(await world.journal("obstacle.raised")) == 1
+
+
+async def test_over_quota_waits_until_there_is_room(world: World) -> None:
+    """Uploads that Galaxy pauses for quota are an obstacle; with room again everything is sent once."""
+    run = world.add_run()
+    used = world.fake.faults.add(Fault("over_quota", tool="__DATA_FETCH__"))
+    world.fake.faults.add(Fault("act", method="POST", path="/api/tools/fetch", action=lambda: world.fake.set_quota(1)))
+    async with world.daemon():
+        await until(lambda: open_obstacles(world), what="an obstacle")
+        assert used.hits
+        assert await open_obstacles(world) == ["quota:galaxy"]
+        world.fake.set_quota(None)
+        await world.until_status("done")
+    assert world.uploads() == world.fastqs(run)
+
+
+async def test_a_root_that_is_renamed_away_makes_the_watch_blind(world: World) -> None:
+    """Nothing is inferred while the root is gone; back again, what was seen stays what it was."""
+    run = world.add_run()
+    (run / "Logs" / "FastqComplete.txt").unlink()
+    away = world.folder / "away"
+    async with world.daemon() as daemon:
+        unit = await world.until_status("waiting")
+        world.watched.rename(away)
+        await daemon.rooms.store.wake("watch", "miseq")
+        daemon.dispatcher.nudge()
+        await until(lambda: open_obstacles(world), what="an obstacle")
+        assert await open_obstacles(world) == ["mount:miseq"]
+        report = await world.status()
+        assert report["watches"][0]["blind_since"]
+        assert report["units"][0]["id"] == unit["id"]
+        assert report["units"][0]["status"] == "waiting"
+        away.rename(world.watched)
+        await until(lambda: _none(world), what="the end of the obstacle")
+        (run / "Logs" / "FastqComplete.txt").touch()
+        done = await world.until_status("done")
+    assert done["id"] == unit["id"]
+    assert len(await world.journal("obstacle.raised")) == 1
+
+
+async def test_a_target_that_is_not_mounted_is_waited_for(world: World) -> None:
+    """A delivery whose fixed folder is missing waits behind its own target, and goes on when it is there."""
+    base = world.folder / "share"
+    world.write_config(rule={"deliver": [{"folder": f"{world.results}/{{run}}"}, {"folder": f"{base}/{{run}}"}]})
+    world.add_run()
+    async with world.daemon() as daemon:
+        await until(lambda: open_obstacles(world), what="an obstacle")
+        assert await open_obstacles(world) == [f"target:{base}"]
+        await until(lambda: _probed(daemon.rooms.store, f"target:{base}"), what="a probe")
+        assert len(await world.journal("obstacle.raised")) == 1
+        base.mkdir()
+        await world.until_status("done")
+    assert (base / RUN / "MANIFEST.sha256").exists()
+    assert (world.results / RUN / "MANIFEST.sha256").exists()
+
+
+async def _none(world: World) -> bool:
+    return not await open_obstacles(world)
+
+
+async def _probed(store: Store, key: str) -> bool:
+    """Tell whether the obstacle still stands after it was probed."""
+    return any(one.key == key and one.next_probe_at for one in await store.obstacles())
