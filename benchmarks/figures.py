@@ -60,11 +60,13 @@ class Table:
     figures: tuple[Figure, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class NotMeasured(Exception):  # noqa: N818 - it is an answer, not an error
-    """Something is missing on this machine; the page says so instead of a figure."""
+class NotMeasured(Exception):
+    """Something is missing on this machine; the page says so under the title, in place of a table."""
 
-    reason: str
+    def __init__(self, title: str, reason: str) -> None:
+        super().__init__(f"{title}: {reason}")
+        self.title = title
+        self.reason = reason
 
 
 def median_of(

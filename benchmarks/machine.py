@@ -1,4 +1,7 @@
-"""Facts of the machine that measures, as far as a reader needs them; nothing that tells whose machine it is."""
+"""Facts of the machine that measures, as far as a reader of the figures needs them.
+
+Nothing is told that says whose machine it is: no host name, no path.
+"""
 
 from __future__ import annotations
 

@@ -105,8 +105,7 @@ class Batch:
 
     @property
     def number(self) -> int:
-        """Which batch of its unit it is, the same in every revision: `k7m2x9-2r3` is batch 2, planned the third time.
-        """
+        """Which batch of its unit it is, the same in every revision (`k7m2x9-2r3` is batch 2)."""
         return int(self.id.partition("-")[2].partition("r")[0])
 
 

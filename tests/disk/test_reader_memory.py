@@ -32,6 +32,23 @@ async def test_the_more_files_the_smaller_their_chunks(tmp_path: Path) -> None:
     threads.close()
 
 
+async def test_who_comes_later_takes_what_is_left(tmp_path: Path) -> None:
+    """While an early stream still holds half of the memory and has read ahead, a late one begins with little."""
+    content = bytes(range(200))
+    (tmp_path / "f").write_bytes(content)
+    threads = DiskThreads(transfers=4)
+    reader = FileReader(threads, memory_bytes=40)
+    expect = facts(tmp_path, "f")
+    early, late = (
+        reader.chunks(tmp_path, "f", offset=0, chunk_bytes=30, inspect=ignore, expect=expect) for _ in range(2)
+    )
+    assert [len(await anext(early)), len(await anext(late))] == [20, 5]
+    await early.aclose()
+    rest = [chunk async for chunk in late]
+    assert [len(chunk) for chunk in rest] == [20] * 9 + [15]
+    threads.close()
+
+
 async def test_a_chunk_is_never_larger_than_asked_for(tmp_path: Path) -> None:
     """Much memory does not make chunks grow beyond what the server takes."""
     (tmp_path / "f").write_bytes(bytes(50))

@@ -10,6 +10,8 @@ import pytest
 from tests.fakes.galaxy import Fault
 from tests.world import World, counting_workflow, fastq, packed
 
+pytestmark = pytest.mark.timeout(60)  # a whole way each, also on a busy machine
+
 
 def _tool_fails(world: World) -> None:
     world.fake.faults.add(Fault("job_error", tool="wait_then_exit"))

@@ -9,6 +9,8 @@ import pytest
 from tests.fakes.galaxy import Fault
 from tests.world import World
 
+pytestmark = pytest.mark.timeout(60)  # a whole way each, also on a busy machine
+
 SPOILT = {
     "size-recorded-wrong": "wrong_size",
     "bytes-changed-on-the-way": "hash_mismatch",

@@ -17,6 +17,8 @@ from tests.fakes.galaxy import FakeGalaxy
 from tests.live.real_galaxy import RealGalaxy
 from tests.world import World
 
+pytestmark = pytest.mark.timeout(60)  # a whole way each, also on a busy machine
+
 WAYS_IN = (
     "/api/datasets/{dataset}",
     "/api/datasets/{dataset}/display",

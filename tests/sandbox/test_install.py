@@ -44,7 +44,8 @@ def empty(tmp_path: Path) -> Installation:
 
 def test_everything_is_pinned_by_its_hash() -> None:
     """Each package has one version per platform and at least one hash, and Galaxy's own are all of the same version."""
-    packages = REQUIREMENTS.read_text().replace("\\\n", " ").splitlines()
+    lines = REQUIREMENTS.read_text().replace("\\\n", " ").splitlines()
+    packages = [line for line in lines if not line.startswith("#")]
     assert all("==" in line and "--hash=sha256:" in line for line in packages)
     names = {line.split("==")[0]: line.split("==")[1].split()[0] for line in packages}
     ours = {name: version for name, version in names.items() if name.startswith("galaxy-") and version[:2] == "26"}
@@ -158,7 +159,9 @@ def test_two_processes_do_not_install_at_once(tmp_path: Path) -> None:
 def test_the_cache_is_the_users(environment: dict[str, str], expected: Path) -> None:
     """The cache follows the desktop's convention, under our own name."""
     assert cache_folder(environment) == expected
-    assert installation(cache_folder(environment)).folder == expected / f"galaxy-{VERSION}"
+    folder = installation(cache_folder(environment)).folder
+    assert folder.parent == expected
+    assert folder.name.startswith(f"galaxy-{VERSION}-")
 
 
 def test_room_is_measured_where_the_folder_will_be(tmp_path: Path) -> None:

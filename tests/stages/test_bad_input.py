@@ -166,7 +166,8 @@ async def test_a_thing_deleted_by_hand_holds(world: World, what: str) -> None:
     assert batch
     assert (unit["status"], batch["status"]) == ("held", "held"), batch
     assert "deleted" in batch["reason"]
-    assert len(world.fake.invocations()) == 0
+    # A dataset that goes while the collection is built is only noticed by the workflow, which is asked for once.
+    assert len(world.fake.invocations()) == {"history": 0, "dataset": 1}[what]
 
 
 async def test_a_sample_no_rule_takes_holds_the_unit(world: World) -> None:

@@ -36,7 +36,7 @@ CONFIG, STATE, LOG = "config.yaml", "state.sqlite", "daemon.log"
 RUNS, RESULTS = "runs", "results"
 PLATFORM = "miseq-msr"
 PAIRS = 60_000
-WRITING_S = 15.0
+WRITING_S = 12.0
 PATIENCE_S = 180.0
 """How long nothing may change before the demo gives up."""
 
@@ -60,8 +60,7 @@ class Teller:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._spinner:
-            self._spinner.stop()
+        self.calm()
 
     @property
     def elapsed_s(self) -> float:
@@ -81,6 +80,11 @@ class Teller:
         """Show what goes on just now, on a terminal only."""
         if self._spinner:
             self._spinner.update(Text(text))
+
+    def calm(self) -> None:
+        """Take the live line away: the story is over."""
+        if self._spinner:
+            self._spinner.stop()
 
     @contextlib.contextmanager
     def busy(self, who: str, text: str) -> Iterator[None]:
@@ -283,6 +287,7 @@ class Story:
         findings.insert(
             0, Finding(f"{len(self._cuts)} times killed, status at the end: {unit['status']}", self._is_told_well(unit))
         )
+        self._teller.calm()
         self._teller.plain("\nWhat Galaxy itself says:")
         for finding in findings:
             self._teller.plain(

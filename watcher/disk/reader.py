@@ -59,8 +59,10 @@ class FileReader:
         ahead: asyncio.Task[bytes] | None = None
 
         def next_size(start: int) -> int:
-            share = max(self._memory_bytes // max(self._streams, 2), 1)
-            return min(chunk_bytes, share, expect.size - start)
+            share = self._memory_bytes // max(self._streams, 2)
+            # Those that began when they were fewer still hold more than their share.
+            left = max(self._memory_bytes - self._held_bytes, share // 4, 1)
+            return min(chunk_bytes, max(share, 1), left, expect.size - start)
 
         def begin(start: int) -> asyncio.Task[bytes]:
             nonlocal held_bytes

@@ -27,7 +27,7 @@ REQUIREMENTS = Path(__file__).with_name(f"galaxy-{VERSION}.txt")
 MARKER = "complete"
 
 MIB = 1 << 20
-FETCH_BYTES = 300 * MIB
+FETCH_BYTES = 310 * MIB
 DISK_BYTES = 1300 * MIB  # the installation, and what one sandbox writes
 MEMORY_BYTES = 2300 * MIB  # web server, Celery worker and its two processes, measured as proportional set size
 NEWEST_TRIED = (3, 13)
@@ -93,7 +93,9 @@ def cache_folder(environment: Mapping[str, str] = os.environ) -> Path:
 
 def installation(cache: Path | None = None) -> Installation:
     """Return where Galaxy is installed for this user, whether it is there yet or not."""
-    return Installation((cache or cache_folder()) / f"galaxy-{VERSION}")
+    digest = hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()
+    # Another list gets another folder, since a Galaxy of the older one may be running.
+    return Installation((cache or cache_folder()) / f"galaxy-{VERSION}-{digest[:8]}")
 
 
 def room_here(folder: Path) -> Room:
@@ -154,7 +156,7 @@ def install(target: Installation, say: Say, room: Room | None = None) -> bool:
             return False
         started = time.monotonic()
         if target.folder.exists():
-            say("An unfinished or older installation is there; it is made anew.")
+            say("An unfinished or broken installation is there; it is made anew.")
             shutil.rmtree(target.folder)
         target.folder.mkdir(parents=True)
         log = target.folder / "install.log"
@@ -220,7 +222,8 @@ def _make_environment(target: Installation, log: Path) -> Sequence[str]:
 
 def _fill_environment(target: Installation, command: Sequence[str], log: Path) -> None:
     """Install the pinned list; once more with the system's certificates where the installer's own are refused."""
-    wanted = [*command, "--require-hashes", "-r", str(target.requirements)]
+    # The list is complete. Older versions of pip refuse, in spite of it, what a package asks for by an extra.
+    wanted = [*command, "--no-deps", "--require-hashes", "-r", str(target.requirements)]
     if _runs(wanted, log):
         return
     if "certificate" in _last_words(log, 40).lower() and _runs(wanted, log, _with_system_certificates()):

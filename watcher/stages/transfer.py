@@ -94,6 +94,8 @@ class Transfer:
         content = ContentPass(self._sources[0].path, kind_of(self._sources[0].path), self._sources[0].checksums)
         try:
             await self._read_and_send(session, offset, content, chunk_bytes)
+            for source in self._sources:  # a file may change after its last byte was read and before it was there
+                await rooms.reader.inspect_prefix(source.root, source.path, 0, content.feed, expect=source.expect)
             facts = content.finish()
         except (ContentBroken, FileChanged, FileGone):
             await tus.delete(session)

@@ -104,14 +104,14 @@ def _disposition(dataset: Dataset) -> str:
 
 
 async def _bytes_of(path: Path, start: int, length: int) -> AsyncIterator[bytes]:
-    with path.open("rb") as stored:
-        stored.seek(start)
-        while length > 0:
+    while length > 0:
+        with path.open("rb") as stored:  # nothing stays open when the line is cut between two chunks
+            stored.seek(start)
             chunk = stored.read(min(READ_BYTES, length))
-            if not chunk:
-                return
-            length -= len(chunk)
-            yield chunk
+        if not chunk:
+            return
+        start, length = start + len(chunk), length - len(chunk)
+        yield chunk
 
 
 def download(call: Call) -> Response:

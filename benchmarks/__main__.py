@@ -1,0 +1,55 @@
+"""Runs the measurements and writes the page: `python -m benchmarks [NAME …]`.
+
+All of them take some five minutes. They run one after another, each in a temporary folder of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from benchmarks import against_bioblend, content, footprint, marker
+from benchmarks.figures import NotMeasured, Table
+from benchmarks.machine import this_machine
+from benchmarks.page import PAGE, page, table_lines
+
+MEASUREMENTS = {
+    "marker": marker.measure,
+    "small": against_bioblend.measure_small,
+    "large": against_bioblend.measure_large,
+    "content": content.measure,
+    "footprint": footprint.measure,
+}
+
+
+def main() -> int:
+    """Measure what is asked for, all by default; only a whole round is written to the page."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure, and write docs/performance.md.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(MEASUREMENTS)}; default: all")
+    chosen = parser.parse_args().names
+    if unknown := set(chosen) - set(MEASUREMENTS):
+        parser.error(f"unknown: {', '.join(sorted(unknown))}; there are {', '.join(MEASUREMENTS)}")
+    machine = this_machine()
+    if machine.is_busy:
+        print(f"This machine is busy (load average {machine.load:.1f}); the figures will say so.", file=sys.stderr)
+    began = time.monotonic()
+    tables: list[Table | NotMeasured] = []
+    for name in chosen or MEASUREMENTS:
+        print(f"{name} ...", file=sys.stderr, flush=True)
+        with tempfile.TemporaryDirectory(prefix="galaxy-watcher-bench-") as folder:
+            try:
+                tables.append(MEASUREMENTS[name](Path(folder)))
+            except NotMeasured as reason:
+                tables.append(reason)
+        print("\n".join(table_lines(tables[-1])), flush=True)
+    if not chosen:
+        PAGE.write_text(page(machine, tables, time.monotonic() - began))
+        print(f"Written to {PAGE.relative_to(PAGE.parents[1])}.", file=sys.stderr)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
