@@ -8,7 +8,7 @@ from collections.abc import Generator
 
 import pytest
 
-REAL_TIMEOUT_S = 300  # the first one waits until Galaxy has started
+REAL_TIMEOUT_S = 900  # the first one waits until Galaxy is installed and has started
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.crash.exactly_once import assert_delivered_once
-from tests.crash.on_real_galaxy import assert_real_exactly_once, real_world, the_real_galaxy
+from tests.crash.on_real_galaxy import assert_real_exactly_once, real_world
 from tests.crash.runner import Runner
-from tests.live.real_galaxy import RealGalaxy
+from tests.live.real_galaxy import RealGalaxy, real_galaxy
 from tests.world import RUN, World
 
 CASES = (
@@ -28,7 +28,7 @@ CASES = (
 @pytest.fixture
 def real() -> RealGalaxy:
     """Return the real Galaxy."""
-    return the_real_galaxy()
+    return real_galaxy()
 
 
 @pytest.fixture

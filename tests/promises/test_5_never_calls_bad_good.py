@@ -106,7 +106,7 @@ async def test_an_invocation_cancelled_by_hand_fails_the_batch(world: World) -> 
     assert nothing_delivered(world)
 
 
-async def test_a_history_deleted_while_the_workflow_runs_is_not_good(world: World) -> None:
+async def test_a_history_deleted_under_a_workflow_is_not_good(world: World) -> None:
     """Galaxy may finish the jobs all the same; nobody wants results from a history that was deleted."""
 
     def delete() -> None:

@@ -98,8 +98,8 @@ async def test_a_watch_that_is_not_there_beside_one_that_is(world: World) -> Non
         (obstacle,) = (await world.status())["obstacles"]
         assert (obstacle["kind"], obstacle["subject"]) == ("mount", "nextseq")
         shutil.copytree(world.watched / RUN, world.folder / "made" / GOOD)
-        info = world.folder / "made" / GOOD / "Reports" / "RunInfo.xml"
-        info.write_text(info.read_text().replace(RUN, GOOD))
+        run_info = world.folder / "made" / GOOD / "Reports" / "RunInfo.xml"
+        run_info.write_text(run_info.read_text().replace(RUN, GOOD))
         (world.folder / "made").rename(gone)
 
         async def both_are_done() -> bool:

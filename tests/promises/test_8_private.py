@@ -12,9 +12,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.crash.on_real_galaxy import datasets_of, made_here, real_world, the_real_galaxy, witness
+from tests.crash.on_real_galaxy import datasets_of, made_here, real_world, witness
 from tests.fakes.galaxy import FakeGalaxy
-from tests.live.real_galaxy import RealGalaxy
+from tests.live.real_galaxy import RealGalaxy, real_galaxy
 from tests.world import World
 
 pytestmark = pytest.mark.timeout(60)  # a whole way each, also on a busy machine
@@ -91,7 +91,7 @@ async def test_keys_and_sessions_stay_inside(world: World) -> None:
 @pytest.fixture(scope="module")
 def real_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RealGalaxy, World]]:
     """Return a run that went through the real Galaxy."""
-    real = the_real_galaxy()
+    real = real_galaxy()
     with real_world(tmp_path_factory.mktemp("private"), real) as world:
         ended = world.command("once", "--wait", "5s", timeout_s=240)
         assert ended.code == 0, ended.err

@@ -25,7 +25,7 @@ def look(path: str, content: bytes) -> str:
         ("a.fastq.gz", GZIP),
         ("Data/S1_R1.fastq.gz", bgzf(RECORD * 9)),
         ("none.fastq.gz", one_member(b"")),
-        ("named.fastq.gz", gzip.compress(b"", 9)),
+        ("level9.fastq.gz", gzip.compress(b"", 9, mtime=0)),
         ("none.fastq.gz", BLOCK),
         ("a.fastq", RECORD),
         ("a.bam", BAM),
@@ -38,6 +38,7 @@ def look(path: str, content: bytes) -> str:
         ("archive.tar", bytes(9000)),
         ("a.vcf.gz", bgzf(b"##fileformat=VCFv4.2\n")),
     ],
+    ids=lambda value: value if isinstance(value, str) else f"{len(value)}-bytes",
 )
 def test_good_files_pass(path: str, content: bytes) -> None:
     """Whole files, also those without reads and those that may well end with zeros, have no fault."""
@@ -69,6 +70,7 @@ def test_good_files_pass(path: str, content: bytes) -> None:
         ("a.pod5", POD5 + bytes(100), "the end mark of POD5 is missing"),
         ("a.pod5", b"POD5", "is no POD5"),
     ],
+    ids=lambda value: value if isinstance(value, str) else f"{len(value)}-bytes",
 )
 def test_what_is_wrong_is_told(path: str, content: bytes, told: str) -> None:
     """Each fault is told in words that a person can act on."""

@@ -76,8 +76,9 @@ def print_status(report: Mapping[str, Any], console: Console | None = None) -> N
             )
     console.print(table)
     for unit in report["units"]:
-        for row in (unit, *unit["batches"]):
-            if row["status"] in ("held", "failed") and row["hint"] and row.get("code") != "batch_held":
+        asking = [row for row in unit["batches"] if row["status"] in ("held", "failed")] or [unit]
+        for row in asking:
+            if row["status"] in ("held", "failed") and row["hint"]:
                 console.print(Text(f"{row['id']}: {row['hint']}", style="yellow"))
 
 

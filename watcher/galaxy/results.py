@@ -11,7 +11,7 @@ from contextlib import AbstractAsyncContextManager
 from fnmatch import fnmatchcase
 
 from watcher.galaxy.client import Galaxy
-from watcher.model import DatasetId, InvocationId, ResultFile
+from watcher.model import CollectionId, DatasetId, InvocationId, ResultFile
 
 
 class GalaxyResults:
@@ -31,34 +31,46 @@ class GalaxyResults:
 
     async def files(self, outputs: Sequence[str]) -> list[ResultFile]:
         """Return the good results whose label matches one of the patterns (`*`, `?`), labels and elements in order."""
+        return (await self.look(outputs))[0]
+
+    async def look(self, outputs: Sequence[str]) -> tuple[list[ResultFile], list[str]]:
+        """Return the good results as `files` does, and the names of those that match but are not good, with why."""
         found: list[ResultFile] = []
+        not_good: list[str] = []
         for invocation in self._invocations:
             detail = await self._galaxy.invocations.get(invocation)
             for label, ref in detail.outputs.items():
                 if _wanted(label, outputs):
-                    found += await self._dataset(label, DatasetId(ref.id))
+                    await self._dataset(label, DatasetId(ref.id), found, not_good)
             for label, ref in detail.output_collections.items():
                 if _wanted(label, outputs):
-                    found += await self._collection(label, ref.id)
-        return found
+                    await self._collection(label, CollectionId(ref.id), found, not_good)
+        return found, not_good
 
     def read(self, file: ResultFile, offset: int) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
         """Open the bytes from `offset` on."""
         return self._galaxy.datasets.open(DatasetId(file.galaxy_id), offset=offset)
 
-    async def _dataset(self, label: str, dataset: DatasetId) -> list[ResultFile]:
+    async def _dataset(self, label: str, dataset: DatasetId, found: list[ResultFile], not_good: list[str]) -> None:
         facts = await self._galaxy.datasets.get(dataset)
         if facts.state != "ok" or facts.deleted:
-            return []
-        return [ResultFile(facts.id, (label,), facts.ext, facts.size, await self._checked_hash(facts.sha256))]
+            not_good.append(f"{label} ({'deleted' if facts.deleted else facts.state})")
+            return
+        sha256 = await self._checked_hash(facts.sha256)
+        found.append(ResultFile(facts.id, (label,), facts.ext, facts.size, sha256))
 
-    async def _collection(self, label: str, collection: str) -> list[ResultFile]:
-        facts = await self._galaxy.collections.get(collection)  # type: ignore[arg-type]
-        return [
-            ResultFile(DatasetId(leaf.dataset_id), (label, *path), leaf.ext, leaf.size)
-            for path, leaf in facts.leaves()
-            if leaf.state == "ok"
-        ]
+    async def _collection(
+        self, label: str, collection: CollectionId, found: list[ResultFile], not_good: list[str]
+    ) -> None:
+        facts = await self._galaxy.collections.get(collection)
+        if facts.deleted:
+            not_good.append(f"{label} (deleted)")
+            return
+        for path, leaf in facts.leaves():
+            if leaf.state == "ok":
+                found.append(ResultFile(DatasetId(leaf.dataset_id), (label, *path), leaf.ext, leaf.size))
+            else:
+                not_good.append(f"{'/'.join((label, *path))} ({leaf.state or 'missing'})")
 
     async def _checked_hash(self, sha256: str) -> str:
         """Return a hash only where the server makes or verifies hashes itself; elsewhere it is a mere claim."""

@@ -30,7 +30,8 @@ MIB = 1 << 20
 FETCH_BYTES = 310 * MIB
 DISK_BYTES = 1300 * MIB  # the installation, and what one sandbox writes
 MEMORY_BYTES = 2300 * MIB  # web server, Celery worker and its two processes, measured as proportional set size
-NEWEST_TRIED = (3, 13)
+NEWEST_TRIED = (3, 11)
+"""The newest Python that this Galaxy was booted with; with newer ones its packages install, no more is known."""
 
 Say = Callable[[str], None]
 
@@ -116,7 +117,8 @@ def announcement(target: Installation, *, whole: bool) -> list[str]:
     return [
         f"A throw-away Galaxy {VERSION} is needed. It is installed once and stays in {target.folder}.",
         f"This fetches about {FETCH_BYTES // MIB} MB from the Python package index (every package pinned by its hash)"
-        f" and takes {_gb(DISK_BYTES)} of disk and one to three minutes. Later starts fetch nothing.",
+        f" and takes {_gb(DISK_BYTES)} of disk, and half a minute with uv, a few minutes with pip."
+        " Later starts fetch nothing.",
         memory,
     ]
 
@@ -192,7 +194,7 @@ def python_for_galaxy() -> str:
     """Return the interpreter for Galaxy: ours, or an older one that is here when ours is newer than what was tried."""
     if sys.version_info[:2] <= NEWEST_TRIED:
         return sys.executable
-    for name in ("python3.13", "python3.12", "python3.11"):
+    for name in ("python3.11", "python3.12", "python3.13"):
         found = shutil.which(name)
         if found and subprocess.run([found, "-c", ""], capture_output=True, check=False).returncode == 0:
             return found
@@ -205,7 +207,7 @@ def _make_environment(target: Installation, log: Path) -> Sequence[str]:
     uv = find_uv()
     if uv and _runs([uv, "venv", "--quiet", "--clear", "--python", python, venv], log):
         return [uv, "pip", "install", "--quiet", "--python", str(target.python)]
-    pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-cache-dir"]
+    pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-cache-dir", "--no-compile"]
     if _runs([python, "-c", "import ensurepip, venv"], log) and _runs([python, "-m", "venv", "--clear", venv], log):
         return [str(target.python), *pip]
     if _runs([python, "-m", "virtualenv", "--quiet", "--clear", venv], log):

@@ -66,7 +66,12 @@ async def deliver(batch: Batch, rooms: Rooms) -> Outcome:
 async def _deliver_one(
     batch: Batch, rooms: Rooms, results: GalaxyResults, planned: PlannedDelivery, known: DeliveryRow | None, ending: str
 ) -> None:
-    files = await results.files(planned.outputs)
+    files, not_good = await results.look(planned.outputs)
+    if not_good and ending == "ok":
+        raise DeliveryBroken(
+            f"Not every result of batch {batch.id} is good in Galaxy, though no job failed: {', '.join(not_good[:5])}.",
+            hint=f"Look at the history, then `galaxy-watcher retry {batch.id}`.",
+        )
     if not files and ending == "ok":
         labels = ", ".join(await results.labels()) or "nothing"
         raise DeliveryBroken(

@@ -7,6 +7,7 @@ left alone unless the operator says otherwise. Whether a unit is finished is the
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from watcher.config import WatchSettings
@@ -52,6 +53,12 @@ async def _look_at_root(watch: Watch, rooms: Rooms, settings: WatchSettings, kno
     """Refuse to infer anything while the root is not the one we know; remember the mount otherwise."""
     names = known_names(known, settings.path)
     look = await inspect_root(rooms.threads, watch, settings.path, known=names)
+    first_look_at = watch.first_look_at
+    if not look.ok and watch.mount and not watch.entry_count and not known:
+        # We started before the mount did and remember the bare folder below it: what is there now is the first look.
+        fresh = replace(watch, mount="", device=0, root_inode=0)
+        look = await inspect_root(rooms.threads, fresh, settings.path, known=names)
+        first_look_at = None
     if not look.ok:
         if watch.blind_since is None:
             watch = await rooms.store.touch(watch, blind_since=rooms.clock.now())
@@ -69,6 +76,7 @@ async def _look_at_root(watch: Watch, rooms: Rooms, settings: WatchSettings, kno
         root_inode=look.inode,
         entry_count=look.entry_count,
         blind_since=None,
+        first_look_at=first_look_at,
         more={
             "root_marked": look.marked,
             "is_network": look.is_network,

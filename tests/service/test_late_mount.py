@@ -1,0 +1,40 @@
+"""A daemon that starts before its file server does: what it saw then was the bare folder below the mount."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.world import World, until
+
+
+@pytest.fixture
+def mounted_later(world: World) -> Iterator[Path]:
+    """Yield the watched folder; whatever the test mounted on it is taken off again."""
+    if os.geteuid() != 0:
+        pytest.skip("only root may mount a file system")
+    yield world.watched
+    subprocess.run(["umount", str(world.watched)], check=False, capture_output=True)
+
+
+def _mount(folder: Path) -> None:
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(folder)], check=True)
+
+
+async def _has_looked(world: World) -> bool:
+    return any(watch["last_look"] for watch in (await world.status())["watches"])
+
+
+async def test_a_mount_that_comes_after_the_first_look_is_the_first_look(world: World, mounted_later: Path) -> None:
+    """The empty folder seen before the mount is not remembered as the place; runs on the mount were there before."""
+    world.write_config(watch={"existing": "ignore"}, rescan="1s")
+    async with world.daemon():
+        await until(lambda: _has_looked(world), what="a first look at the bare folder")
+        _mount(mounted_later)
+        world.add_run(".on-its-way").rename(mounted_later / "240101_M00001_0001_000000000-AAAAA")
+        unit = await world.until_status("ignored")
+    assert unit["reason"] == "It was there before the first look."
