@@ -15,6 +15,7 @@ from benchmarks import against_bioblend, content, footprint, marker
 from benchmarks.figures import NotMeasured, Table
 from benchmarks.machine import this_machine
 from benchmarks.page import PAGE, page, table_lines
+from watcher.service.logs import set_up_logs
 
 MEASUREMENTS = {
     "marker": marker.measure,
@@ -32,6 +33,7 @@ def main() -> int:
     chosen = parser.parse_args().names
     if unknown := set(chosen) - set(MEASUREMENTS):
         parser.error(f"unknown: {', '.join(sorted(unknown))}; there are {', '.join(MEASUREMENTS)}")
+    set_up_logs("json", "error")
     machine = this_machine()
     if machine.is_busy:
         print(f"This machine is busy (load average {machine.load:.1f}); the figures will say so.", file=sys.stderr)

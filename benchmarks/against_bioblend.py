@@ -35,7 +35,7 @@ PAIRS = 20
 SMALL_READS = 2000
 POLL_S = 0.5
 LARGE_BYTES = 2**30
-LARGE_ROUNDS = 3
+LARGE_ROUNDS = 2
 
 
 def measure_small(folder: Path) -> Table:

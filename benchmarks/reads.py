@@ -47,24 +47,28 @@ def _base_deflated() -> bytes:
 
 
 def write_text(path: Path, size_bytes: int) -> int:
-    """Write plain FASTQ of about that size; return its true size."""
-    return _repeat(path, b"", base_text(), max(size_bytes // len(base_text()), 1), b"")
+    """Write plain FASTQ of at least that size; return its true size."""
+    return _repeat(path, b"", base_text(), _times(size_bytes, base_text()), b"")
 
 
 def write_blocks(path: Path, size_bytes: int) -> int:
-    """Write block gzip, as `bgzip` and BCL Convert do, of about that size; return its true size."""
-    return _repeat(path, b"", base_blocks(), max(size_bytes // len(base_blocks()), 1), END_BLOCK)
+    """Write block gzip, as `bgzip` and BCL Convert do, of at least that size; return its true size."""
+    return _repeat(path, b"", base_blocks(), _times(size_bytes, base_blocks()), END_BLOCK)
 
 
 def write_member(path: Path, size_bytes: int) -> int:
-    """Write one gzip member, as `gzip` does, of about that size; return its true size."""
-    times = max(size_bytes // len(_base_deflated()), 1)
+    """Write one gzip member, as `gzip` does, of at least that size; return its true size."""
+    times = _times(size_bytes, _base_deflated())
     checksum = 0
     for _ in range(times):
         checksum = zlib.crc32(base_text(), checksum)
     end = zlib.compressobj(6, zlib.DEFLATED, -15).flush()
     trailer = struct.pack("<II", checksum, times * len(base_text()) & 0xFFFFFFFF)
     return _repeat(path, b"\x1f\x8b\x08\0\0\0\0\0\0\xff", _base_deflated(), times, end + trailer)
+
+
+def _times(size_bytes: int, base: bytes) -> int:
+    return max(-(-size_bytes // len(base)), 1)
 
 
 def _repeat(path: Path, head: bytes, middle: bytes, times: int, end: bytes) -> int:

@@ -17,8 +17,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("real"):
             item.add_marker(pytest.mark.xdist_group("galaxy"))
-            if not item.get_closest_marker("timeout"):
-                item.add_marker(pytest.mark.timeout(REAL_TIMEOUT_S))
+            # Before whatever the module says: any of them may be the one that waits for Galaxy.
+            item.add_marker(pytest.mark.timeout(REAL_TIMEOUT_S), append=False)
 
 
 @pytest.hookimpl(wrapper=True)

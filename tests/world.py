@@ -54,7 +54,7 @@ __all__ = [
 
 
 async def until(
-    claim: Callable[[], Awaitable[Any]], timeout_s: float = 10.0, *, what: str = "it", clock: Clock | None = None
+    claim: Callable[[], Awaitable[Any]], timeout_s: float = 60.0, *, what: str = "it", clock: Clock | None = None
 ) -> Any:
     """Ask again and again until the answer is true, and return it; TimeoutError when it never is."""
     clock = clock or SystemClock()
@@ -105,7 +105,7 @@ class Running:
         """Return the process id."""
         return self.process.pid
 
-    def wait_for(self, words: str, timeout_s: float = 15.0) -> str:
+    def wait_for(self, words: str, timeout_s: float = 60.0) -> str:
         """Return the first line that holds these words, also one that came before."""
         end = time.monotonic() + timeout_s
         with self._came:
@@ -116,12 +116,12 @@ class Running:
                 if not self._reader.is_alive() or not self._came.wait(max(end - time.monotonic(), 0.0)):
                     raise TimeoutError(f"{words!r} was never said. It said:\n" + "\n".join(self.lines))
 
-    def end(self, number: int = signal.SIGTERM, timeout_s: float = 15.0) -> int:
+    def end(self, number: int = signal.SIGTERM, timeout_s: float = 60.0) -> int:
         """Send a signal and return the exit code."""
         self.process.send_signal(number)
         return self.wait(timeout_s)
 
-    def wait(self, timeout_s: float = 15.0) -> int:
+    def wait(self, timeout_s: float = 60.0) -> int:
         """Return the exit code once it has ended by itself."""
         code = self.process.wait(timeout_s)
         self._reader.join(5)
@@ -305,7 +305,7 @@ class World:
             assert report is not None
             return report
 
-    async def until_status(self, wanted: str, *, stage: str = "", timeout_s: float = 15.0) -> Json:
+    async def until_status(self, wanted: str, *, stage: str = "", timeout_s: float = 60.0) -> Json:
         """Wait until the only unit has this status (at this stage), and return it with its batches."""
 
         async def stands() -> Json | None:
@@ -332,7 +332,7 @@ class World:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("WATCHER_")}
         return {**kept, "WATCHER_CONFIG": str(self.config_file), "NO_COLOR": "1", "COLUMNS": "100", **more}
 
-    def command(self, *arguments: str, timeout_s: float = 25.0, **variables: str) -> Ended:
+    def command(self, *arguments: str, timeout_s: float = 120.0, **variables: str) -> Ended:
         """Run `galaxy-watcher` to its end."""
         ended = subprocess.run(
             [sys.executable, "-m", "watcher", *arguments],

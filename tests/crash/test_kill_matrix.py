@@ -9,7 +9,7 @@ from tests.crash.runner import LIMITS, Runner, reached
 from tests.world import World
 from watcher.stages.effects import POINTS
 
-pytestmark = pytest.mark.timeout(90)  # two or three lives, each some seconds on a busy machine
+pytestmark = pytest.mark.timeout(180)  # two or three lives, each some seconds on a busy machine
 
 LATER = (
     ("detect.begun", 2),

@@ -11,7 +11,7 @@ from tests.crash.runner import Runner
 from tests.fakes.galaxy import Fault
 from tests.world import World
 
-pytestmark = pytest.mark.timeout(90)
+pytestmark = pytest.mark.timeout(180)
 
 ACTS = {
     "defaults-private": ("PUT", "/api/users/*/permissions/inputs", 0),

@@ -33,7 +33,7 @@ class Heard:
         self.blind.append((key, reason))
         self._news.set()
 
-    async def until(self, happened: Callable[[], bool], *, within_s: float = 10) -> None:
+    async def until(self, happened: Callable[[], bool], *, within_s: float = 60) -> None:
         """Return once it has happened."""
         async with asyncio.timeout(within_s):
             while not happened():

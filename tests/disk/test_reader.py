@@ -74,7 +74,7 @@ async def test_one_chunk_is_read_ahead_in_a_thread_and_no_more(patient: DiskThre
             handed += 1
             while len(seen) < min(handed + 1, 5):
                 ahead.clear()
-                await asyncio.wait_for(ahead.wait(), 5)
+                await asyncio.wait_for(ahead.wait(), 30)
             assert len(seen) == min(handed + 1, 5)
     assert handed == 5
     assert threading.current_thread().name not in names
@@ -319,10 +319,10 @@ async def test_a_cancelled_reading_ends_at_once(patient: DiskThreads, tmp_path: 
                 pass
 
     consuming = asyncio.ensure_future(consume())
-    await asyncio.wait_for(begun.wait(), 5)
+    await asyncio.wait_for(begun.wait(), 30)
     consuming.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await asyncio.wait_for(consuming, 1)
+        await asyncio.wait_for(consuming, 30)
     release.set()
 
 

@@ -10,7 +10,7 @@ import pytest
 from tests.fakes.galaxy import Fault
 from tests.world import World, fastq, packed
 
-pytestmark = pytest.mark.timeout(60)  # a whole way each, also on a busy machine
+pytestmark = pytest.mark.timeout(180)  # a whole way each, also on a busy machine
 
 PATCHES = "/api/upload/resumable_upload/*"
 LOOKS = 5

@@ -10,7 +10,7 @@ from tests.fakes.galaxy import Fault
 from tests.world import RUN, World
 from watcher.errors import StateError
 
-pytestmark = pytest.mark.timeout(60)  # a whole way each, also on a busy machine
+pytestmark = pytest.mark.timeout(180)  # a whole way each, also on a busy machine
 
 MADE_BY = {
     "history": ("/api/histories", "histories"),

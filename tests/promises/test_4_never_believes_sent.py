@@ -9,7 +9,7 @@ import pytest
 from tests.fakes.galaxy import Fault
 from tests.world import World
 
-pytestmark = pytest.mark.timeout(60)  # a whole way each, also on a busy machine
+pytestmark = pytest.mark.timeout(180)  # a whole way each, also on a busy machine
 
 SPOILT = {
     "size-recorded-wrong": "wrong_size",

@@ -11,7 +11,7 @@ import pytest
 from tests.fakes.galaxy import Fault
 from tests.world import RUN, World, counting_workflow
 
-pytestmark = pytest.mark.timeout(60)  # a whole way each, also on a busy machine
+pytestmark = pytest.mark.timeout(180)  # a whole way each, also on a busy machine
 
 Json = dict[str, Any]
 

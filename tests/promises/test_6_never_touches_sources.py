@@ -9,7 +9,7 @@ import pytest
 from tests.fakes.galaxy import Fault
 from tests.world import World, fastq, packed, tree_of
 
-pytestmark = pytest.mark.timeout(60)  # a whole way each, also on a busy machine
+pytestmark = pytest.mark.timeout(180)  # a whole way each, also on a busy machine
 
 
 def _ends_well(world: World) -> None:

@@ -12,7 +12,7 @@ import pytest
 from tests.fakes.galaxy import Fault
 from tests.world import RUN, World, fastq, packed, until
 
-pytestmark = pytest.mark.timeout(60)  # a whole way each, also on a busy machine
+pytestmark = pytest.mark.timeout(180)  # a whole way each, also on a busy machine
 
 GOOD = "260301_M02439_0044_000000000-KT43M"
 

@@ -17,7 +17,7 @@ from tests.fakes.galaxy import FakeGalaxy
 from tests.live.real_galaxy import RealGalaxy, real_galaxy
 from tests.world import World
 
-pytestmark = pytest.mark.timeout(60)  # a whole way each, also on a busy machine
+pytestmark = pytest.mark.timeout(180)  # a whole way each, also on a busy machine
 
 WAYS_IN = (
     "/api/datasets/{dataset}",

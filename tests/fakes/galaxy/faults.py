@@ -86,7 +86,7 @@ class Fault:
         """Whether it hits no more."""
         return self.times is not None and self.hits >= self.times
 
-    def wait(self, timeout_s: float = 10.0) -> None:
+    def wait(self, timeout_s: float = 60.0) -> None:
         """Wait until it has hit once."""
         if not self.reached.wait(timeout_s):
             raise TimeoutError(f"fault {self.kind} was not reached within {timeout_s} s")

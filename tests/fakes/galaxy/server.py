@@ -261,7 +261,7 @@ class FakeGalaxy:
         """Everything at once, as `GET /_fake/state` gives it."""
         return inspection.everything(self.state, self.requests, self.faults)
 
-    def wait_until(self, claim: Callable[[], bool], timeout_s: float = 10.0) -> None:
+    def wait_until(self, claim: Callable[[], bool], timeout_s: float = 60.0) -> None:
         """Wait until something is so; TimeoutError when it does not come."""
         end = time.monotonic() + timeout_s
         pause = threading.Event()
@@ -270,7 +270,7 @@ class FakeGalaxy:
                 raise TimeoutError(f"not so within {timeout_s} s")
             pause.wait(0.01)
 
-    def wait_idle(self, timeout_s: float = 10.0) -> None:
+    def wait_idle(self, timeout_s: float = 60.0) -> None:
         """Wait until no job and no invocation moves any more."""
         final = ("completed" if self.state.behaviour.completed_state else "scheduled", "cancelled", "failed")
 
