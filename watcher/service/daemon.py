@@ -167,10 +167,10 @@ class Daemon:
 
     async def _pass_on_wakes(self, rooms: Rooms) -> None:
         """Turn file system events into due rows; many events of one folder are one wake-up."""
-        pause_s = 0.0
+        rest_until = self._clock.monotonic()
         while True:
             await self._waking.wait()
-            await self._clock.sleep(pause_s)
+            await self._clock.sleep(max(rest_until - self._clock.monotonic(), 0.0))
             self._waking.clear()
             keys, self._woken = self._woken, set()
             began = self._clock.monotonic()
@@ -180,7 +180,8 @@ class Daemon:
                     await rooms.store.wake(kind, name)
             self.dispatcher.nudge()
             # A folder that is being written wakes us all the time: look a few times a second, not hundreds.
-            pause_s = min(max(10 * (self._clock.monotonic() - began), 0.2), 2.0)
+            ended = self._clock.monotonic()
+            rest_until = ended + min(max(10 * (ended - began), 0.2), 2.0)
 
     @contextlib.contextmanager
     def _wake_socket(self) -> Any:
