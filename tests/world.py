@@ -262,7 +262,7 @@ class World:
         """Load the configuration as the commands do."""
         return load_config(self.config_file, layouts=load_layouts)
 
-    async def once(self, wait_s: float | None = 3.0, *, follow: bool = True, points: Points = pass_by) -> Json:
+    async def once(self, wait_s: float | None = 30.0, *, follow: bool = True, points: Points = pass_by) -> Json:
         """Catch up in this process and return the `status` report."""
         daemon = Daemon(self.settings(), points=points, takes_existing=True)
         await daemon.catch_up(None if wait_s is None else timedelta(seconds=wait_s), follow=follow)

@@ -161,7 +161,7 @@ def test_check_is_well(world: World, call: Call) -> None:
 def test_once_prints_how_it_ended(world: World) -> None:
     """One command takes a run home and exits with 0; the table and the folder agree."""
     world.add_run()
-    ended = world.command("once", "--wait", "2s")
+    ended = world.command("once", "--wait", "60s")
     assert ended.code == 0, ended.err
     assert "done" in ended.out
     assert list(world.results.rglob("MANIFEST.sha256"))
@@ -171,7 +171,7 @@ def test_once_with_something_held_ends_with_5(world: World) -> None:
     """Something that needs a person shows in the exit code, and the hint names the command."""
     world.write_config(rule={"workflow": {"name": "No such", "inputs": {"Reads": "reads"}}})
     world.add_run()
-    ended = world.command("once", "--wait", "2s")
+    ended = world.command("once", "--wait", "60s")
     assert ended.code == 5
     assert "held" in ended.out
     assert "No such" in ended.out

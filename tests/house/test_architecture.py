@@ -21,6 +21,7 @@ SHARED_BY_STAGES = {
     "effects": "intent, act, receipt: what every outside effect has in common",
     "rooms": "what every stage is handed: the rooms, transfer slots, poll rounds",
     "looking": "one way to look at a run folder, for the stages before the plan and for the `plan` command",
+    "history": "the batch's own history: upload.py makes it once, revisions.py takes it over",
     "transfer": "how one file travels; upload.py says which files, and when they count",
     "revisions": "what a new plan takes over from the one it replaces",
 }

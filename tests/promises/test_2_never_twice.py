@@ -57,6 +57,25 @@ async def test_starting_again_does_nothing_again(world: World) -> None:
     assert len(world.fake.requests.all("POST")) == before
 
 
+async def test_a_lost_state_does_not_send_everything_again(world: World) -> None:
+    """What Galaxy has of a run that the rows know nothing of is named, and a person decides; `retry` sends it anew."""
+    world.add_run()
+    await world.once()
+    before = made(world)
+    for left in world.folder.rglob("state.sqlite*"):
+        left.unlink()
+    (unit,) = (await world.once())["units"]
+    (batch,) = unit["batches"]
+    assert batch["status"] == "held"
+    assert "is in Galaxy already" in batch["reason"]
+    assert f"galaxy-watcher retry {batch['id']}" in batch["hint"]
+    assert made(world) == before
+    assert world.command("retry", batch["id"]).code == 0
+    (unit,) = (await world.once())["units"]
+    assert unit["status"] == "done"
+    assert made(world) == {thing: 2 * count for thing, count in before.items()}
+
+
 async def test_a_run_that_moved_is_the_same_run(world: World) -> None:
     """The same run under another name or as a second copy is known by the id it carries."""
     run = world.add_run()

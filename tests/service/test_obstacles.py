@@ -59,6 +59,31 @@ async def test_over_quota_waits_until_there_is_room(world: World) -> None:
     assert world.uploads() == world.fastqs(run)
 
 
+async def test_a_run_that_does_not_fit_lets_smaller_ones_by(world: World) -> None:
+    """Too little quota for a run stops it before its first byte, and nothing else; with room it goes on by itself."""
+    large = world.add_run(samples=[f"S{number}" for number in range(1, 9)])
+    needed = sum(path.stat().st_size for path in large.rglob("*.fastq.gz"))
+    world.fake.set_quota(needed // 2)
+    async with world.daemon():
+        await until(lambda: open_obstacles(world), what="an obstacle")
+        assert await open_obstacles(world) == ["quota:galaxy"]
+        small = world.add_run("260301_M02439_0044_000000000-KT42N", samples=("S1",))
+
+        async def small_is_done() -> bool:
+            return {unit["status"] for unit in (await world.status())["units"]} == {"waiting", "done"}
+
+        await until(small_is_done, what="the small run done, the large one waiting")
+        assert world.uploads() == world.fastqs(small)
+        assert await open_obstacles(world) == ["quota:galaxy"]
+        world.fake.set_quota(None)
+
+        async def both_are_done() -> bool:
+            return [unit["status"] for unit in (await world.status())["units"]] == ["done", "done"]
+
+        await until(both_are_done, what="both runs done")
+    assert len(await world.journal("obstacle.raised")) == 1
+
+
 async def test_a_root_that_is_renamed_away_makes_the_watch_blind(world: World) -> None:
     """Nothing is inferred while the root is gone; back again, what was seen stays what it was."""
     run = world.add_run()
@@ -71,10 +96,8 @@ async def test_a_root_that_is_renamed_away_makes_the_watch_blind(world: World) -
         daemon.dispatcher.nudge()
         await until(lambda: open_obstacles(world), what="an obstacle")
         assert await open_obstacles(world) == ["mount:miseq"]
-        report = await world.status()
-        assert report["watches"][0]["blind_since"]
-        assert report["units"][0]["id"] == unit["id"]
-        assert report["units"][0]["status"] == "waiting"
+        assert (await world.status())["watches"][0]["blind_since"]
+        assert (await world.until_status("waiting"))["id"] == unit["id"]  # it may be looked at right now
         away.rename(world.watched)
         await until(lambda: _none(world), what="the end of the obstacle")
         (run / "Logs" / "FastqComplete.txt").touch()

@@ -25,7 +25,7 @@ from rich.text import Text
 from watcher.cli.output import size_text
 from watcher.clock import SystemClock
 from watcher.errors import StateError, WatcherError
-from watcher.sandbox.platforms import RUN_IDS
+from watcher.sandbox.platforms import run_id_of_its_own
 from watcher.sandbox.processes import Kept
 from watcher.sandbox.sequencer import SAMPLES, Stopped, WrittenRun, write_run
 from watcher.sandbox.witness import Finding, Witness
@@ -137,13 +137,14 @@ class Story:
     # --- the sequencer, in a thread of its own ---
 
     def _write(self) -> None:
-        run_id = RUN_IDS[PLATFORM]
+        run_id = run_id_of_its_own(PLATFORM)
         say = self._teller.line("sequencer")
         say(f"Run {run_id} begins: {len(SAMPLES)} samples, paired reads, files grow for {WRITING_S:.0f} s.")
         try:
             self._run = write_run(
                 self._place / RUNS / run_id,
                 PLATFORM,
+                run_id=run_id,
                 pairs=PAIRS,
                 seconds=WRITING_S,
                 stop=self._stop,

@@ -37,6 +37,7 @@ from watcher.stages.rooms import Rooms
 log = structlog.get_logger("watcher")
 
 WAKE_SOCKET = "wake.sock"
+LOOK_AGAIN_S = 0.25
 
 
 class Daemon:
@@ -243,16 +244,21 @@ class Daemon:
         """
         self.stop_on_signals()
         async with self.running() as rooms:
-            began = self._clock.monotonic()
             patience = wait if wait is not None else self._longest_settle(rooms) + timedelta(seconds=5)
+            began: float | None = None
             while not self.stop.is_set():
+                looked = self._clock.monotonic()
                 if on_look:
                     await on_look(rooms)
-                waited = timedelta(seconds=self._clock.monotonic() - began)
-                if await self._nothing_left(rooms, patience, waited > patience, follow):
-                    return True
+                if await self._all_looked_at(rooms):
+                    began = looked if began is None else began  # a slow disk takes nothing off the patience
+                    waited = timedelta(seconds=looked - began)
+                    if await self._nothing_left(rooms, patience, waited > patience, follow):
+                        return True
+                # With thousands of rows a look costs more: it never takes more than a quarter of the time.
+                pause_s = max(LOOK_AGAIN_S, 3 * (self._clock.monotonic() - looked))
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(0.25):
+                    async with asyncio.timeout(pause_s):
                         await self.stop.wait()
         return False
 
@@ -263,15 +269,16 @@ class Daemon:
             default=timedelta(0),
         )
 
-    async def _nothing_left(self, rooms: Rooms, patience: timedelta, patience_over: bool, follow: bool) -> bool:
-        """Tell whether everything has ended, is held, or waits for what a one-shot run does not wait for."""
+    async def _all_looked_at(self, rooms: Rooms) -> bool:
         if not self._is_probed:
             return False  # what an earlier run left behind an obstacle or on hold may go on
         watches = [await rooms.store.watch(watch.name) for watch in self._settings.watches]
         if any(watch.first_look_at is None and not (watch.obstacle or watch.code) for watch in watches):
             return False
-        if any(watch.status in (Status.READY, Status.WORKING) for watch in watches):
-            return False
+        return not any(watch.status in (Status.READY, Status.WORKING) for watch in watches)
+
+    async def _nothing_left(self, rooms: Rooms, patience: timedelta, patience_over: bool, follow: bool) -> bool:
+        """Tell whether everything has ended, is held, or waits for what a one-shot run does not wait for."""
         batches = await rooms.store.batches()
         moving = {batch.unit_id for batch in batches if batch.status not in ENDED and batch.status is not Status.HELD}
         rows: list[Unit | Batch] = [*await rooms.store.units(), *batches]
@@ -290,7 +297,8 @@ class Daemon:
             if row.stage is Stage.FINISH:
                 # Its batches are looked at themselves; when none is under way any more, it is about to say so.
                 return row.status is Status.WAITING and row.id in moving
-            return row.stage is Stage.SETTLE and row.status is Status.WAITING and patience_over
+            is_due = row.due_at is not None and row.due_at <= self._clock.now()  # nobody came to look at it yet
+            return row.stage is Stage.SETTLE and row.status is Status.WAITING and patience_over and not is_due
         return not follow and row.stage in (Stage.POLL, Stage.DELIVER) and row.status is not Status.WORKING
 
 

@@ -17,9 +17,10 @@ from watcher.delivery.folder import FolderDelivery
 from watcher.disk.mounts import inspect_root
 from watcher.errors import DeliveryError, PlanError, WatcherError
 from watcher.model import Stage, Status
-from watcher.rows import Batch, Obstacle
+from watcher.rows import Batch, Obstacle, Unit
 from watcher.stages.deliver import DELIVERY_BYTES
 from watcher.stages.looking import known_names
+from watcher.stages.plan import QUOTA_BYTES
 from watcher.stages.rooms import Rooms
 
 log = structlog.get_logger("watcher")
@@ -33,8 +34,21 @@ async def _galaxy_answers(rooms: Rooms, obstacle: Obstacle) -> bool:
 
 
 async def _quota_left(rooms: Rooms, obstacle: Obstacle) -> bool:
+    """Ask as the plans will; what fits goes on by itself while others still wait for more room."""
     used, limit = await rooms.galaxy(obstacle.subject).users.quota()
-    return limit is None or used < limit
+    if limit is None:
+        return True
+    if used >= limit:
+        return False
+    stuck = [one for one in await rooms.store.units(stage=Stage.PLAN) if one.obstacle == obstacle.key]
+    fit = [one for one in stuck if used + int(one.more[QUOTA_BYTES].get(obstacle.subject, 0)) <= limit]
+    if len(fit) == len(stuck):
+        return True
+    paused = [one for one in await rooms.store.batches(stage=Stage.UPLOAD) if one.obstacle == obstacle.key]
+    rows: list[Unit | Batch] = [*fit, *paused]
+    for row in rows:
+        await rooms.store.move(row, status=Status.READY, reason=row.reason)
+    return False
 
 
 async def _root_answers(rooms: Rooms, obstacle: Obstacle) -> bool:

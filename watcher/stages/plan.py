@@ -17,7 +17,7 @@ from typing import Any
 
 from watcher.config import DeliverySettings, RuleSettings, Settings
 from watcher.config.destinations import fixed_folder, render, render_folder
-from watcher.errors import GalaxyError, PlanError
+from watcher.errors import GalaxyError, OverQuota, PlanError
 from watcher.galaxy import Galaxy
 from watcher.galaxy.bind import bind
 from watcher.model import (
@@ -39,6 +39,10 @@ from watcher.stages.rooms import Rooms
 
 GIVEN_UP = ("replanned", "superseded")
 """Codes of batches whose plan was given up: they wait for the next revision."""
+
+
+QUOTA_BYTES = "quota_bytes"
+"""Where a unit remembers how much room it needs, by account."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +95,8 @@ async def plan(unit: Unit, rooms: Rooms) -> Outcome:
         return Hold(
             "There is nothing to upload in it.", "empty", hint=f"`galaxy-watcher cancel {unit.id}` if that is right."
         )
+    if not known:  # a later plan finds most of it in Galaxy already
+        await _refuse_without_room(unit, rooms, list(plans.values()))
     fitted = [await fit_to_galaxy(planned, rooms.galaxy(planned.galaxy)) for planned in plans.values()]
     async with rooms.planning:
         for number, planned in zip(plans, fitted, strict=True):
@@ -241,6 +247,28 @@ def template_values(facts: Facts, rule: RuleSettings, samples: Sequence[Sample],
 # --- against Galaxy -------------------------------------------------------------------------------------------------
 
 
+async def _refuse_without_room(unit: Unit, rooms: Rooms, plans: Sequence[Plan]) -> None:
+    """Raise OverQuota when an account has less room than the unit needs: Galaxy would notice in the middle of it."""
+    needed_bytes: dict[str, int] = defaultdict(int)
+    for planned in plans:
+        needed_bytes[planned.galaxy] += sum(dataset.size for dataset in planned.datasets)
+    await rooms.store.touch(unit, more={QUOTA_BYTES: needed_bytes})  # what a probe asks for while we wait
+    for account, needed in needed_bytes.items():
+        try:
+            used, limit = await rooms.galaxy(account).users.quota()
+        except GalaxyError as error:
+            error.subject = account
+            raise
+        if limit is not None and needed > limit - used:
+            refusal = OverQuota(
+                f"{unit.run} needs {needed} bytes in Galaxy, the quota of the account `{account}` leaves"
+                f" {max(limit - used, 0)}.",
+                hint="Free space in Galaxy or ask for a larger quota; the watcher goes on by itself.",
+            )
+            refusal.subject = account
+            raise refusal
+
+
 async def fit_to_galaxy(planned: Plan, galaxy: Galaxy) -> Plan:
     """Return the plan with its workflows found and bound; PlanError names everything that does not fit."""
     try:
@@ -251,17 +279,6 @@ async def fit_to_galaxy(planned: Plan, galaxy: Galaxy) -> Plan:
 
 
 async def _fitted(planned: Plan, galaxy: Galaxy) -> Plan:
-    identity = await galaxy.identify()
-    if identity.quota_bytes is not None:
-        needed, left = (
-            sum(dataset.size for dataset in planned.datasets),
-            identity.quota_bytes - (identity.used_bytes or 0),
-        )
-        if needed > left:
-            raise PlanError(
-                f"Batch of rule `{planned.rule}` needs {needed} bytes, the Galaxy account has {max(left, 0)} left.",
-                hint="Free space or ask for a larger quota, then `galaxy-watcher retry` it.",
-            )
     workflows = []
     for wanted in planned.workflows:
         if wanted.by == "file":

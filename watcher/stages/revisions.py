@@ -24,11 +24,10 @@ from watcher.galaxy import Galaxy
 from watcher.model import DatasetId, HistoryId, Kind, PlannedDataset, SourceFacts, Status
 from watcher.rows import Batch, Dataset, GalaxyObject, SourceFile, Unit
 from watcher.runs.layout import FoundUnit
+from watcher.stages.history import HISTORY, SUPERSEDED
 from watcher.stages.looking import Place
 from watcher.stages.rooms import Rooms
 
-HISTORY = "history"
-SUPERSEDED = "watcher:superseded"
 OVER = frozenset({Status.DONE, Status.FAILED, Status.CANCELLED, Status.IGNORED})
 
 log = structlog.get_logger("watcher")

@@ -1,6 +1,6 @@
 """Stage upload: is the batch in Galaxy, byte for byte?
 
-A history of the batch's own, made and marked once; every planned dataset sent (`transfer.py`), registered in groups
+A history of the batch's own (`history.py`); every planned dataset sent (`transfer.py`), registered in groups
 of samples whose files all passed, and checked on the server before it counts. Nothing is believed because it was
 sent: a dataset is good when its state, size, extension and, where the server verifies it, SHA-256 are. Next comes
 `invoke.py`.
@@ -21,7 +21,6 @@ from watcher.errors import (
     GalaxyAway,
     KeyRefused,
     MountGone,
-    NotThere,
     OverQuota,
     SessionLost,
     Superseded,
@@ -30,11 +29,12 @@ from watcher.errors import (
 from watcher.galaxy import Galaxy
 from watcher.galaxy.answers import DatasetFacts
 from watcher.galaxy.fetch import FetchElement
-from watcher.galaxy.histories import clean_tag, plain_tag
+from watcher.galaxy.histories import clean_tag
 from watcher.model import HistoryId, Hold, Kind, Next, Outcome, Plan, PlannedDataset, SourceFacts, Stage, Status, Wait
-from watcher.rows import Batch, Dataset, GalaxyObject
+from watcher.rows import Batch, Dataset
 from watcher.runs.integrity import ContentFacts, check_pair
 from watcher.stages.effects import together
+from watcher.stages.history import ensure_history
 from watcher.stages.looking import see_root
 from watcher.stages.revisions import drop_sessions, inherit
 from watcher.stages.rooms import Rooms
@@ -42,7 +42,6 @@ from watcher.stages.transfer import Source, Transfer
 
 GROUP_BYTES = 4 * 1024**3
 GROUP_FILES = 200
-HISTORY = "history"
 SHARED = (GalaxyAway, KeyRefused, OverQuota, MountGone)
 
 
@@ -54,81 +53,14 @@ async def upload(batch: Batch, rooms: Rooms) -> Outcome:
     await rooms.store.add_datasets(batch, [_row(batch, planned) for planned in plan.datasets])
     await inherit(batch, rooms, galaxy)
     history_id = await ensure_history(batch, rooms, galaxy)
+    if isinstance(history_id, Hold):
+        return history_id
     rows = {row.key: row for row in await rooms.store.datasets(batch.id)}
     await _adopt_registered(batch, rooms, galaxy, history_id, rows.values())
     held = await _send_and_register(batch, rooms, galaxy, history_id)
     if held is not None:
         return held
     return await _check(batch, rooms, galaxy, history_id)
-
-
-# --- the history ----------------------------------------------------------------------------------------------------
-
-
-async def ensure_history(batch: Batch, rooms: Rooms, galaxy: Galaxy) -> HistoryId:
-    """Return the id of the batch's own history, made, named, tagged and annotated once.
-
-    It is made under the batch's tag as its name, which no other history has, so that a lost answer can be looked up;
-    the name people see comes with the tags in one later request. Raises NotThere when somebody deleted it.
-    """
-    known = await _object(batch, rooms, HISTORY)
-    if known and known.status is Status.DONE:
-        facts = await galaxy.histories.get(HistoryId(known.galaxy_id))
-        if facts.deleted or facts.purged:
-            raise NotThere(
-                f"The history `{known.name}` of batch {batch.id} was deleted in Galaxy.",
-                hint=f"Undelete it and `galaxy-watcher retry {batch.id}`, or `galaxy-watcher cancel {batch.id}`.",
-            )
-        return HistoryId(known.galaxy_id)
-    tag = f"watcher:{batch.id}"
-
-    async def note(intent_at: object) -> None:
-        await rooms.store.put_galaxy_object(
-            batch, HISTORY, kind="history", name=batch.plan.history, intent_at=intent_at
-        )
-
-    async def look() -> HistoryId | None:
-        found = await galaxy.histories.find(tag) or await galaxy.histories.find_by_name(tag)
-        return next((history.id for history in found if not history.deleted), None)
-
-    async def make() -> HistoryId:
-        if batch.plan.access == "private":
-            await galaxy.users.make_new_datasets_private()
-        return await galaxy.histories.create(tag)
-
-    async def keep(history_id: HistoryId) -> None:
-        await rooms.store.put_galaxy_object(batch, HISTORY, galaxy_id=history_id, receipt_at=rooms.clock.now())
-
-    history_id = HistoryId(known.galaxy_id if known else "")
-    if not history_id:
-        history_id = await rooms.effects.once(
-            "upload.history",
-            intent_at=known.intent_at if known else None,
-            look=look,
-            note=note,
-            act=make,
-            keep=keep,
-            always_look=True,
-        )
-    rooms.effects.reach("upload.marks.intent")
-    plan = batch.plan
-    await galaxy.histories.mark(
-        history_id,
-        name=plan.history,
-        tags=[tag, clean_tag("run", plan.run), *(plain_tag(own) for own in plan.tags)],
-        annotation=f"galaxy-watcher {batch.id}: {plan.run} {plan.unit}",
-    )
-    rooms.effects.reach("upload.marks.act")
-    await rooms.store.put_galaxy_object(batch, HISTORY, status=Status.DONE)
-    rooms.effects.reach("upload.marks.receipt")
-    await rooms.store.journal(
-        "history.made", f"History `{plan.history}` made for batch {batch.id}.", unit_id=batch.unit_id, batch_id=batch.id
-    )
-    return history_id
-
-
-async def _object(batch: Batch, rooms: Rooms, key: str) -> GalaxyObject | None:
-    return next((known for known in await rooms.store.galaxy_objects(batch.id) if known.key == key), None)
 
 
 def _row(batch: Batch, planned: PlannedDataset) -> Dataset:

@@ -1,0 +1,122 @@
+"""The history of a batch: looked for, made, marked and private, once; shared by the stages that need its id.
+
+Before the first act of a batch Galaxy is asked for the run's tag. A history of the same run that the rows know nothing
+of was made by another watcher, or by this one before it lost its state: all would come twice, so a person is asked
+first. What lies in a history is no business of this module; that is `upload.py`.
+"""
+
+from __future__ import annotations
+
+from watcher.errors import NotThere
+from watcher.galaxy import Galaxy
+from watcher.galaxy.answers import History
+from watcher.galaxy.histories import clean_tag, plain_tag
+from watcher.model import HistoryId, Hold, Status
+from watcher.rows import Batch, GalaxyObject
+from watcher.stages.rooms import Rooms
+
+HISTORY = "history"
+OWN = "watcher:"
+SUPERSEDED = f"{OWN}superseded"
+
+
+async def ensure_history(batch: Batch, rooms: Rooms, galaxy: Galaxy) -> HistoryId | Hold:
+    """Return the id of the batch's own history, made, named, tagged and annotated once; or why a person is asked.
+
+    It is made under the batch's tag as its name, which no other history has, so that a lost answer can be looked up;
+    the name people see comes with the tags in one later request. Raises NotThere when somebody deleted it.
+    """
+    known = await _object(batch, rooms)
+    if known and known.status is Status.DONE:
+        return await _still_there(batch, galaxy, known)
+    if known is None and (elsewhere := await _made_elsewhere(batch, rooms, galaxy)):
+        # The row says that it was asked: whoever retries the batch has answered.
+        await rooms.store.put_galaxy_object(batch, HISTORY, kind="history", name=batch.plan.history)
+        return _ask(batch, elsewhere)
+    history_id = HistoryId(known.galaxy_id if known else "")
+    if not history_id:
+        history_id = await _make(batch, rooms, galaxy, known)
+    await _mark(batch, rooms, galaxy, history_id)
+    return history_id
+
+
+async def _object(batch: Batch, rooms: Rooms) -> GalaxyObject | None:
+    return next((known for known in await rooms.store.galaxy_objects(batch.id) if known.key == HISTORY), None)
+
+
+async def _still_there(batch: Batch, galaxy: Galaxy, known: GalaxyObject) -> HistoryId:
+    facts = await galaxy.histories.get(HistoryId(known.galaxy_id))
+    if facts.deleted or facts.purged:
+        raise NotThere(
+            f"The history `{known.name}` of batch {batch.id} was deleted in Galaxy.",
+            hint=f"Undelete it and `galaxy-watcher retry {batch.id}`, or `galaxy-watcher cancel {batch.id}`.",
+        )
+    return HistoryId(known.galaxy_id)
+
+
+async def _made_elsewhere(batch: Batch, rooms: Rooms, galaxy: Galaxy) -> History | None:
+    """Return a history of this run that carries the tag of a batch which is not in our rows."""
+    for history in await galaxy.histories.find(clean_tag("run", batch.plan.run)):
+        tags = {tag.lower() for tag in history.tags}
+        owners = {tag.removeprefix(OWN) for tag in tags if tag.startswith(OWN) and "." not in tag}
+        if owners and SUPERSEDED not in tags and not [one for one in owners if await rooms.store.batch(one)]:
+            return history
+    return None
+
+
+def _ask(batch: Batch, history: History) -> Hold:
+    return Hold(
+        f"Run {batch.plan.run} is in Galaxy already: the history `{history.name}` was made for it by another watcher,"
+        " or by this one with another state database. Sending it would double it.",
+        "made_elsewhere",
+        hint=f"`galaxy-watcher cancel {batch.id}` leaves it at that; `galaxy-watcher retry {batch.id}` sends it all the"
+        " same, into a history of its own.",
+    )
+
+
+async def _make(batch: Batch, rooms: Rooms, galaxy: Galaxy, known: GalaxyObject | None) -> HistoryId:
+    tag = f"{OWN}{batch.id}"
+
+    async def note(intent_at: object) -> None:
+        await rooms.store.put_galaxy_object(
+            batch, HISTORY, kind="history", name=batch.plan.history, intent_at=intent_at
+        )
+
+    async def look() -> HistoryId | None:
+        found = await galaxy.histories.find(tag) or await galaxy.histories.find_by_name(tag)
+        return next((history.id for history in found if not history.deleted), None)
+
+    async def make() -> HistoryId:
+        if batch.plan.access == "private":
+            await galaxy.users.make_new_datasets_private()
+        return await galaxy.histories.create(tag)
+
+    async def keep(history_id: HistoryId) -> None:
+        await rooms.store.put_galaxy_object(batch, HISTORY, galaxy_id=history_id, receipt_at=rooms.clock.now())
+
+    return await rooms.effects.once(
+        "upload.history",
+        intent_at=known.intent_at if known else None,
+        look=look,
+        note=note,
+        act=make,
+        keep=keep,
+        always_look=True,
+    )
+
+
+async def _mark(batch: Batch, rooms: Rooms, galaxy: Galaxy, history_id: HistoryId) -> None:
+    rooms.effects.reach("upload.marks.intent")
+    plan = batch.plan
+    await galaxy.histories.mark(
+        history_id,
+        name=plan.history,
+        tags=[f"{OWN}{batch.id}", clean_tag("run", plan.run), *(plain_tag(own) for own in plan.tags)],
+        annotation=f"galaxy-watcher {batch.id}: {plan.run} {plan.unit}",
+    )
+    rooms.effects.reach("upload.marks.act")
+    await rooms.store.put_galaxy_object(batch, HISTORY, status=Status.DONE)
+    rooms.effects.reach("upload.marks.receipt")
+    await rooms.store.journal(
+        "history.made", f"History `{plan.history}` made for batch {batch.id}.", unit_id=batch.unit_id, batch_id=batch.id
+    )
