@@ -64,6 +64,20 @@ async def test_room_is_looked_at_before(small_disk: Path) -> None:
 
 
 @needs_root
+async def test_what_free_space_does_not_show_is_tried(small_disk: Path) -> None:
+    """A disk that has free bytes and takes no file is full all the same; the trial leaves nothing behind."""
+    run_command("mount", "-o", "remount,nr_inodes=3", str(small_disk))
+    for name in ("a", "b"):
+        (small_disk / name).touch()
+    delivery = deliver_to(small_disk)
+    with pytest.raises(TargetFull, match="No space"):
+        await delivery.prepare(1)
+    (small_disk / "a").unlink()
+    await delivery.prepare(3 * MIB)
+    assert [path.name for path in small_disk.iterdir()] == ["b"]
+
+
+@needs_root
 async def test_a_read_only_disk_is_an_obstacle(small_disk: Path) -> None:
     """A target that became read-only raises TargetGone, before and in the middle."""
     results, delivery = Results(), deliver_to(small_disk)

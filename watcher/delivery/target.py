@@ -12,6 +12,7 @@ import errno
 import hashlib
 import os
 import re
+import secrets
 import stat
 import threading
 from collections.abc import Iterator, Sequence
@@ -22,6 +23,7 @@ from watcher.errors import DeliveryBroken, DeliveryError, TargetFull, TargetGone
 
 _TEMPORARY = re.compile(r"\.(?P<name>.+)\.[0-9a-f]{6}\.part", re.DOTALL)
 READ_BYTES = 1024 * 1024
+_TRIAL_BYTES = 1024 * 1024
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _GONE = {
@@ -85,6 +87,22 @@ def unmounted(path: Path, fstab: Path) -> str:
     return ""
 
 
+def _try_to_write(folder_fd: int, size: int) -> None:
+    """Write that much into a file without a name: a disk quota shows in no number of free bytes."""
+    if not size:
+        return
+    name = f".galaxy-watcher-{secrets.token_hex(8)}"
+    trial = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=folder_fd)
+    try:
+        os.unlink(name, dir_fd=folder_fd)  # first: nothing is left behind, whatever happens next
+        left = memoryview(bytes(size))
+        while left:
+            left = left[os.write(trial, left) :]
+        os.fsync(trial)
+    finally:
+        os.close(trial)
+
+
 class Target:
     """A folder at or below an existing base; remembers which file system it was on."""
 
@@ -115,6 +133,7 @@ class Target:
                     f"{self.folder} has {free_bytes} bytes free, {needed_bytes} are needed.",
                     hint="Free space; the delivery goes on by itself.",
                 )
+            _try_to_write(folder_fd, min(needed_bytes, _TRIAL_BYTES))
 
     @contextlib.contextmanager
     def parent_of(self, path: str, *, make: bool = True) -> Iterator[tuple[int, str]]:
