@@ -6,7 +6,9 @@ BIN := .venv/bin
 MARK := $(shell pwd -P | cksum | cut -d' ' -f1)
 RUNTIME := .venv/.runtime-$(MARK)
 DEV := .venv/.dev-$(MARK)
-PYTEST := $(BIN)/python -m pytest -q -n 2 --dist loadgroup
+# One more than there are cores: tests wait a good deal, on servers and on clocks.
+WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2) + 1)
+PYTEST := $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 $(ARGS)
 
 .DEFAULT_GOAL := help

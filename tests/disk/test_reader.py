@@ -97,8 +97,8 @@ async def test_files_read_at_a_time_share_the_room_for_reading_ahead(tmp_path: P
         assert [len(chunks) for chunks in seen.values()] == [2, count]
     await first.aclose()
     await anext(second)
-    await threads.read(tmp_path, lambda: None)
-    assert len(seen["second"]) == 4
+    while len(seen["second"]) < 4:  # it reads ahead without being asked for more
+        await threads.read(tmp_path, lambda: None)
     assert [chunk async for chunk in second] == [bytes([4, 5]), bytes([6, 7]), bytes([8, 9])]
     threads.close()
 

@@ -254,6 +254,8 @@ class Daemon:
                     began = looked if began is None else began  # a slow disk takes nothing off the patience
                     waited = timedelta(seconds=looked - began)
                     if await self._nothing_left(rooms, patience, waited > patience, follow):
+                        if on_look:
+                            await on_look(rooms)  # something may have ended since the last look
                         return True
                 # With thousands of rows a look costs more: it never takes more than a quarter of the time.
                 pause_s = max(LOOK_AGAIN_S, 3 * (self._clock.monotonic() - looked))
