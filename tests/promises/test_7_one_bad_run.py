@@ -126,7 +126,8 @@ async def test_a_dead_galaxy_beside_a_living_one(world: World) -> None:
     async with world.daemon():
 
         async def stands() -> bool:
-            return statuses(await world.status()) == {RUN: "waiting", GOOD: "done"}
+            report = await world.status()
+            return bool(report["obstacles"]) and statuses(report) == {RUN: "waiting", GOOD: "done"}
 
         await until(stands)
         (obstacle,) = (await world.status())["obstacles"]

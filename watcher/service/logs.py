@@ -11,6 +11,7 @@ import sys
 from collections.abc import MutableMapping
 from typing import Any, TextIO
 
+import stamina.instrumentation
 import structlog
 
 SECRET_KEYS = frozenset({"key", "api_key", "session", "session_id", "password", "x-api-key"})
@@ -21,6 +22,13 @@ def hide_secrets(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMap
     for name in event.keys() & SECRET_KEYS:
         event[name] = "***"
     return event
+
+
+def _tell_short_retry(details: stamina.instrumentation.RetryDetails) -> None:
+    """Say that a request is asked again soon; what lasts longer is told by the stage that meets it."""
+    structlog.get_logger("watcher").debug(
+        "request.again", reason=str(details.caused_by), after_s=round(details.wait_for, 2)
+    )
 
 
 def set_up_logs(form: str = "auto", level: str = "info", stream: TextIO | None = None) -> None:
@@ -54,5 +62,6 @@ def set_up_logs(form: str = "auto", level: str = "info", stream: TextIO | None =
     root = logging.getLogger()
     root.handlers[:] = [others]
     root.setLevel(logging.WARNING)
+    stamina.instrumentation.set_on_retry_hooks([_tell_short_retry])
     for chatty in ("httpx", "httpcore"):
         logging.getLogger(chatty).setLevel(logging.ERROR)
