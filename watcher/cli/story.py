@@ -265,8 +265,10 @@ class Story:
             self._once("poll", f"{name}: every dataset is checked ({batch['checked']}); the workflow runs.")
             if len(self._cuts) == 2:
                 self._once("found again", f"{name}: the same invocation is followed, no second one is made.")
-        elif stage == "deliver":
+        elif stage == "deliver" and self._has_workflow:
             self._once("deliver", f"{name}: the workflow ended well; its results are brought home.")
+        elif stage == "deliver":
+            self._once("deliver", f"{name}: every dataset is checked ({batch['checked']}), the collection is made.")
         self._teller.show(f"{name} {stage}: {now}")
 
     def _once(self, key: str, text: str) -> None:
