@@ -75,6 +75,7 @@ def test_a_wrong_address_ends_with_4(command: str, world: World) -> None:
     assert ended.code == 4
     assert f"127.0.0.1:{port}" in ended.out
     assert "Traceback" not in ended.err
+    assert "stamina" not in ended.err
 
 
 @pytest.mark.parametrize("command", ["check", "once"])

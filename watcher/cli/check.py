@@ -15,12 +15,15 @@ from rich.console import Console
 from rich.text import Text
 
 from watcher.cli.settings import settings_from
+from watcher.service.logs import set_up_logs
 from watcher.service.preflight import check_all
 
 
 def check(config: Path | None, json: bool) -> None:
     """Check everything the configuration names."""
-    findings = asyncio.run(check_all(settings_from(config)))
+    settings = settings_from(config)
+    set_up_logs(settings.log.format, "warning")
+    findings = asyncio.run(check_all(settings))
     if json:
         typer.echo(jsonlib.dumps({"findings": [asdict(finding) for finding in findings]}, indent=2))
     else:
