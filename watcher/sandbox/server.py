@@ -12,6 +12,7 @@ import contextlib
 import json
 import os
 import secrets
+import shutil
 import socket
 import time
 from collections.abc import Callable
@@ -52,6 +53,7 @@ class SandboxGalaxy:
         self._say = say
         self._web: Kept | None = None
         self._worker: Kept | None = None
+        self._temporary: Path | None = None
         self._remembered: dict[str, Any] = {}
 
     @property
@@ -87,7 +89,8 @@ class SandboxGalaxy:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.folder.chmod(0o700)
         self._remembered = self._read_state() or self._first_state()
-        environment = settings.environment_of(self.folder, self._target)
+        self._temporary = settings.temporary_folder(self.folder)
+        environment = settings.environment_of(self.folder, self._temporary, self._target)
         try:
             self._web = self._start(
                 settings.web_command(self._target, self._remembered["port"]), "web.log", environment
@@ -113,14 +116,19 @@ class SandboxGalaxy:
             kept.ask_to_stop()
         for kept in running:
             kept.wait()
-        self._web = self._worker = None
+        self._forget()
 
     def kill(self) -> None:
         """End everything at once, running jobs included, as a power cut would."""
         for kept in (self._web, self._worker):
             if kept:
                 kept.kill()
+        self._forget()
+
+    def _forget(self) -> None:
         self._web = self._worker = None
+        if self._temporary and not self._temporary.is_relative_to(self.folder):
+            shutil.rmtree(self._temporary, ignore_errors=True)
 
     def restart(self) -> None:
         """End it in order and start it with what it holds, at the same address."""
@@ -132,7 +140,7 @@ class SandboxGalaxy:
         for kept in (self._web, self._worker):
             if kept:
                 kept.let_go()
-        self._web = self._worker = None
+        self._web = self._worker = self._temporary = None
 
     def make_user(self, name: str) -> SandboxUser:
         """Make an ordinary user with a key."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ ADMIN_EMAIL = "admin@example.org"
 TOOLS = Path(__file__).with_name("tools")
 WORKFLOWS = Path(__file__).with_name("workflows")
 GALAXY_TOOLS = ("data_source/upload.xml", "data_export/export_remote.xml")
+LONGEST_TEMPORARY_BYTES = 70  # what Python adds to it for a socket is 32 bytes long
 FOLDERS = ("data", "cache", "config", "import", "userimport", "results", "tus", "tmp", "python")
 CONFIG_FILE = "galaxy.yml"
 QUEUE_MODULE = "sandbox_queue"
@@ -121,7 +123,16 @@ def _sqlite(path: Path) -> str:
     return f"sqlite:///{path}?isolation_level=IMMEDIATE"
 
 
-def environment_of(folder: Path, target: Installation) -> dict[str, str]:
+def temporary_folder(folder: Path) -> Path:
+    """Return Galaxy's place for what is passing: its own, or a new one elsewhere when the path to it is long.
+
+    Its worker makes sockets there, and the path of a socket holds 107 bytes at most (unix(7)).
+    """
+    own = folder / "tmp"
+    return own if len(os.fsencode(own)) <= LONGEST_TEMPORARY_BYTES else Path(tempfile.mkdtemp(prefix="galaxy-"))
+
+
+def environment_of(folder: Path, temporary: Path, target: Installation) -> dict[str, str]:
     """Return the environment of Galaxy's processes: its own Python first, nothing of ours, no proxy in the way."""
     ours = {key: value for key, value in os.environ.items() if not key.startswith(("WATCHER_", "PYTHON", "GALAXY_"))}
     return {
@@ -130,7 +141,7 @@ def environment_of(folder: Path, target: Installation) -> dict[str, str]:
         "VIRTUAL_ENV": str(target.venv),
         "PATH": f"{target.venv / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
         "PYTHONPATH": str(folder / "python"),
-        "TMPDIR": str(folder / "tmp"),
+        "TMPDIR": str(temporary),
         "PYTHONWARNINGS": "ignore",
     }
 
