@@ -9,6 +9,7 @@ import pytest
 from tests.fakes.galaxy import Fault
 from tests.world import RUN, World
 from watcher.errors import StateError
+from watcher.model import Status
 
 pytestmark = pytest.mark.timeout(180)  # a whole way each, also on a busy machine
 
@@ -69,6 +70,12 @@ async def test_a_lost_state_does_not_send_everything_again(world: World) -> None
     assert batch["status"] == "held"
     assert "is in Galaxy already" in batch["reason"]
     assert f"galaxy-watcher retry {batch['id']}" in batch["hint"]
+    async with world.store() as store:  # death between asking Galaxy and storing the hold: nobody has answered yet
+        row = await store.batch(batch["id"])
+        assert row is not None
+        await store.move(row, status=Status.READY)
+    (unit,) = (await world.once())["units"]
+    assert unit["batches"][0]["status"] == "held"
     assert made(world) == before
     assert world.command("retry", batch["id"]).code == 0
     (unit,) = (await world.once())["units"]

@@ -41,7 +41,7 @@ async def _quota_left(rooms: Rooms, obstacle: Obstacle) -> bool:
     if used >= limit:
         return False
     stuck = [one for one in await rooms.store.units(stage=Stage.PLAN) if one.obstacle == obstacle.key]
-    fit = [one for one in stuck if used + int(one.more[QUOTA_BYTES].get(obstacle.subject, 0)) <= limit]
+    fit = [one for one in stuck if used + int(one.more.get(QUOTA_BYTES, {}).get(obstacle.subject, 0)) <= limit]
     if len(fit) == len(stuck):
         return True
     paused = [one for one in await rooms.store.batches(stage=Stage.UPLOAD) if one.obstacle == obstacle.key]

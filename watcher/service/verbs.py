@@ -16,6 +16,7 @@ from watcher.model import ENDED, Stage, Status
 from watcher.rows import Batch, Unit, Verb
 from watcher.service.embedded import Embedded
 from watcher.service.engine import wake_finish
+from watcher.stages.history import MADE_ELSEWHERE, SENT_ALL_THE_SAME
 from watcher.stages.rooms import Rooms
 
 log = structlog.get_logger("watcher")
@@ -141,7 +142,8 @@ async def _retry_row(rooms: Rooms, row: Unit | Batch, stage: Stage | None, asked
         return False
     if isinstance(row, Batch) and stage is None and row.status in ENDED and row.stage in (Stage.POLL, Stage.DELIVER):
         stage = Stage.INVOKE  # the next attempt of a workflow that failed or was cancelled, on the same datasets
-    await rooms.store.move(row, stage=stage or row.stage, status=Status.READY, reason="retried")
+    answer = {SENT_ALL_THE_SAME: True} if row.code == MADE_ELSEWHERE else {}
+    await rooms.store.move(row, stage=stage or row.stage, status=Status.READY, reason="retried", more=answer)
     return True
 
 

@@ -18,6 +18,11 @@ from watcher.stages.rooms import Rooms
 HISTORY = "history"
 OWN = "watcher:"
 SUPERSEDED = f"{OWN}superseded"
+MADE_ELSEWHERE = "made_elsewhere"
+"""Code of a batch that is held because Galaxy has the run from another state."""
+
+SENT_ALL_THE_SAME = "sent_all_the_same"
+"""Where a batch remembers that a person answered: with `retry`, never by having been asked."""
 
 
 async def ensure_history(batch: Batch, rooms: Rooms, galaxy: Galaxy) -> HistoryId | Hold:
@@ -29,9 +34,8 @@ async def ensure_history(batch: Batch, rooms: Rooms, galaxy: Galaxy) -> HistoryI
     known = await _object(batch, rooms)
     if known and known.status is Status.DONE:
         return await _still_there(batch, galaxy, known)
-    if known is None and (elsewhere := await _made_elsewhere(batch, rooms, galaxy)):
-        # The row says that it was asked: whoever retries the batch has answered.
-        await rooms.store.put_galaxy_object(batch, HISTORY, kind="history", name=batch.plan.history)
+    is_first_act = known is None and not batch.more.get(SENT_ALL_THE_SAME)
+    if is_first_act and (elsewhere := await _made_elsewhere(batch, rooms, galaxy)):
         return _ask(batch, elsewhere)
     history_id = HistoryId(known.galaxy_id if known else "")
     if not history_id:
@@ -58,7 +62,7 @@ async def _made_elsewhere(batch: Batch, rooms: Rooms, galaxy: Galaxy) -> History
     """Return a history of this run that carries the tag of a batch which is not in our rows."""
     for history in await galaxy.histories.find(clean_tag("run", batch.plan.run)):
         tags = {tag.lower() for tag in history.tags}
-        owners = {tag.removeprefix(OWN) for tag in tags if tag.startswith(OWN) and "." not in tag}
+        owners = {tag.removeprefix(OWN) for tag in tags if tag.startswith(OWN)}
         if owners and SUPERSEDED not in tags and not [one for one in owners if await rooms.store.batch(one)]:
             return history
     return None
@@ -68,7 +72,7 @@ def _ask(batch: Batch, history: History) -> Hold:
     return Hold(
         f"Run {batch.plan.run} is in Galaxy already: the history `{history.name}` was made for it by another watcher,"
         " or by this one with another state database. Sending it would double it.",
-        "made_elsewhere",
+        MADE_ELSEWHERE,
         hint=f"`galaxy-watcher cancel {batch.id}` leaves it at that; `galaxy-watcher retry {batch.id}` sends it all the"
         " same, into a history of its own.",
     )
