@@ -43,7 +43,7 @@ def test_the_two_commands_are_targets() -> None:
 
 
 def test_every_command_of_the_table_exists(world: World) -> None:
-    """Each command of the table answers `--help`, and no command is left out."""
+    """Each command of the table is one of the program, and no command is left out."""
     table = README.split("## Commands")[1].split("## ")[0]
     told = set(re.findall(r"`(?:galaxy-watcher )?([a-z]+)(?: [^`]*)?`[^|]*\|", table)) | set(
         re.findall(r"galaxy-watcher ([a-z]+)", table)
@@ -52,7 +52,7 @@ def test_every_command_of_the_table_exists(world: World) -> None:
     listed = world.command("--help").out.split("Commands:")[1]
     existing = set(re.findall(r"^\s+([a-z]+)\s{2,}", listed, re.MULTILINE))
     assert existing
-    assert existing - told == set()
+    assert existing == told
 
 
 @pytest.mark.parametrize("line", re.findall(r"^\| `([a-z-]+)` \|", README, re.MULTILINE))
