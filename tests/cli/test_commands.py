@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -176,6 +177,17 @@ def test_once_with_something_held_ends_with_5(world: World) -> None:
     assert ended.code == 5
     assert "held" in ended.out
     assert "No such" in ended.out
+
+
+async def test_an_interrupted_once_ends_with_130_and_goes_on_the_next_time(world: World) -> None:
+    """Ctrl-C while it waits tells itself apart from an end, and costs nothing."""
+    marker = world.add_run() / "Logs" / "FastqComplete.txt"
+    marker.unlink()
+    running = world.start("once", "--wait", "10m")
+    await world.until_status("waiting")
+    assert running.end(signal.SIGINT) == 130
+    marker.touch()
+    assert [unit["status"] for unit in (await world.once())["units"]] == ["done"]
 
 
 @pytest.mark.parametrize(

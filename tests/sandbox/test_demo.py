@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.live.real_galaxy import real_galaxy
+from tests.live.real_galaxy import real_galaxy, say
+from watcher.sandbox.install import install, installation
 
 
 def run_demo(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -39,6 +41,40 @@ def test_the_demo_pulls_the_plug_twice_and_everything_is_there_once(tmp_path: Pa
     assert re.search(r"13 datasets in all: 0 doubled", ended.stdout) or "no workflow runs" in ended.stdout
     assert real.second_key not in ended.stdout + ended.stderr
     assert (tmp_path / "demo" / "galaxy-api-key").stat().st_mode & 0o077 == 0
+
+
+def processes_of(folder: Path) -> list[str]:
+    """Return the command lines of the processes that name something in this folder."""
+    lines = []
+    for process in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            line = process.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:  # it has just ended
+            continue
+        if str(folder) in line:
+            lines.append(line)
+    return lines
+
+
+@pytest.mark.real
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_ctrl_c_leaves_nothing_behind(tmp_path: Path) -> None:
+    """While everything runs, the throw-away Galaxy included, one SIGINT ends all of it and removes what was written."""
+    install(installation(), say)
+    demo = subprocess.Popen(
+        [sys.executable, "-m", "watcher", "demo"], stdout=subprocess.PIPE, text=True,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+    )  # fmt: skip
+    assert demo.stdout
+    with demo.stdout:
+        assert any("files grow" in line for line in demo.stdout)
+        assert processes_of(tmp_path)
+        demo.send_signal(signal.SIGINT)
+        demo.stdout.read()
+    assert demo.wait(60) == 130
+    assert processes_of(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_key_without_a_server_is_a_usage_error(tmp_path: Path) -> None:
