@@ -12,6 +12,7 @@ from tests.galaxy.conftest import ScriptedServer, reply, user
 from watcher.clock import ManualClock
 from watcher.errors import AnswerLost, Forbidden, GalaxyBroken
 from watcher.galaxy import Galaxy
+from watcher.galaxy.answers import DatasetFacts
 from watcher.galaxy.collections import Element
 from watcher.galaxy.features import Features, parse_version
 from watcher.galaxy.fetch import FetchElement
@@ -163,6 +164,23 @@ async def test_private_default_needs_a_role_of_our_own(galaxy: Galaxy, server: S
     with pytest.raises(Forbidden, match="private role"):
         await galaxy.users.make_new_datasets_private()
     assert len(server.requests) == 2
+    server.script = [user(), reply(200, [{"id": "r7", "name": "whole lab", "type": "admin"}])]
+    with pytest.raises(Forbidden, match="private role"):
+        await galaxy.users.own_role()
+
+
+async def test_only_our_own_role_closes_a_dataset(galaxy: Galaxy, server: ScriptedServer) -> None:
+    """All access roles are needed to read, so ours among them closes it; a role of others alone, or none, does not."""
+    roles = [
+        {"id": "r1", "name": "robot@example.org", "type": "private"},
+        {"id": "r7", "name": "robot@example.org", "type": "admin"},
+    ]
+    server.script = [user(email="robot@example.org"), reply(200, roles)]
+    own = await galaxy.users.own_role()
+    assert own == await galaxy.users.own_role() == "r1"
+    for access, closed in (([], False), (["r7"], False), (["r1"], True), (["r7", "r1"], True), (None, False)):
+        facts = DatasetFacts.model_validate({"id": "d", "file_size": 1, "permissions": {"access": access}})
+        assert facts.is_closed_to_all_but(own) is closed
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ import pytest
 
 from tests.crash.on_real_galaxy import datasets_of, made_here, real_world, witness
 from tests.fakes.galaxy import FakeGalaxy
+from tests.fakes.galaxy.state import LAB_ROLE
 from tests.live.real_galaxy import RealGalaxy, real_galaxy
 from tests.world import World
 
@@ -65,6 +66,19 @@ async def test_every_dataset_is_private_from_its_first_moment(tmp_path: Path, ve
         (unit,) = (await world.once())["units"]
         assert unit["status"] == "done"
         assert all(row["private"] for row in world.fake.datasets())
+
+
+async def test_a_role_that_colleagues_have_is_not_private(world: World) -> None:
+    """An account whose default closes datasets only to strangers still uploads what nobody else can read."""
+    roles = {"DATASET_MANAGE_PERMISSIONS": [LAB_ROLE], "DATASET_ACCESS": [LAB_ROLE]}
+    async with httpx.AsyncClient(base_url=world.fake.url, headers={"x-api-key": world.fake.key}) as client:
+        (await client.put("/api/users/current/permissions/inputs", json=roles)).raise_for_status()
+    world.add_run()
+    (unit,) = (await world.once())["units"]
+    assert unit["status"] == "done"
+    (history,) = world.fake.histories()
+    ids = [row["id"] for row in world.fake.datasets()]
+    assert readable_by(world.fake, world.fake.second_key, history["id"], ids) == []
 
 
 async def test_a_rule_may_leave_it_to_the_server(world: World) -> None:

@@ -149,23 +149,28 @@ class DatasetFacts(Answer):
     purged: bool = False
     visible: bool = True
     tags: Tags = ()
-    is_private: bool | None = None
+    access_roles: tuple[str, ...] | None = None
 
     @model_validator(mode="before")
     @classmethod
     def _translate(cls, row: Any) -> Any:
         if isinstance(row, dict) and "file_size" in row:
             permissions = row.get("permissions")
-            # An access role is what closes a dataset; an empty list means that anybody who knows the id may read it.
-            is_private = bool(permissions.get("access")) if isinstance(permissions, dict) else None
+            roles = permissions.get("access") if isinstance(permissions, dict) else None
             ext = row.get("extension") or row.get("file_ext")
-            return {**row, "ext": ext, "size": row["file_size"], "is_private": is_private}
+            return {**row, "ext": ext, "size": row["file_size"], "access_roles": roles}
         return row
 
     @property
     def sha256(self) -> str:
         """The SHA-256 that Galaxy lists, lower case, or empty."""
         return self.hashes.get("SHA-256", "").lower()
+
+    def is_closed_to_all_but(self, role: str) -> bool:
+        """Tell whether reading it needs this role; Galaxy asks for all of a dataset's access roles, and no role means
+        that anybody who knows the id may read it.
+        """
+        return role in (self.access_roles or ())
 
 
 class CollectionElement(Answer):

@@ -48,15 +48,6 @@ class Datasets:
         json = {"action": "make_private"}
         await self._http.put(f"/api/datasets/{dataset}/permissions", "make a dataset private", json=json)
 
-    async def is_private(self, dataset: DatasetId) -> bool:
-        """Tell whether reading the dataset needs a role; raises GalaxyBroken when Galaxy does not tell."""
-        is_private = (await self.get(dataset)).is_private
-        if is_private is None:
-            raise not_understood(
-                self._http.asked("GET", "read permissions"), "no permissions", status=200, request_id=""
-            )
-        return is_private
-
     @asynccontextmanager
     async def open(self, dataset: DatasetId, ext: str = "data", offset: int = 0) -> AsyncIterator[AsyncIterator[bytes]]:
         """Open the bytes from `offset` on; at the end there are none.

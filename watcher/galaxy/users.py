@@ -21,11 +21,18 @@ class _Defaults(Answer):
     inputs: tuple[_Field, ...]
 
 
+class _Role(Answer):
+    id: str
+    name: str = ""
+    type: str = ""
+
+
 class Users:
     """The user behind the API key."""
 
     def __init__(self, http: Http) -> None:
         self._http = http
+        self._own_role = ""
 
     async def current(self) -> UserAnswer:
         """Return who we are; raises KeyRefused when Galaxy takes us for an anonymous visitor (it says so with a
@@ -45,6 +52,20 @@ class Users:
         user = await self.current()
         return int(user.total_disk_usage), user.quota_bytes
 
+    async def own_role(self) -> str:
+        """Return the id of the role that nobody but this user has; raises Forbidden when Galaxy shows none.
+
+        Other roles a dataset may carry are shared: a laboratory's default role closes nothing to the laboratory.
+        """
+        if not self._own_role:
+            user = await self.current()
+            roles = await self._http.get("/api/roles", "list the roles", list[_Role])
+            own = [role.id for role in roles if role.type == "private" and role.name == user.email]
+            if not own:
+                raise self._no_own_role(user.email)
+            self._own_role = own[0]
+        return self._own_role
+
     async def make_new_datasets_private(self) -> bool:
         """Make private what lands in histories made from now on; return whether that had to be changed.
 
@@ -59,16 +80,18 @@ class Users:
             raise GalaxyBroken(
                 f"Galaxy at {self._http.account.shown} does not tell the default permissions of new datasets."
             )
-        if access.value:
-            return False
         own = [number for name, number in access.options if name == user.email]
         if not own:
-            raise Forbidden(
-                f"Galaxy at {self._http.account.shown} offers no private role to {user.email}: "
-                "new datasets would be open to all.",
-                hint="Ask the administrator of Galaxy, or write `access: server` if they may be open.",
-            )
+            raise self._no_own_role(user.email)
+        if set(own) & set(access.value):
+            return False
         managers = fields["DATASET_MANAGE_PERMISSIONS"].value if "DATASET_MANAGE_PERMISSIONS" in fields else own
         json = {"DATASET_MANAGE_PERMISSIONS": list(managers) or own, "DATASET_ACCESS": own}
         await self._http.put(path, "make new datasets private", json=json)
         return True
+
+    def _no_own_role(self, email: str) -> Forbidden:
+        return Forbidden(
+            f"Galaxy at {self._http.account.shown} offers no private role to {email}: new datasets would be open.",
+            hint="Ask the administrator of Galaxy, or write `access: server` if they may be open.",
+        )

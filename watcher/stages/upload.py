@@ -344,7 +344,7 @@ async def _check_one(
             "dataset_extension",
             hint=f"Set the datatype in Galaxy, then `galaxy-watcher retry {batch.id}`.",
         )
-    if batch.plan.access == "private" and not found.is_private:
+    if batch.plan.access == "private" and not found.is_closed_to_all_but(await galaxy.users.own_role()):
         await galaxy.datasets.make_private(found.id)
     rooms.effects.reach("upload.check.act")
     identity = await galaxy.known_identity()

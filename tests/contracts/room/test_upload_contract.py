@@ -132,7 +132,7 @@ async def test_dataset_is_closed_to_others(galaxy: Galaxy, galaxy_server: Galaxy
     """A dataset made private is read by its owner and by nobody else."""
     id = prepared.datasets["S2_R2.fastq.gz"]
     await galaxy.datasets.make_private(id)
-    assert await galaxy.datasets.is_private(id)
+    assert (await galaxy.datasets.get(id)).is_closed_to_all_but(await galaxy.users.own_role())
     async with galaxy.datasets.open(id) as pieces:
         assert b"".join([piece async for piece in pieces]) == prepared.contents["S2_R2.fastq.gz"]
     async with as_user(galaxy_server, galaxy_server.second_key) as other:
@@ -149,7 +149,8 @@ async def test_new_datasets_are_private_from_the_start(galaxy_server: GalaxyServ
         history = await user.histories.create("private")
         session = await send(user, fastq("S", 2), "S_R1.fastq.gz")
         receipt = await user.fetch.register(history, [FetchElement("S_R1.fastq.gz", "fastqsanger.gz", session)])
-        assert await user.datasets.is_private(receipt.dataset_ids[0])
+        made = await user.datasets.get(receipt.dataset_ids[0])
+        assert made.is_closed_to_all_but(await user.users.own_role())
         await user.histories.delete(history, purge=True)
 
 

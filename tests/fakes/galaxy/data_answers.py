@@ -205,7 +205,7 @@ def dataset_detail(world: World, dataset: Dataset, *, raw_ids: bool = False) -> 
         "annotation": None,
         "download_url": f"/api/histories/{history}/contents/{encode(dataset.number)}/display",
         **({"file_name": str(file.path or "")} if world.users[file.user].is_admin else {}),
-        "permissions": {"manage": [role], "access": [role] if file.private else []},
+        "permissions": {"manage": [role], "access": [encode(one) for one in file.access]},
         "resubmitted": False,
         "display_types": [],
         "created_from_basename": file.basename,

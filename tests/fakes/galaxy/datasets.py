@@ -54,8 +54,8 @@ def change_permissions(call: Call) -> Json:
     action = call.body.get("action", "set_permissions")
     if action not in ("make_private", "remove_restrictions"):
         raise Refusal(400, 400008, f"The fake server knows no permission action {action!r}")
-    dataset.file.private = action == "make_private"
     owner = call.world.users[dataset.file.user]
+    dataset.file.access = (owner.role,) if action == "make_private" else ()
     role = [owner.email, encode(owner.role)]
     return {
         "access_dataset_roles": [role] if dataset.file.private else [],

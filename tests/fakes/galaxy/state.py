@@ -27,6 +27,10 @@ def now_text() -> str:
     return datetime.now(UTC).replace(tzinfo=None).isoformat(timespec="microseconds")
 
 
+LAB_ROLE = 99
+"""A role that every account has: what it alone closes, is open to all of them."""
+
+
 @dataclass
 class User:
     """An account; `role` is the number of its private role."""
@@ -37,7 +41,7 @@ class User:
     is_admin: bool
     key: str = field(repr=False)
     role: int = 0
-    private_by_default: bool = False
+    default_access: tuple[int, ...] = ()
     quota_bytes: int | None = None
     old_keys: set[str] = field(default_factory=set, repr=False)
 
@@ -53,7 +57,7 @@ class History:
     annotation: str | None = None
     deleted: bool = False
     purged: bool = False
-    private: bool = False
+    access: tuple[int, ...] = ()
     hid: int = 0
     contents: list[tuple[str, int]] = field(default_factory=list)
     create_time: str = field(default_factory=now_text)
@@ -71,13 +75,19 @@ class StoredFile:
     path: Path | None = None
     size: int = 0
     hashes: list[tuple[int, str, str]] = field(default_factory=list)
-    private: bool = False
+    access: tuple[int, ...] = ()
     misc_info: str | None = None
     blurb: str | None = None
     peek: str | None = None
     lines: int = 0
     job: int | None = None
     basename: str | None = None
+
+    @property
+    def private(self) -> bool:
+        """Tell whether only its owner may read it: all roles are needed, and the lab's everybody has."""
+        return any(role != LAB_ROLE for role in self.access)
+
     uuid: str = field(default_factory=lambda: str(uuid.uuid4()))
 
 
@@ -303,13 +313,13 @@ class World:
 
     def add_history(self, user: User, name: str) -> History:
         """Make an empty history; the user's default decides whether what it will hold is private."""
-        history = History(self.next_number("history"), user.number, name, private=user.private_by_default)
+        history = History(self.next_number("history"), user.number, name, access=user.default_access)
         self.histories[history.number] = history
         return history
 
     def add_dataset(self, history: History, name: str, *, ext: str, state: str, visible: bool = True) -> Dataset:
         """Make a dataset of a new file in a history."""
-        file = StoredFile(self.next_number("file"), history.user, ext, state=state, private=history.private)
+        file = StoredFile(self.next_number("file"), history.user, ext, state=state, access=history.access)
         return self._place_dataset(history, file, name, visible=visible)
 
     def copy_dataset(self, source: Dataset, history: History, *, visible: bool = True) -> Dataset:

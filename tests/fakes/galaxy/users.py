@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse, Response
 from tests.fakes.galaxy.filters import page
 from tests.fakes.galaxy.ids import encode
 from tests.fakes.galaxy.run_answers import job_detail, job_row
-from tests.fakes.galaxy.state import User
+from tests.fakes.galaxy.state import LAB_ROLE, User
 from tests.fakes.galaxy.web import Call, Refusal, route
 
 Json = dict[str, Any]
@@ -107,7 +107,7 @@ def show_default_permissions(call: Call) -> Json:
             "name": name,
             "label": label,
             "help": text,
-            "options": [[user.email, user.role]],
+            "options": [[user.email, user.role], ["whole lab", LAB_ROLE]],
             "value": value,
         }
 
@@ -116,7 +116,7 @@ def show_default_permissions(call: Call) -> Json:
     return {
         "inputs": [
             select("DATASET_MANAGE_PERMISSIONS", "manage permissions", manage, [user.role]),
-            select("DATASET_ACCESS", "access", access, [user.role] if user.private_by_default else []),
+            select("DATASET_ACCESS", "access", access, list(user.default_access)),
         ]
     }
 
@@ -124,8 +124,25 @@ def show_default_permissions(call: Call) -> Json:
 def change_default_permissions(call: Call) -> Json:
     """Set the roles of what histories made from now on will hold."""
     user = _own_account(call)
-    user.private_by_default = user.role in [int(role) for role in call.body.get("DATASET_ACCESS") or []]
+    user.default_access = tuple(int(role) for role in call.body.get("DATASET_ACCESS") or ())
     return {"message": "Permissions have been saved."}
+
+
+def list_roles(call: Call) -> list[Json]:
+    """List the roles the caller may see: the private one of its own, and those everybody has."""
+    user = call.need_user()
+    named = ((user.role, user.email, "private"), (LAB_ROLE, "whole lab", "admin"))
+    return [
+        {
+            "model_class": "Role",
+            "id": encode(number),
+            "name": name,
+            "type": kind,
+            "description": None,
+            "url": f"role?id={encode(number)}",
+        }
+        for number, name, kind in named
+    ]
 
 
 def list_jobs(call: Call) -> list[Json]:
@@ -173,6 +190,7 @@ ROUTES = [
     route("/api/users/{user}/usage", "GET", show_usage),
     route("/api/users/{user}/permissions/inputs", "GET", show_default_permissions),
     route("/api/users/{user}/permissions/inputs", "PUT", change_default_permissions),
+    route("/api/roles", "GET", list_roles),
     route("/api/jobs", "GET", list_jobs),
     route("/api/jobs/{job}", "GET", show_job),
     route("/api/jobs/{job}", "DELETE", stop_job),
