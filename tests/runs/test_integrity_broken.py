@@ -140,6 +140,45 @@ def test_a_shifted_record_in_the_middle_is_found_early() -> None:
         read_through(text + records(100), "fastq", len(text))
 
 
+@settings(max_examples=150, deadline=None)
+@given(st.integers(0, 39), st.integers(0, 3), st.binary(max_size=60), st.lists(st.integers(0, 5000), max_size=4))
+def test_a_changed_line_of_plain_text_is_found_wherever_it_is(
+    record: int, line: int, wrong: bytes, cuts: list[int]
+) -> None:
+    """Nothing vouches for plain text, so each of its records is looked at, however it is cut into chunks."""
+    lines = TEXT.split(b"\n")
+    at = 4 * record + line
+    fits = {
+        0: wrong[:1] == b"@",
+        1: len(wrong) == len(lines[at]),
+        2: wrong[:1] == b"+",
+        3: len(wrong) == len(lines[at]),
+    }[line]
+    lines[at] = wrong
+    text = b"\n".join(lines)
+    if fits and b"\n" not in wrong and b"\0" not in wrong:
+        assert read_through(text, "fastq", *cuts, name="a.fastq").records == 40
+    else:
+        with pytest.raises(ContentBroken, match=r"a\.fastq"):
+            read_through(text, "fastq", *cuts, name="a.fastq")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ((80, b"garbage"), "record 21 does not start with '@'"),
+        ((82, b"-"), "the third line of record 21 does not start with"),
+        ((83, b"FFF"), "sequence and quality of record 21 are 40 and 3 long"),
+    ],
+)
+def test_the_damaged_record_is_named(wrong: tuple[int, bytes], told: str) -> None:
+    """A person finds the place by the number of the record."""
+    lines = TEXT.split(b"\n")
+    lines[wrong[0]] = wrong[1]
+    with pytest.raises(ContentBroken, match=told):
+        read_through(b"\n".join(lines), "fastq", 500, 2000, name="a.fastq")
+
+
 def test_a_quality_cut_within_a_long_read() -> None:
     """The lengths of a read longer than any buffer are compared as well."""
     text = b"@long\n" + b"ACGT" * 500_000 + b"\n+\n" + b"F" * 1_999_999

@@ -1,134 +1,138 @@
-"""Counts the records of FASTQ text that comes in slices, and proves that the last one is whole.
+"""Proves that FASTQ text which comes in slices consists of whole records, and counts them.
 
-Lines are counted, not parsed: four make a record. The shape ('@', '+', equal lengths of sequence and quality) is
-looked at for the last whole record of every chunk and of the file, in constant memory whatever the length of a read:
-only where the last lines start is remembered. A stretch of text can be looked at by itself, in any thread, and is then
-joined to what came before. Nothing is known of gzip or files; see `integrity.py`.
+For text that nothing else vouches for, every record is looked at: its name starts with '@', its third line with '+',
+sequence and quality are equally long. Only lengths and first bytes of lines are kept, and only until their record is
+over. A stretch of text is looked at by itself, in any thread, and is then joined to what came before. Packed text,
+which carries its own checksum, has a quicker way in `fastq_lines.py`: a look at each record costs a third of the speed
+of unpacking. Nothing is known of files; see `integrity.py`.
 """
 
 from __future__ import annotations
 
+from array import array
 from dataclasses import dataclass, field
 from io import BytesIO
+from operator import itemgetter
 
 from watcher.errors import ContentBroken
 from watcher.runs.inflate import COPY_AGAIN
 
 _LINES = 4
-_WINDOW = 2 * _LINES  # a whole record lies among the last eight line starts, wherever the text breaks off
-_LONG_LINES_BYTES = 80
-_AT, _PLUS, _NOT_SEEN = ord("@"), ord("+"), -1
-
-
-def count_newlines(part: bytes, line_bytes: float) -> int:
-    """Count newlines in text whose lines are about `line_bytes` long, the faster way of two.
-
-    `bytes.count` goes byte by byte (2 GB/s), `readlines` from newline to newline: measured on CPython 3.11 to 3.13 it
-    wins from about 70 bytes per line on (3 GB/s at reads of 151 bases, 12 GB/s at long reads).
-    """
-    if line_bytes < _LONG_LINES_BYTES:
-        return part.count(b"\n")
-    lines = len(BytesIO(part).readlines())
-    return lines if part.endswith(b"\n") or not part else lines - 1
+_AT, _PLUS, _NEWLINE = b"@", b"+", b"\n"
+_NOT_SEEN = -1
+_first_byte = itemgetter(0)
 
 
 @dataclass(slots=True)
-class Stretch:
-    """What is remembered of some text: its length and newlines, and where its last lines start, with which byte."""
+class RecordStretch:
+    """What is remembered of some text: the length of each line with its newline, and its first byte.
+
+    The text may begin and end within a line; `ends_open` says the latter.
+    """
 
     size: int = 0
-    newlines: int = 0
     zero_at: int = _NOT_SEEN
-    first: int = _NOT_SEEN
     ends_open: bool = False
-    starts: list[tuple[int, int]] = field(default_factory=list)
+    lengths: array[int] = field(default_factory=lambda: array("Q"))
+    heads: bytearray = field(default_factory=bytearray)
 
-    def look(self, part: bytes, line_bytes: float) -> None:
-        """Look at the slice that follows; lines are about `line_bytes` long."""
+    def look(self, part: bytes) -> None:
+        """Look at the slice that follows."""
         if not part:
             return
         if self.zero_at == _NOT_SEEN and b"\0" in part:
             self.zero_at = self.size + part.index(0)
-        if self.first == _NOT_SEEN:
-            self.first = part[0]
-        if self.starts and self.starts[-1][1] == _NOT_SEEN:
-            self.starts[-1] = (self.starts[-1][0], part[0])
-        starts: list[tuple[int, int]] = []
-        end = len(part)
-        while len(starts) < _WINDOW and (end := part.rfind(b"\n", 0, end)) >= 0:
-            starts.append((self.size + end + 1, part[end + 1] if end + 1 < len(part) else _NOT_SEEN))
-        starts.reverse()
-        self.starts = [*self.starts, *starts][-_WINDOW:]
-        self.size += len(part)
-        self.newlines += count_newlines(part, line_bytes)
-        self.ends_open = part[-1] != ord("\n")
+        # `readlines` and `map` go through the lines without running a line of Python for each.
+        lines = BytesIO(part).readlines()
+        self.add(array("Q", map(len, lines)), bytes(map(_first_byte, lines)), len(part), part[-1:] != _NEWLINE)
+
+    def add(self, lengths: array[int], heads: bytes | bytearray, size: int, ends_open: bool) -> None:
+        """Take over lines; the first of them goes on with our last one where that is open."""
+        if self.ends_open:
+            self.lengths[-1] += lengths[0]
+            lengths, heads = lengths[1:], heads[1:]
+        self.lengths += lengths
+        self.heads += heads
+        self.size += size
+        self.ends_open = ends_open
 
 
 class FastqRecords:
-    """The lines of one FASTQ file; `join` takes its stretches in order."""
+    """The records of one FASTQ file; `join` takes its stretches in order."""
 
     def __init__(self, name: str) -> None:
-        self.size = 0
         self._name = name
-        self._lines = 0
-        self._starts: list[tuple[int, int]] = [(0, _NOT_SEEN)]  # where the last lines start, and with which byte
-        self._ends_open = False
+        self._size = 0
+        self._whole = 0
+        self._left = RecordStretch()  # the lines of the record that is not over yet
 
     @property
     def records(self) -> int:
-        """Return how many records there are, counting a last line that has no newline."""
-        return (self._lines + self._ends_open) // _LINES
+        """Return how many records there are, counting one whose last line has no newline."""
+        return self._whole + (len(self._left.lengths) == _LINES)
 
-    @property
-    def line_bytes(self) -> float:
-        """Return how long a line is on average, as far as counted."""
-        return self.size / self._lines if self._lines else 0.0
+    def stretch(self) -> RecordStretch:
+        """Return what may look at the text that follows, in any thread."""
+        return RecordStretch()
 
-    def join(self, stretch: Stretch) -> None:
-        """Take the text that follows; ContentBroken for zero bytes: no FASTQ holds any."""
+    def check(self) -> None:
+        """Say that a chunk is over: all whole records in it have been looked at by now."""
+
+    def join(self, stretch: RecordStretch) -> None:
+        """Take the text that follows; ContentBroken for a record that is none, and for zero bytes: no FASTQ holds
+        any.
+        """
         if not stretch.size:
             return
         if stretch.zero_at != _NOT_SEEN:
-            raise self._broken(f"holds zero bytes from byte {self.size + stretch.zero_at} of its text on")
-        if self._starts[-1][1] == _NOT_SEEN:
-            self._starts[-1] = (self._starts[-1][0], stretch.first)
-        starts = [(self.size + at, byte) for at, byte in stretch.starts]
-        self._starts = [*self._starts, *starts][-_WINDOW:]
-        self._lines += stretch.newlines
-        self.size += stretch.size
-        self._ends_open = stretch.ends_open
-
-    def check(self) -> None:
-        """Check the last whole record so far."""
-        self._check_record(self._lines, self._starts)
+            raise self._broken(f"holds zero bytes from byte {self._size + stretch.zero_at} of its text on")
+        self._size += stretch.size
+        left = self._left
+        left.add(stretch.lengths, stretch.heads, stretch.size, stretch.ends_open)
+        over = (len(left.lengths) - left.ends_open) // _LINES * _LINES
+        if over:
+            self._check(left.lengths[:over], left.heads[:over])
+            del left.lengths[:over], left.heads[:over]
+            self._whole += over // _LINES
 
     def finish(self, *, goes_on: bool = False) -> None:
         """Say that the file ends here; ContentBroken within a record, or without newline when another file goes on."""
-        lines, starts = self._lines, self._starts
-        if self._ends_open:
+        left = self._left
+        if left.ends_open:
             if goes_on:
                 raise self._broken("does not end with a newline, so that the next file cannot be joined to it")
-            lines, starts = lines + 1, [*starts, (self.size + 1, _NOT_SEEN)]
-        if lines % _LINES:
+            left.lengths[-1] += 1
+        if len(left.lengths) % _LINES:
+            # What is no record may be why the lines do not come out even: that tells more.
+            self._check_beginning(left.heads)
+            lines = self._whole * _LINES + len(left.lengths)
             raise self._broken(f"ends in the middle of a record: {lines} lines are not a multiple of four")
-        self._check_record(lines, starts)
+        self._check(left.lengths, left.heads)
 
-    def _check_record(self, lines: int, starts: list[tuple[int, int]]) -> None:
-        behind = lines % _LINES
-        first = len(starts) - 1 - behind - _LINES
-        number = lines // _LINES
-        if first < 0:
+    def _check(self, lengths: array[int], heads: bytearray) -> None:
+        """Check whole records; the quick look is at all of them at once, and only what fails it is gone through."""
+        count = len(heads) // _LINES
+        if (
+            heads[0::_LINES].count(_AT) == count
+            and heads[2::_LINES].count(_PLUS) == count
+            and lengths[1::_LINES] == lengths[3::_LINES]
+        ):
             return
-        (_, name), (sequence, _), (plus, plus_sign), (quality, _), (end, following) = starts[first : first + _LINES + 1]
-        if name != _AT:
+        for at in range(0, len(heads), _LINES):
+            self._check_beginning(heads[at : at + _LINES], at // _LINES)
+            sequence, quality = lengths[at + 1] - 1, lengths[at + 3] - 1
+            if sequence != quality:
+                raise self._broken(
+                    f"holds a damaged record: sequence and quality of record {self._whole + at // _LINES + 1}"
+                    f" are {sequence} and {quality} long"
+                )
+
+    def _check_beginning(self, heads: bytearray, offset: int = 0) -> None:
+        number = self._whole + offset + 1
+        if heads[:1] not in (_AT, b""):
             raise self._broken(f"is no FASTQ: record {number} does not start with '@'")
-        if plus_sign != _PLUS:
+        if heads[2:3] not in (_PLUS, b""):
             raise self._broken(f"is no FASTQ: the third line of record {number} does not start with '+'")
-        if plus - sequence != end - quality:
-            lengths = f"{plus - sequence - 1} and {end - quality - 1}"
-            raise self._broken(f"holds a damaged record: sequence and quality of record {number} are {lengths} long")
-        if following not in (_AT, _NOT_SEEN):
-            raise self._broken(f"is no FASTQ: record {number + 1} does not start with '@'")
 
     def _broken(self, why: str) -> ContentBroken:
         return ContentBroken(f"`{self._name}` {why}.", hint=COPY_AGAIN, files=(self._name,))

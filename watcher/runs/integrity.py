@@ -1,6 +1,7 @@
 """The content pass: what is learnt from the bytes of a source file while they are being sent, one read per byte.
 
-SHA-256, the checksums of a manifest, gzip to its end (`inflate.py`), whole FASTQ records (`fastq_records.py`).
+SHA-256, the checksums of a manifest, gzip to its end (`inflate.py`), whole FASTQ records (`fastq_records.py`,
+`fastq_lines.py`).
 Constant memory. Large chunks are worked on by two threads (`beside.py`): while one hashes and counts lines, the other
 goes on inflating; each piece of work that takes long releases the GIL or is short. Nothing is known of Galaxy, offsets
 or files: chunks in, facts out. Looks without reading through are in `structure.py`.
@@ -10,15 +11,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 from isal import isal_zlib
 
 from watcher.errors import ContentBroken
 from watcher.runs.beside import Beside
-from watcher.runs.fastq_records import FastqRecords, Stretch
+from watcher.runs.fastq_lines import FastqLines
+from watcher.runs.fastq_records import FastqRecords
 from watcher.runs.inflate import COPY_AGAIN, Block, GzipMembers
 
 ALGORITHMS = ("md5", "sha1", "sha224", "sha256", "sha384", "sha512", "crc32")
@@ -100,25 +102,47 @@ def _digest(algorithm: str) -> _Digest:
     return _Crc32() if algorithm == "crc32" else hashlib.new(algorithm, usedforsecurity=False)
 
 
+class _Stretch(Protocol):
+    def look(self, part: bytes, /) -> None: ...
+
+
+class _Records(Protocol):
+    """Counts and checks records; `join` takes, in order, the stretches that its own `stretch` made."""
+
+    @property
+    def records(self) -> int: ...
+    def stretch(self) -> _Stretch: ...
+    def join(self, stretch: Any, /) -> None: ...
+    def check(self) -> None: ...
+    def finish(self, *, goes_on: bool = False) -> None: ...
+
+
+def _records(name: str, kind: str) -> _Records | None:
+    """Return what looks at the records: quickly where packing vouches for the text, at each where nothing does."""
+    if kind == "fastq":
+        return FastqRecords(name)
+    return FastqLines(name) if kind == "fastq.gz" else None
+
+
 @dataclass(slots=True)
 class _Seen:
     """What was found in a portion, up to the error that ended the looking."""
 
+    stretch: _Stretch | None
     start: bytes = b""
-    stretch: Stretch = field(default_factory=Stretch)
     error: ContentBroken | None = None
 
 
-def _see(portion: Iterable[bytes | Block], line_bytes: float | None) -> _Seen:
-    """Look at a portion by itself, in any thread; lines are counted when it is told how long they are."""
-    seen = _Seen()
+def _see(portion: Iterable[bytes | Block], stretch: _Stretch | None) -> _Seen:
+    """Look at a portion by itself, in any thread."""
+    seen = _Seen(stretch)
     try:
         for piece in portion:
             part = piece.inflate() if isinstance(piece, Block) else piece
             if len(seen.start) < len(BAM_START):
                 seen.start += part[: len(BAM_START) - len(seen.start)]
-            if line_bytes is not None:
-                seen.stretch.look(part, line_bytes)
+            if stretch is not None:
+                stretch.look(part)
     except ContentBroken as error:
         seen.error = error
     return seen
@@ -134,7 +158,7 @@ class _Part:
         wanted = {*self.expect, "sha256"} if own_sha256 else set(self.expect) - {"sha256"}
         self.digests = {algorithm: _digest(algorithm) for algorithm in sorted(wanted)}
         self.members = GzipMembers(name) if kind in ("fastq.gz", "gz", "bam") else None
-        self.records = FastqRecords(name) if kind in ("fastq.gz", "fastq") else None
+        self.records = _records(name, kind)
         self.start_wanted = BAM_START if kind == "bam" else b""
         self.start = b""
 
@@ -160,7 +184,7 @@ class _Part:
 
     def looking(self, portion: list[bytes | Block]) -> Callable[[], _Seen]:
         """Return the work that a portion makes."""
-        return partial(_see, portion, self.records.line_bytes if self.records is not None else None)
+        return partial(_see, portion, self.records.stretch() if self.records is not None else None)
 
     def take(self, seen: _Seen) -> None:
         """Take what was seen in the portion that follows."""
