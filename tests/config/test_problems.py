@@ -51,6 +51,15 @@ TABLE = [
     ),
     Bad("duplicate-watch", "name: nova", "name: miseq", 9, "watches[1].name", "name of watches[0] as well"),
     Bad("duplicate-rule", "name: rest", "name: amplicon", 21, "rules[1].name", "name of rules[0] as well"),
+    Bad(
+        "watch-inside-a-watch",
+        "/data/nova",
+        "/data/miseq/old/nova",
+        10,
+        "watches[1].path",
+        "lies inside the watch miseq (/data/miseq)",
+        "beside each other",
+    ),
     Bad("same-folder-twice", "/data/nova", "/data//miseq/", 10, "watches[1].path", "watched by watches[0] as well"),
     Bad(
         "unknown-layout",
@@ -400,3 +409,12 @@ def test_one_wrong_thing_is_one_problem(write: WriteConfig, bad: Bad) -> None:
     assert bad.message in found[0].message
     assert bad.hint in found[0].hint
     assert len(problems) == 1, problems
+
+
+def test_a_watch_may_lie_inside_one_that_never_looks_into_folders(write: WriteConfig) -> None:
+    """A flat inbox takes single files only, so that run folders in it are another watch's."""
+    inside = GOOD.replace("/data/nova", "/data/miseq/nova").replace(
+        "    settle: 5m", "    settle: 5m\n    layout: files"
+    )
+    settings = load_config(write(inside), {}, layouts=LAYOUTS)
+    assert [str(watch.path) for watch in settings.watches] == ["/data/miseq", "/data/miseq/nova"]

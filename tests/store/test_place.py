@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from watcher.disk import mounts
 from watcher.errors import StateError
-from watcher.store.place import refuse_network_disk
+from watcher.store.place import NETWORK_TYPES, refuse_network_disk
 
 MOUNTS = r"""
 22 27 0:21 / /proc rw,relatime - proc proc rw
@@ -51,3 +52,11 @@ def test_network_disks_are_refused(path: str, fstype: str) -> None:
 def test_local_disks_are_taken(path: str) -> None:
     """A local disk below a network one, a longer name, and a local mount over a network one are fine."""
     refuse_network_disk(Path(path), MOUNTS)
+
+
+def test_the_disk_room_means_the_same_file_systems() -> None:
+    """What is watched as a network file system is none to keep the state on."""
+    assert NETWORK_TYPES.pattern == mounts.NETWORK_TYPES.pattern
+    for fstype in ("panfs", "wekafs", "fuse.cephfs", "virtiofs", "nfs3", "smb"):
+        assert NETWORK_TYPES.fullmatch(fstype)
+    assert not NETWORK_TYPES.fullmatch("fuseblk")

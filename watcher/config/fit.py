@@ -123,6 +123,15 @@ def _shared_paths(parts: Readable) -> Iterator[Misfit]:
                 f"is watched by watches[{other}] as well.",
                 "Every run would be found twice; rules can tell runs of one watch apart.",
             )
+    for number, watch in parts.watches:
+        for _, outer in parts.watches:
+            # What takes single files only never looks into folders.
+            if outer.layout != "files" and watch.path != outer.path and watch.path.is_relative_to(outer.path):
+                yield Misfit(
+                    ("watches", number, "path"),
+                    f"lies inside the watch {outer.name} ({outer.path}): its runs would be found twice.",
+                    "Watch folders beside each other; rules can tell runs of one watch apart.",
+                )
 
 
 def _loops(rule: RuleSettings, parts: Readable) -> Iterator[Misfit]:

@@ -32,8 +32,8 @@ COUNTED_ENTRIES = 10_000  # beyond it, only "many" matters
 LINK_LIMIT = 40  # as in path_resolution(7)
 
 NETWORK_TYPES = re.compile(
-    r"9p|acfs|afp|afs|autofs|beegfs|ceph|cifs|coda|davfs|fuse|fuse\..*|gfs2?|glusterfs|gpfs|lustre|mmfs|ncpfs|nfs4?|ocfs2"
-    r"|orangefs|panfs|pvfs2|smb[23]|smbfs|vboxsf|virtiofs|wekafs"
+    r"9p|acfs|afp|afs|autofs|beegfs|ceph|cifs|coda|davfs2?|fuse|fuse\..*|gfs2?|glusterfs|gpfs|lustre|mmfs|ncpfs|nfs[34]?"
+    r"|ocfs2|orangefs|panfs|pvfs2|smb[23]?|smbfs|vboxsf|virtiofs|wekafs"
 )
 """Network and user-space file systems (`fuseblk` is a local disk)."""
 
