@@ -32,6 +32,26 @@ def test_a_key_file_that_others_can_read_is_refused(write: WriteConfig, key_file
     assert load_config(write(GOOD), {}).galaxies["galaxy"].read_key() == KEY
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_a_key_file_of_another_user_is_refused(write: WriteConfig, key_file: Path) -> None:
+    """Who owns the file can read and change it, whatever its mode says; root's may be read by whoever can."""
+    os.chown(key_file, 65534, -1)
+    said = refused_key(write(GOOD))
+    assert "belongs to another user (uid 65534)" in said
+    assert said.endswith(f"Run: chown 0 {key_file}")
+
+
+def test_a_bad_key_file_is_told_beside_other_mistakes(write: WriteConfig, key_file: Path) -> None:
+    """Nobody has to correct the one to hear of the other; a key that is only missing from a broken file is not told."""
+    key_file.chmod(0o644)
+    with pytest.raises(ConfigError) as refused:
+        load_config(write(GOOD.replace("settle: 5m", "settle: banana")), {})
+    assert [problem.key for problem in refused.value.problems] == ["galaxy.api_key_file", "watches[0].settle"]
+    with pytest.raises(ConfigError) as refused:
+        load_config(write(GOOD.replace("api_key_file", "api_key_fil")), {})
+    assert [problem.key for problem in refused.value.problems] == ["galaxy.api_key_fil"]
+
+
 def test_the_command_can_be_pasted(tmp_path: Path, write: WriteConfig) -> None:
     """A path with a blank is quoted in the command."""
     file = tmp_path / "my key"

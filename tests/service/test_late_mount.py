@@ -38,3 +38,17 @@ async def test_a_mount_that_comes_after_the_first_look_is_the_first_look(world: 
         world.add_run(".on-its-way").rename(mounted_later / "240101_M00001_0001_000000000-AAAAA")
         unit = await world.until_status("ignored")
     assert unit["reason"] == "It was there before the first look."
+
+
+async def test_another_mount_is_taken_when_a_person_says_so(world: World, mounted_later: Path) -> None:
+    """A file server that got another name blinds the watch until `retry` of the watch accepts it; nothing is lost."""
+    world.write_config(rescan="1s")
+    world.add_run()
+    await world.once()
+    _mount(mounted_later)
+    world.add_run("240101_M00001_0002_000000000-BBBBB")
+    blind = await world.once()
+    assert [unit["status"] for unit in blind["units"]] == ["done"]
+    assert "`galaxy-watcher retry miseq`" in blind["obstacles"][0]["hint"]
+    assert "takes its folder as it is now" in world.command("retry", "miseq").out
+    assert [unit["status"] for unit in (await world.once())["units"]] == ["done", "done"]

@@ -134,7 +134,10 @@ def retry(
     config: ConfigPath = None,
     from_stage: Annotated[str, typer.Option("--from", metavar="STAGE", help="Go back to this stage first.")] = "",
 ) -> None:
-    """Go on with something held or failed."""
+    """Go on with something held or failed.
+
+    With the name of a watch: its folder is right as it is now, whatever mount it is on.
+    """
     from watcher.cli.act import act
 
     act(config, "retry", id, {"from": from_stage} if from_stage else {})

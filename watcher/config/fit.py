@@ -14,6 +14,7 @@ from typing import Any, TypeVar, get_args
 from pydantic import BaseModel, ValidationError
 
 from watcher.config.destinations import Per, fixed_folder
+from watcher.config.galaxies import GalaxySettings
 from watcher.config.problems import did_you_mean
 from watcher.config.rules import RuleSettings, rule_misfits, template_misfits
 from watcher.config.settings import StateSettings, state_misfits
@@ -33,6 +34,7 @@ class Readable:
     state: StateSettings | None
     watch_names: tuple[tuple[int, str], ...]
     rule_names: tuple[tuple[int, str], ...]
+    galaxies: tuple[tuple[KeyPath, GalaxySettings], ...]  # where it is written, and what it says
     galaxy_names: tuple[str, ...]
     galaxy_forms: tuple[str, ...]  # of `galaxy` and `galaxies`, those that are written
 
@@ -46,8 +48,15 @@ def readable_parts(values: Mapping[str, Any]) -> Readable:
         for number, raw in raw_watches
     ]
     rules = [(number, _salvage(RuleSettings, {"name": "unreadable"}, raw)) for number, raw in raw_rules]
-    galaxies = values.get("galaxies")
-    named = tuple(str(name) for name in galaxies) if isinstance(galaxies, Mapping) else ()
+    several = values.get("galaxies")
+    named = tuple(str(name) for name in several) if isinstance(several, Mapping) else ()
+    raw_galaxies: list[tuple[KeyPath, Any]] = [(("galaxy",), values.get("galaxy"))]
+    raw_galaxies += [(("galaxies", name), several[name]) for name in several] if isinstance(several, Mapping) else []
+    galaxies = [
+        (place, _salvage(GalaxySettings, {"url": "https://unreadable.invalid"}, raw))
+        for place, raw in raw_galaxies
+        if isinstance(raw, Mapping)
+    ]
     state = values.get("state")
     return Readable(
         watches=tuple((number, watch) for number, watch in watches if watch is not None),
@@ -56,6 +65,7 @@ def readable_parts(values: Mapping[str, Any]) -> Readable:
         state=_salvage(StateSettings, {}, state) if isinstance(state, Mapping) else None,
         watch_names=_names(raw_watches),
         rule_names=_names(raw_rules),
+        galaxies=tuple((place, galaxy) for place, galaxy in galaxies if galaxy is not None),
         galaxy_names=named or (("galaxy",) if values.get("galaxy") is not None else ()),
         galaxy_forms=tuple(form for form in ("galaxy", "galaxies") if values.get(form) not in (None, {})),
     )

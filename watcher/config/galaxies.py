@@ -154,6 +154,11 @@ def _read_key_file(file: Path, *, check_mode: bool) -> str:
                 f"The API key file {file} can be read or changed by others (mode {stat.S_IMODE(status.st_mode):o}).",
                 hint=f"Run: chmod 600 {shlex.quote(str(file))}",
             )
+        if check_mode and status.st_uid not in (os.geteuid(), 0):
+            raise KeyRefused(
+                f"The API key file {file} belongs to another user (uid {status.st_uid}), who can read and change it.",
+                hint=f"Run: chown {os.geteuid()} {shlex.quote(str(file))}",
+            )
         content = os.read(descriptor, _KEY_LIMIT_BYTES)
     except OSError as problem:
         raise KeyRefused(f"The API key file {file} cannot be read: {problem.strerror}.") from None

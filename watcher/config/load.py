@@ -16,7 +16,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from watcher.config.environment import CONFIG_VARIABLE, PLACE, read_environment, variable_of
-from watcher.config.fit import misfits, readable_parts
+from watcher.config.fit import Readable, misfits, readable_parts
 from watcher.config.galaxies import SECRETS_FOLDER, GalaxySettings
 from watcher.config.problems import explain
 from watcher.config.settings import Settings
@@ -72,16 +72,18 @@ def load_config(
     settings = _validated(merged, problems, places)
     known = _layout_names(layouts, merged, problems)
     told_already = [problem.key for problem in problems]
-    for misfit in misfits(readable_parts(merged), known):
+    parts = readable_parts(merged)
+    for misfit in misfits(parts, known):
         found = places.problem(misfit)
         below = (f"{found.key}.", f"{found.key}[") if misfit.unless_wrong_below else ()
         if not any(key == found.key or key.startswith(below) for key in told_already):
             problems.append(found)
+    credentials = variables.get("CREDENTIALS_DIRECTORY")
+    folders = (Path(credentials) if credentials else None, secrets)
     if settings is not None:
-        credentials = variables.get("CREDENTIALS_DIRECTORY")
-        settings = _with_key_folders(settings, Path(credentials) if credentials else None, secrets)
-        if check_keys:
-            problems.extend(places.problem(misfit) for misfit in _key_misfits(settings))
+        settings = _with_key_folders(settings, *folders)
+    if check_keys:
+        problems.extend(places.problem(misfit) for misfit in _key_misfits(settings, parts, *folders))
     if problems or settings is None:
         raise ConfigError(sorted(problems, key=lambda problem: (problem.file == PLACE, problem.line)))
     return settings
@@ -209,11 +211,25 @@ def _with_key_folders(settings: Settings, credentials: Path | None, secrets: Pat
     return settings.model_copy(update={"galaxies": galaxies, "galaxy": only})
 
 
-def _key_misfits(settings: Settings) -> Iterable[Misfit]:
-    for name, galaxy in settings.galaxies.items():
-        section: KeyPath = ("galaxy",) if settings.galaxy is not None else ("galaxies", name)
+def _key_misfits(
+    settings: Settings | None, parts: Readable, credentials: Path | None, secrets: Path
+) -> Iterable[Misfit]:
+    """Read every key; where the whole could not be read, at least those whose file is named."""
+    for section, galaxy in _galaxies(settings, parts, credentials, secrets):
         if refusal := _refusal(galaxy):
             yield Misfit((*section, "api_key_file"), *refusal)
+
+
+def _galaxies(
+    settings: Settings | None, parts: Readable, credentials: Path | None, secrets: Path
+) -> Iterable[tuple[KeyPath, GalaxySettings]]:
+    if settings is None:
+        for section, galaxy in parts.galaxies:
+            if galaxy.api_key_file is not None:
+                yield section, galaxy.called(str(section[-1]), credentials=credentials, secrets=secrets)
+        return
+    for name, galaxy in settings.galaxies.items():
+        yield ("galaxy",) if settings.galaxy is not None else ("galaxies", name), galaxy
 
 
 def _refusal(galaxy: GalaxySettings) -> tuple[str, str] | None:

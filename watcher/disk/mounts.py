@@ -212,7 +212,9 @@ async def inspect_root(
     look, known_there = seen
     if watch.mount and watch.mount != look.mount:
         return _blind(
-            f"{root} lies on `{look.mount}`, not on `{watch.mount}` as before: its mount is missing or another one."
+            f"{root} lies on `{look.mount}`, not on `{watch.mount}` as before: its mount is missing or another one.",
+            hint="Bring the mount back; the watcher then goes on by itself."
+            f" If this is its new place: `galaxy-watcher retry {watch.name}`.",
         )
     if not look.marked:
         if not look.entry_count and (watch.entry_count or known):

@@ -55,6 +55,8 @@ async def carry_out_verbs(rooms: Rooms, dispatcher: Embedded | None) -> int:
 
 async def _carry_out(rooms: Rooms, dispatcher: Embedded | None, verb: Verb) -> str:
     rows = await _targets(rooms, verb.target)
+    if not rows and verb.verb == "retry" and any(watch.name == verb.target for watch in rooms.settings.watches):
+        return await _take_the_root_as_it_is(rooms, verb.target)
     if not rows:
         raise UsageError(f"There is no unit or batch `{verb.target}`.", hint="`galaxy-watcher status` lists them.")
     if verb.verb not in ("retry", "cancel"):
@@ -68,6 +70,14 @@ async def _carry_out(rooms: Rooms, dispatcher: Embedded | None, verb: Verb) -> s
         if verb.verb == "cancel":
             return await _cancel(rooms, verb.target)
         return await _retry(rooms, verb.target, verb.arguments.get("from"))
+
+
+async def _take_the_root_as_it_is(rooms: Rooms, name: str) -> str:
+    """Forget on which mount a watch's root was: a person says that the one it is on now is right."""
+    watch = await rooms.store.watch(name)
+    await rooms.store.touch(watch, mount="", device=0, root_inode=0, more={"root_marked": False})
+    await rooms.store.wake("watch", name)
+    return f"The watch {name} takes its folder as it is now."
 
 
 async def _targets(rooms: Rooms, target: str) -> list[Unit | Batch]:
