@@ -6,7 +6,12 @@ It knows nothing of what is tested; fixtures live beside the tests that use them
 import os
 from collections.abc import Generator
 
+import hypothesis
 import pytest
+
+# How long an example takes says something of the machine; a test that hangs meets its time limit.
+hypothesis.settings.register_profile("house", deadline=None)
+hypothesis.settings.load_profile("house")
 
 REAL_TIMEOUT_S = 900  # the first one waits until Galaxy is installed and has started
 

@@ -8,7 +8,7 @@ changes, for logs, metrics and tests. What the watcher does about an error is no
     ├── UsageError                   2   the command line makes no sense
     ├── ConfigError                  3   the configuration, all problems at once
     ├── StateError                   3   the state database: network disk, second daemon, newer schema
-    │   └── Superseded               -   somebody else moved the row: stop at once, write nothing more
+    │   └── Superseded                   somebody else moved the row: stop at once, write nothing more
     ├── DiskError                    5   the watched file systems
     │   ├── MountGone                    the root does not answer, or is not the one we know
     │   ├── FileChanged                  a source file changed while we used it
@@ -22,6 +22,7 @@ changes, for logs, metrics and tests. What the watcher does about an error is no
     ├── GalaxyError                  4   Galaxy and the way to it
     │   ├── GalaxyAway                   no answer: refused, reset, timed out, 502, 503, 504
     │   │   └── AnswerLost               the request may have been carried out: look before repeating
+    │   │       └── Uncertain            it may still be carried out: look again after `again_in`
     │   ├── GalaxyBusy                   429: try again after `retry_after_s`
     │   ├── KeyRefused                   401, or the key is nobody's
     │   ├── OverQuota                    the account has no room left
@@ -30,16 +31,18 @@ changes, for logs, metrics and tests. What the watcher does about an error is no
     │   ├── Refused                      any other 4xx: our request, or a bad input
     │   ├── SessionLost                  an upload session is gone or cut: the file is sent again
     │   └── GalaxyBroken                 500 and answers that are no JSON
-    └── DeliveryError                5   where results go
-        ├── TargetFull                   no space left
-        ├── TargetGone                   the target folder's mount is not there
-        └── DeliveryBroken               size or checksum differ, name not possible, nothing selected
+    ├── DeliveryError                5   where results go
+    │   ├── TargetFull                   no space left
+    │   ├── TargetGone                   the target folder's mount is not there
+    │   └── DeliveryBroken               size or checksum differ, name not possible, nothing selected
+    └── SandboxError                 5   the throw-away Galaxy of demo and tests
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 
 class WatcherError(Exception):
@@ -202,6 +205,18 @@ class AnswerLost(GalaxyAway):
     code = "answer_lost"
 
 
+class Uncertain(AnswerLost):
+    """The act may still take effect; `again_in` says when to look next."""
+
+    code = "uncertain"
+
+    def __init__(self, message: str, again_in: timedelta) -> None:
+        super().__init__(
+            message, hint="Nothing to do: the watcher looks again, and repeats the step only when it is safe."
+        )
+        self.again_in = again_in
+
+
 class GalaxyBusy(GalaxyError):
     """Galaxy asks us to come back later."""
 
@@ -278,3 +293,9 @@ class DeliveryBroken(DeliveryError):
     """A delivered file is not what Galaxy has, or nothing could be selected."""
 
     code = "delivery_broken"
+
+
+class SandboxError(WatcherError):
+    """The sandbox cannot be had here: too little room, no network, or Galaxy does not start."""
+
+    code = "sandbox"

@@ -115,7 +115,7 @@ def test_long_names_keep_their_extension() -> None:
         assert path.startswith("ää")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(PARTS | ODD_PARTS, st.sampled_from(["txt", "", "html", "fastqsanger.gz"])), max_size=12))
 def test_any_names_are_safe_and_stable(names: list[tuple[tuple[str, ...], str]]) -> None:
     """Whatever the names: as many paths as results, inside, different, none reserved or hidden, in any order."""

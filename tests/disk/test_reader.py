@@ -33,7 +33,7 @@ async def collect(reader: FileReader, root: Path, path: str, *, offset: int = 0,
     return [chunk async for chunk in chunks]
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(content=st.binary(max_size=60), size=st.integers(1, 20), share=st.floats(0, 1))
 async def test_chunks_are_the_file_from_the_offset_on(
     patient: DiskThreads, tmp_path: Path, content: bytes, size: int, share: float

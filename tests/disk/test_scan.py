@@ -318,7 +318,7 @@ async def test_paths_that_are_none_are_refused(patient: DiskThreads, tmp_path: P
     assert (await facts_of(patient, tmp_path, [path]))[path].kind is Kind.OTHER
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(content=st.binary(max_size=300), head=st.integers(0, 100), tail=st.integers(0, 100))
 async def test_ends_are_the_ends(patient: DiskThreads, tmp_path: Path, content: bytes, head: int, tail: int) -> None:
     """Head and tail are what slicing the content gives, for any size."""

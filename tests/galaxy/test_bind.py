@@ -170,9 +170,7 @@ NAMES = st.sampled_from(["Reads", "minlen", "Strict", "Kit", "x", "", "trim", "7
 VALUES = st.sampled_from([None, True, 0, -1, 2.5, "", "reads", "truseq", "no", "7", [1, 2], {"src": "hda", "id": "d"}])
 
 
-@settings(
-    suppress_health_check=[HealthCheck.too_slow], deadline=None
-)  # how busy the machine is, is no property of ours
+@settings(suppress_health_check=[HealthCheck.too_slow])  # how busy the machine is, is no property of ours
 @given(
     inputs=st.dictionaries(NAMES, VALUES, max_size=4),
     steps=st.dictionaries(NAMES, st.dictionaries(NAMES, VALUES, max_size=2), max_size=2),

@@ -21,7 +21,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from watcher.sandbox.install import SandboxError, install, installation
+from watcher.errors import SandboxError
+from watcher.sandbox.install import install, installation
 from watcher.sandbox.server import SandboxGalaxy
 
 

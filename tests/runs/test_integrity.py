@@ -55,7 +55,7 @@ def test_whole_files_give_their_facts(form: str) -> None:
     assert facts.gzip == ("bgzf" if form.startswith("bgzf") else "gzip")
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.sampled_from(sorted(FORMS)), st.lists(st.integers(0, 60_000), max_size=30))
 def test_how_it_is_cut_into_chunks_does_not_matter(form: str, cuts: list[int]) -> None:
     """Any split of the bytes gives identical facts."""

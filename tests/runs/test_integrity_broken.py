@@ -26,7 +26,7 @@ def test_cut_at_any_byte(form: str) -> None:
         assert caught.value.files == ("a.fastq.gz",)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.sampled_from(sorted(FORMS)), st.data())
 def test_a_flipped_bit_is_found(form: str, draw: st.DataObject) -> None:
     """One changed bit anywhere behind the headers is found by the checksums inside, or the text is the same: the last
@@ -56,7 +56,7 @@ def _block_starts(content: bytes) -> list[int]:
     return starts
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.sampled_from(sorted(FORMS)), st.binary(min_size=1, max_size=300), st.lists(st.integers(0, 3000), max_size=4))
 def test_anything_behind_the_end_is_found(form: str, garbage: bytes, cuts: list[int]) -> None:
     """Bytes behind the last member are broken, unless they are themselves whole gzip."""
@@ -140,7 +140,7 @@ def test_a_shifted_record_in_the_middle_is_found_early() -> None:
         read_through(text + records(100), "fastq", len(text))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.integers(0, 39), st.integers(0, 3), st.binary(max_size=60), st.lists(st.integers(0, 5000), max_size=4))
 def test_a_changed_line_of_plain_text_is_found_wherever_it_is(
     record: int, line: int, wrong: bytes, cuts: list[int]

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from watcher.errors import SandboxError
 from watcher.sandbox.install import (
     DISK_BYTES,
     FETCH_BYTES,
@@ -21,7 +22,6 @@ from watcher.sandbox.install import (
     VERSION,
     Installation,
     Room,
-    SandboxError,
     announcement,
     cache_folder,
     install,

@@ -8,10 +8,9 @@ from datetime import timedelta
 import pytest
 
 from watcher import errors
-from watcher.errors import WatcherError
+from watcher.errors import Uncertain, WatcherError
 from watcher.service.faults import SHORT_TRIES, TRIES, Means, judge
 from watcher.service.obstacles import PROBES
-from watcher.stages.effects import Uncertain
 
 TABLE = {
     "Superseded": Means.STOP,
@@ -41,6 +40,7 @@ TABLE = {
     "DiskError": Means.HOLD,
     "PlanError": Means.HOLD,
     "StateError": Means.AGAIN,
+    "SandboxError": Means.HOLD,
     "UsageError": Means.HOLD,
     "ConfigError": Means.HOLD,
     "WatcherError": Means.HOLD,
@@ -52,8 +52,7 @@ def classes(base: type[WatcherError] = WatcherError) -> Iterator[type[WatcherErr
     """Yield every class of the tree."""
     yield base
     for below in base.__subclasses__():
-        if not below.__module__.startswith("watcher.sandbox"):  # no stage runs in the sandbox
-            yield from classes(below)
+        yield from classes(below)
 
 
 def made(kind: type[WatcherError]) -> WatcherError:

@@ -41,7 +41,7 @@ class Story:
     standing: set[str] = field(default_factory=set)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(steps=steps)
 def test_stale_rows_never_count(steps: list[tuple[str, int, str, Status]]) -> None:
     """A move counts only with the newest version, a child write with the newest attempt; the rest is refused."""
@@ -136,7 +136,7 @@ async def compare(store: Store, batch: Batch, story: Story, clock: ManualClock) 
     assert due == ([batch.id] if goes_on and not story.obstacle else [])
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(rows=st.integers(1, 4), tries=st.integers(2, 6), restart=st.booleans())
 def test_one_begin_wins(rows: int, tries: int, restart: bool) -> None:
     """However many start the same stages at once, from one opening or two, each stage starts exactly once."""

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from watcher.errors import WatcherError
+from watcher.errors import SandboxError
 
 VERSION = "26.1.2"
 REQUIREMENTS = Path(__file__).with_name(f"galaxy-{VERSION}.txt")
@@ -34,12 +34,6 @@ NEWEST_TRIED = (3, 11)
 """The newest Python that this Galaxy was booted with; with newer ones its packages install, no more is known."""
 
 Say = Callable[[str], None]
-
-
-class SandboxError(WatcherError):
-    """The sandbox cannot be had here: too little room, no network, or Galaxy does not start."""
-
-    code = "sandbox"
 
 
 @dataclass(frozen=True, slots=True)

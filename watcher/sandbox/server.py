@@ -23,8 +23,9 @@ from typing import Any, Self
 
 import httpx
 
+from watcher.errors import SandboxError
 from watcher.sandbox import settings
-from watcher.sandbox.install import Installation, SandboxError, Say
+from watcher.sandbox.install import Installation, Say
 from watcher.sandbox.processes import Kept
 
 BOOT_LIMIT_S = 300.0

@@ -34,9 +34,9 @@ from watcher.errors import (
     Superseded,
     TargetFull,
     TargetGone,
+    Uncertain,
     WatcherError,
 )
-from watcher.stages.effects import Uncertain
 
 TRIES = 6
 """How often in a row something is tried again before a person is asked."""

@@ -23,8 +23,6 @@ from watcher.galaxy.bind import bind
 from watcher.service.build import account_of, state_place
 from watcher.store.store import Store
 
-OLDEST_GALAXY = (24, 1)
-
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -117,7 +115,7 @@ async def _galaxy(settings: Settings, galaxy: GalaxySettings, clock: Clock) -> A
             True,
             f"{galaxy.url} is Galaxy {identity.version_text}, the key belongs to {identity.email}, {quota}.",
         )
-        if identity.version < OLDEST_GALAXY:
+        if not identity.features.is_measured:
             yield Finding(
                 subject,
                 False,

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from watcher.clock import Clock
-from watcher.errors import AnswerLost, GalaxyBroken, WatcherError
+from watcher.errors import AnswerLost, GalaxyBroken, Uncertain, WatcherError
 from watcher.model import Stage
 
 R = TypeVar("R")
@@ -59,18 +59,6 @@ async def together(work: Iterable[Coroutine[Any, Any, object]]) -> None:
 
 def pass_by(point: str) -> None:
     """Do nothing at a point: what the program does outside the crash tests."""
-
-
-class Uncertain(AnswerLost):
-    """The act may still take effect; `again_in` says when to look next."""
-
-    code = "uncertain"
-
-    def __init__(self, message: str, again_in: timedelta) -> None:
-        super().__init__(
-            message, hint="Nothing to do: the watcher looks again, and repeats the step only when it is safe."
-        )
-        self.again_in = again_in
 
 
 class EffectRunner:
