@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -82,13 +82,33 @@ def print_status(report: Mapping[str, Any], console: Console | None = None) -> N
                 console.print(Text(f"{row['id']}: {row['hint']}", style="yellow"))
 
 
+class Rates:
+    """How fast things move: since each was seen first, so that one slow moment does not upset the estimate."""
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._seen: dict[str, tuple[float, int]] = {}
+
+    def told(self, key: str, done_bytes: int, total_bytes: int | None = None) -> str:
+        """Return `12 MiB of 40 MiB, 5.0 MiB/s, 6 s left`; what is not known yet is left out."""
+        began, first = self._seen.setdefault(key, (self._now(), done_bytes))
+        seconds = self._now() - began
+        rate = (done_bytes - first) / seconds if seconds > 0.5 else 0.0
+        text = size_text(done_bytes) + (f" of {size_text(total_bytes)}" if total_bytes is not None else "")
+        if rate <= 0:
+            return text
+        left = "" if total_bytes is None else f", {max(0, total_bytes - done_bytes) / rate:.0f} s left"
+        return f"{text}, {size_text(rate)}/s{left}"
+
+
 class LiveProgress:
     """Live lines on a terminal (bytes, rate, ETA, stage per batch); one plain line per change elsewhere."""
 
-    def __init__(self, live: bool) -> None:
-        self._live = Live(console=Console(stderr=True), refresh_per_second=4, transient=True) if live else None
+    def __init__(self, live: bool, console: Console | None = None) -> None:
+        shown_on = console or Console(stderr=True)
+        self._live = Live(console=shown_on, refresh_per_second=4, transient=True) if live else None
         self._said: dict[str, str] = {}
-        self._seen: dict[str, tuple[float, int]] = {}
+        self._rates = Rates()
 
     def __enter__(self) -> Self:
         if self._live:
@@ -126,21 +146,15 @@ class LiveProgress:
 
     def _told(self, batch: Mapping[str, Any]) -> str:
         if batch["stage"] == "upload" and batch["bytes_done"] < batch["bytes_total"]:
-            return self._rate(batch["id"], batch["bytes_done"], batch["bytes_total"])
+            return self._rates.told(batch["id"], batch["bytes_done"], batch["bytes_total"])
+        if batch["stage"] == "deliver" and batch["bytes_fetched"]:
+            return f"{self._rates.told(batch['id'] + ' home', batch['bytes_fetched'])} brought home"
         jobs = [
             f"{count} {state}"
             for invocation in batch["invocations"]
             for state, count in sorted(invocation["jobs"].items())
         ]
         return f"jobs: {', '.join(jobs)}" if batch["stage"] == "poll" and jobs else str(batch["reason"])
-
-    def _rate(self, key: str, done_bytes: int, total_bytes: int) -> str:
-        began, first = self._seen.setdefault(key, (time.monotonic(), done_bytes))
-        seconds = time.monotonic() - began
-        rate = (done_bytes - first) / seconds if seconds > 0.5 else 0.0
-        eta = f", {(total_bytes - done_bytes) / rate:.0f} s left" if rate > 0 else ""
-        speed = f", {size_text(rate)}/s" if rate > 0 else ""
-        return f"{size_text(done_bytes)} of {size_text(total_bytes)}{speed}{eta}"
 
 
 def print_plan(report: Mapping[str, Any], console: Console | None = None) -> None:

@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.status import Status as Spinner
 from rich.text import Text
 
-from watcher.cli.output import size_text
+from watcher.cli.output import Rates, size_text
 from watcher.clock import SystemClock
 from watcher.errors import StateError, WatcherError
 from watcher.sandbox.platforms import run_id_of_its_own
@@ -113,6 +113,7 @@ class Story:
         self._stop = threading.Event()
         self._cuts: list[str] = []
         self._told: set[str] = set()
+        self._rates = Rates()
 
     async def tell(self) -> bool:
         """Tell all of it; True when everything that Galaxy and the delivered files say is as it should be."""
@@ -256,7 +257,8 @@ class Story:
         sent = f"{size_text(batch['bytes_done'])} of {size_text(batch['bytes_total'])}"
         now = str(batch["reason"])
         if stage == "upload":
-            now = f"{sent}, {batch['datasets_done']} of {files} files checked in Galaxy"
+            told = self._rates.told(name, batch["bytes_done"], batch["bytes_total"])
+            now = f"{told}, {batch['datasets_done']} of {files} files checked in Galaxy"
             self._once("upload", f"{name}: proven complete; {files} files go to Galaxy, each checked on the way.")
             if self._cuts and batch["bytes_done"] > 0:
                 self._once("resumed", f"{name}: the upload goes on, {sent} are there already.")

@@ -69,6 +69,7 @@ async def _batch(store: Store, batch: Batch, urls: Mapping[str, str], progress: 
         "since": _time(batch.stage_since),
         "bytes_total": sum(planned.size for planned in batch.plan.datasets),
         "bytes_done": sum(_done_bytes(row, live) for row in datasets),
+        "bytes_fetched": sum(progress.fetched_bytes.get(batch.id, {}).values()) if progress else 0,
         "datasets_total": len(batch.plan.datasets),
         "datasets_done": sum(bool(row.checked) for row in datasets),
         "checked": _checked(datasets, len(batch.plan.datasets)),
