@@ -1,8 +1,8 @@
 """Stage deliver: are the results where they belong, whole?
 
 Each delivery of the plan says on which ending it is made. Results are read from Galaxy from any offset, written under
-a temporary name, compared in size and SHA-256 and renamed; the manifest comes last, so that its presence means "all
-here". The batch ends here: well, or with the failure that `poll.py` found.
+a temporary name, compared with what Galaxy has (by SHA-256 where it lists one, else by size) and renamed; the manifest
+comes last, so that its presence means "all here". The batch ends here: well, or with the failure that `poll.py` found.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from watcher.delivery.folder import FolderDelivery
 from watcher.errors import DeliveryBroken, TargetFull, TargetGone
 from watcher.galaxy.results import GalaxyResults
-from watcher.model import Done, Fail, Next, Outcome, PlannedDelivery, ResultFile, Stage, Status
+from watcher.model import Done, Fail, Next, Outcome, PlannedDelivery, ResultFile, Stage, Status, weakest
 from watcher.rows import Batch, DeliveredFile, DeliveryRow
 from watcher.stages.effects import together
 from watcher.stages.rooms import Rooms
@@ -103,16 +103,18 @@ async def _deliver_one(
 
     await together(bring(path, file) for path, file in missing)
     rooms.effects.reach("deliver.manifest.intent")
-    done = await rooms.store.delivered_files(batch.id, planned.key)
-    await folder.write_manifest([(row.path, row.sha256) for row in done if row.path in places])
+    known_files = await rooms.store.delivered_files(batch.id, planned.key)
+    done = [row for row in known_files if row.path in places]
+    await folder.write_manifest([(row.path, row.sha256) for row in done])
     rooms.effects.reach("deliver.manifest.act")
-    await rooms.store.put_delivery(
-        batch, planned.key, status=Status.DONE, receipt_at=rooms.clock.now(), reason=f"{len(done)} files, verified"
-    )
+    told = f"{len(done)} {'file' if len(done) == 1 else 'files'}"
+    if level := weakest(row.checked for row in done):
+        told += f", checked by {level}"
+    await rooms.store.put_delivery(batch, planned.key, status=Status.DONE, receipt_at=rooms.clock.now(), reason=told)
     rooms.effects.reach("deliver.manifest.receipt")
     await rooms.store.journal(
-        "delivery.verified",
-        f"{len(done)} results of batch {batch.id} are in {planned.folder}.",
+        "delivery.made",
+        f"Results of batch {batch.id} are in {planned.folder}: {told}.",
         unit_id=batch.unit_id,
         batch_id=batch.id,
     )
@@ -152,8 +154,9 @@ async def _deliver_file(
 
     async def keep(proof: tuple[int, str]) -> None:
         await rooms.store.put_delivered_file(
-            batch, delivery_key, path, size=proof[0], sha256=proof[1], receipt_at=rooms.clock.now(), status=Status.DONE
-        )
+            batch, delivery_key, path, size=proof[0], sha256=proof[1], checked=file.checked,
+            receipt_at=rooms.clock.now(), status=Status.DONE,
+        )  # fmt: skip
 
     await rooms.effects.once(
         "deliver.file",

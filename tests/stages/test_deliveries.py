@@ -1,0 +1,76 @@
+"""What comes home: compared as far as Galaxy lets it be, told no better than that, and never silently nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.fakes.galaxy import Fault
+from tests.world import RUN, World
+
+pytestmark = pytest.mark.timeout(180)  # a whole way each, also on a busy machine
+
+Json = dict[str, Any]
+DOWNLOADS = "/api/datasets/*/display"
+
+
+def only_batch(report: Json) -> Json:
+    """Return the only batch of the only unit."""
+    (unit,) = report["units"]
+    (batch,) = unit["batches"]
+    found: Json = batch
+    return found
+
+
+def delivered(world: World) -> list[str]:
+    """Return the names of what lies at its place; what is half there is hidden."""
+    there = (world.results / RUN).rglob("[!.]*")
+    return sorted(str(path.relative_to(world.results / RUN)) for path in there if path.is_file())
+
+
+async def test_an_element_that_was_spoilt_on_its_way_is_not_accepted(world: World) -> None:
+    """Galaxy lists a SHA-256 of the elements of an output: bytes that differ at equal size are not delivered."""
+    world.fake.engine.hashes_outputs = True
+    spoilt = world.fake.faults.add(Fault("spoil_answer", method="GET", path=DOWNLOADS, times=None))
+    world.add_run(samples=("S1",))
+    batch = only_batch(await world.once())
+    assert spoilt.hits
+    assert (batch["stage"], batch["status"]) == ("deliver", "held"), batch
+    assert "SHA-256" in batch["reason"]
+    assert delivered(world) == []
+
+
+async def test_elements_with_a_hash_are_compared_by_it_and_asked_for_together(world: World) -> None:
+    """Where Galaxy lists hashes of results the delivery says SHA-256; two collections of four cost two listings."""
+    world.fake.engine.hashes_outputs = True
+    world.add_run()
+    report = await world.once()
+    batch = only_batch(report)
+    (delivery,) = batch["deliveries"]
+    assert (delivery["status"], delivery["checked"]) == ("done", "SHA-256")
+    assert delivery["reason"] == "8 files, checked by SHA-256"
+    results = (await world.show(batch["id"]))["batches"][0]["results"]
+    assert [row["checked"] for row in results] == ["SHA-256"] * 8
+    (told,) = await world.journal("delivery.made")
+    assert "8 files, checked by SHA-256" in told
+    ours = {row["id"] for row in world.fake.datasets() if not row["uploaded"]}
+    single = [seen for seen in world.fake.requests.all("GET") if seen.path.rpartition("/")[2] in ours]
+    assert single == []
+
+
+@pytest.mark.parametrize("version", ["24.2.4", "26.1.2"])
+async def test_results_without_a_hash_are_compared_by_size_and_told_so(tmp_path: Path, version: str) -> None:
+    """Galaxy hashes no outputs by itself: the delivery is done, says `size`, and the manifest has our own SHA-256."""
+    with World(tmp_path, version=version) as world:
+        world.add_run(samples=("S1",))
+        batch = only_batch(await world.once())
+        (delivery,) = batch["deliveries"]
+        assert (delivery["status"], delivery["checked"]) == ("done", "size")
+        shown = world.command("show", batch["id"])
+        assert "4 files, checked by size" in shown.out
+        assert "verified" not in shown.out
+        results = (await world.show(batch["id"]))["batches"][0]["results"]
+        manifest = (world.results / RUN / "MANIFEST.sha256").read_text().splitlines()
+    assert sorted(line.split("  ")[0] for line in manifest) == sorted(row["sha256"] for row in results)
