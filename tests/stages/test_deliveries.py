@@ -74,3 +74,50 @@ async def test_results_without_a_hash_are_compared_by_size_and_told_so(tmp_path:
         results = (await world.show(batch["id"]))["batches"][0]["results"]
         manifest = (world.results / RUN / "MANIFEST.sha256").read_text().splitlines()
     assert sorted(line.split("  ")[0] for line in manifest) == sorted(row["sha256"] for row in results)
+
+
+def delivering(world: World, *outputs: str, **more: str) -> None:
+    """Let the only rule deliver the outputs of these patterns."""
+    world.write_config(rule={"deliver": {"folder": f"{world.results}/{{run}}", "outputs": list(outputs), **more}})
+
+
+@pytest.mark.parametrize(
+    ("pattern", "meant"), [("raed*", "Did you mean `read counts`?"), ("copi", "Did you mean `copy`?"), ("zzz", "")]
+)
+async def test_one_pattern_that_selects_nothing_holds(world: World, pattern: str, meant: str) -> None:
+    """Results of the other patterns do not make up for it: pattern and labels are named, and nothing is delivered."""
+    delivering(world, "copy", pattern)
+    world.add_run(samples=("S1",))
+    batch = only_batch(await world.once())
+    assert (batch["stage"], batch["status"]) == ("deliver", "held")
+    assert f"selects nothing with `{pattern}`" in batch["reason"]
+    assert "The workflow labels `read counts`, `copy`." in batch["hint"]
+    assert meant in batch["hint"]
+    assert bool(meant) == ("Did you mean" in batch["hint"])
+    assert delivered(world) == []
+
+
+async def test_patterns_that_all_select_deliver_what_they_select(world: World) -> None:
+    """Each file comes once, also when two patterns select it."""
+    delivering(world, "read*", "*counts", "co?y")
+    world.add_run(samples=("S1",))
+    batch = only_batch(await world.once())
+    assert (batch["status"], batch["deliveries"][0]["reason"]) == ("done", "4 files, checked by size")
+    assert len(delivered(world)) == 5
+
+
+@pytest.mark.parametrize("on", ["always", "failed"])
+async def test_a_failed_workflow_without_results_delivers_none_and_says_so(world: World, on: str) -> None:
+    """No file, no folder and no empty manifest; the delivery is done and says that there was nothing to deliver."""
+    delivering(world, "*", on=on)
+    world.fake.faults.add(Fault("job_error", tool="count_reads", times=None))
+    world.add_run(samples=("S1",))
+    batch = only_batch(await world.once())
+    assert batch["status"] == "failed"
+    (delivery,) = batch["deliveries"]
+    told = ("done", "no result to deliver", "")
+    assert (delivery["status"], delivery["reason"], delivery["checked"]) == told
+    assert not (world.results / RUN).exists()
+    assert len(await world.journal("delivery.empty")) == 1
+    assert await world.journal("delivery.made") == []
+    assert "no result to deliver" in world.command("show", batch["id"]).out

@@ -43,10 +43,10 @@ class GalaxyResults:
         for invocation in self._invocations:
             detail = await self._galaxy.invocations.get(invocation)
             for label, ref in detail.outputs.items():
-                if _wanted(label, outputs):
+                if selects(label, outputs):
                     await self._dataset(label, DatasetId(ref.id), found, not_good)
             for label, ref in detail.output_collections.items():
-                if _wanted(label, outputs):
+                if selects(label, outputs):
                     await self._collection(label, CollectionId(ref.id), found, not_good)
         return found, not_good
 
@@ -92,5 +92,6 @@ class GalaxyResults:
         return sha256 if (await self._galaxy.features()).server_sha256 else ""
 
 
-def _wanted(label: str, patterns: Sequence[str]) -> bool:
+def selects(label: str, patterns: Sequence[str]) -> bool:
+    """Tell whether one of the patterns (`*`, `?`) fits the label of an output."""
     return any(fnmatchcase(label, pattern) for pattern in patterns)

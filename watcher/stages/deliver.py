@@ -8,12 +8,14 @@ comes last, so that its presence means "all here". The batch ends here: well, or
 from __future__ import annotations
 
 import asyncio
+import difflib
+import re
 from datetime import datetime
 from pathlib import Path
 
 from watcher.delivery.folder import FolderDelivery
 from watcher.errors import DeliveryBroken, TargetFull, TargetGone
-from watcher.galaxy.results import GalaxyResults
+from watcher.galaxy.results import GalaxyResults, selects
 from watcher.model import Done, Fail, Next, Outcome, PlannedDelivery, ResultFile, Stage, Status, weakest
 from watcher.rows import Batch, DeliveredFile, DeliveryRow
 from watcher.stages.effects import together
@@ -72,13 +74,11 @@ async def _deliver_one(
             f"Not every result of batch {batch.id} is good in Galaxy, though no job failed: {', '.join(not_good[:5])}.",
             hint=f"Look at the history, then `galaxy-watcher retry {batch.id}`.",
         )
-    if not files and ending == "ok":
-        labels = ", ".join(await results.labels()) or "nothing"
-        raise DeliveryBroken(
-            f"The delivery of batch {batch.id} selects nothing: no output matches {', '.join(planned.outputs)}.",
-            hint=f"The workflow labels {labels}. Correct `outputs:`, then "
-            f"`galaxy-watcher retry {batch.unit_id} --from plan`.",
-        )
+    if ending == "ok":
+        _refuse_unselected(batch, planned, await results.labels(), files)
+    if not files:  # a workflow that failed may have made none
+        await _nothing_to_deliver(batch, rooms, planned)
+        return
     folder = FolderDelivery(Path(planned.folder), Path(planned.base or planned.folder), rooms.targets, rooms.clock)
     places = folder.places(files)
     rows = {row.path: row for row in await rooms.store.delivered_files(batch.id, planned.key)}
@@ -115,6 +115,47 @@ async def _deliver_one(
     await rooms.store.journal(
         "delivery.made",
         f"Results of batch {batch.id} are in {planned.folder}: {told}.",
+        unit_id=batch.unit_id,
+        batch_id=batch.id,
+    )
+
+
+def _refuse_unselected(batch: Batch, planned: PlannedDelivery, labels: list[str], files: list[ResultFile]) -> None:
+    """Raise DeliveryBroken when a pattern of the delivery fits no output, or all that fit are empty: a result that was
+    asked for would be missing, and nobody would know.
+    """
+    unselected = [pattern for pattern in planned.outputs if not any(selects(label, [pattern]) for label in labels)]
+    if not unselected and files:
+        return
+    told = ", ".join(f"`{pattern}`" for pattern in unselected or planned.outputs)
+    near = [f"`{label}`" for pattern in unselected if (label := _near(pattern, labels))]
+    raise DeliveryBroken(
+        f"The delivery of batch {batch.id} selects nothing with {told}: "
+        + ("no output has such a label." if unselected else "the outputs of such a label are empty."),
+        hint=(f"Did you mean {' and '.join(dict.fromkeys(near))}? " if near else "")
+        + f"The workflow labels {', '.join(f'`{label}`' for label in labels) or 'nothing'}. Correct `outputs:`, then"
+        f" `galaxy-watcher retry {batch.unit_id} --from plan`.",
+    )
+
+
+def _near(pattern: str, labels: list[str]) -> str:
+    """Return the label that was probably meant; the fixed beginning of a pattern is compared with theirs."""
+    stem = re.split(r"[*?\[]", pattern.lower())[0]
+    known = {label.lower()[: len(stem)]: label for label in labels} | {label.lower(): label for label in labels}
+    near = difflib.get_close_matches(stem, known, n=1) if stem else []
+    return known[near[0]] if near else ""
+
+
+async def _nothing_to_deliver(batch: Batch, rooms: Rooms, planned: PlannedDelivery) -> None:
+    """End a delivery without a file; an empty manifest would promise results, and `sha256sum -c` refuses it."""
+    now, told = rooms.clock.now(), "no result to deliver"
+    await rooms.store.put_delivery(
+        batch, planned.key, target=planned.folder, on_ending=planned.on, status=Status.DONE, reason=told,
+        intent_at=now, receipt_at=now,
+    )  # fmt: skip
+    await rooms.store.journal(
+        "delivery.empty",
+        f"Nothing of batch {batch.id} went to {planned.folder}: {told}.",
         unit_id=batch.unit_id,
         batch_id=batch.id,
     )
