@@ -130,19 +130,23 @@ class Workflows:
             hint=f"Did you mean “{near[0]}”?" if near else "Import it in Galaxy, or give the account access to it.",
         )
 
+    async def imported(self, content: bytes) -> WorkflowRef | None:
+        """Return the workflow that was made from exactly this file, and not changed in Galaxy since, or None."""
+        ours = content_uuid(content)
+        known = [row for row in await self._rows() if row.latest_workflow_uuid == ours]
+        return min(known, key=lambda row: row.id).ref() if known else None
+
     async def import_file(self, content: bytes, name: str) -> WorkflowRef:
         """Return the workflow made from this file (.ga or gxformat2), imported now or earlier; `name` is the file's,
         for messages.
 
-        Raises PlanError for a file that is no workflow, AnswerLost when it may have been imported: calling again finds
-        it.
+        Raises PlanError for a file that is no workflow, AnswerLost when it may have been imported: `imported` finds it
+        once it is there, which may be later.
         """
-        ours = content_uuid(content)
-        known = [row for row in await self._rows() if row.latest_workflow_uuid == ours]
-        if known:
-            return min(known, key=lambda row: row.id).ref()
+        json = {"workflow": _importable(content, name, content_uuid(content))}
+        if known := await self.imported(content):
+            return known
         try:
-            json = {"workflow": _importable(content, name, ours)}
             return (await self._http.post("/api/workflows", "import a workflow", _Row, json=json)).ref()
         except Refused as error:
             raise PlanError(f"Galaxy does not take the workflow in {name}: {error.message}", hint=error.hint) from error
