@@ -21,7 +21,8 @@ from watcher.config.destinations import fixed_folder, render, render_folder
 from watcher.errors import GalaxyError, OverQuota, PlanError
 from watcher.galaxy import Galaxy
 from watcher.galaxy.bind import bind
-from watcher.galaxy.workflows import WorkflowRef, content_uuid
+from watcher.galaxy.workflow_files import content_uuid
+from watcher.galaxy.workflows import WorkflowRef
 from watcher.model import (
     ENDED,
     Hold,
