@@ -121,3 +121,21 @@ async def test_a_failed_workflow_without_results_delivers_none_and_says_so(world
     assert len(await world.journal("delivery.empty")) == 1
     assert await world.journal("delivery.made") == []
     assert "no result to deliver" in world.command("show", batch["id"]).out
+
+
+async def test_a_delivery_is_told_before_it_begins(world: World) -> None:
+    """What the plan will bring where is in the report while nothing is uploaded yet; given up with its batch."""
+    folders = [f"{world.results}/{{run}}", f"{world.results}/failed/{{run}}"]
+    deliver = [{"folder": folders[0]}, {"folder": folders[1], "on": "failed"}]
+    world.write_config(rule={"deliver": deliver})
+    (world.results / "failed").mkdir()
+    world.fake.faults.add(Fault("hash_mismatch", times=None))
+    world.add_run(samples=("S1",))
+    batch = only_batch(await world.once())
+    assert (batch["stage"], batch["status"]) == ("upload", "held")
+    targets = [folder.format(run=RUN) for folder in folders]
+    ready = {"status": "ready", "reason": "", "checked": ""}
+    assert batch["deliveries"] == [{"target": target, **ready} for target in targets]
+    assert world.command("cancel", batch["id"]).code == 0
+    batch = only_batch(await world.once())
+    assert [row["status"] for row in batch["deliveries"]] == ["cancelled", "cancelled"]

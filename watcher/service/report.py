@@ -88,14 +88,22 @@ async def _batch(store: Store, batch: Batch, urls: Mapping[str, str], progress: 
         ],
         "deliveries": [
             {
-                "target": row.target,
-                "status": str(row.status),
-                "reason": row.reason,
+                "target": row.target, "status": str(row.status), "reason": row.reason,
                 "checked": _checked_results(row, results.get(row.key, [])),
             }
-            for row in await store.deliveries(batch.id)
+            for row in _deliveries(batch, await store.deliveries(batch.id))
         ],
-    }
+    }  # fmt: skip
+
+
+def _deliveries(batch: Batch, begun: list[DeliveryRow]) -> list[DeliveryRow]:
+    """Return every delivery of the plan in its order: as it stands, or as it is still to come."""
+    rows = {row.key: row for row in begun}
+    to_come = Status.CANCELLED if batch.status is Status.CANCELLED else Status.READY
+    return [
+        rows.get(planned.key) or DeliveryRow(batch.id, planned.key, planned.folder, planned.on, to_come)
+        for planned in batch.plan.deliveries
+    ]
 
 
 def _done_bytes(row: Dataset, live: Mapping[str, int]) -> int:
