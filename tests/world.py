@@ -146,6 +146,7 @@ class World:
     second: float = 0.02
     quota_bytes: int | None = None
     fake: FakeGalaxy = field(init=False)
+    workflow: Json = field(default_factory=lambda: {"name": WORKFLOW, "inputs": {"Reads": "reads"}})
     _running: list[Running] = field(default_factory=list)
     _store: Store | None = None
 
@@ -215,7 +216,7 @@ class World:
                 _merged(
                     {
                         "name": "all",
-                        "workflow": {"name": WORKFLOW, "inputs": {"Reads": "reads"}},
+                        "workflow": self.workflow,
                         "deliver": {"folder": f"{self.results}/{{run}}"},
                     },
                     rule,
@@ -228,6 +229,14 @@ class World:
         }
         self.config_file.write_text(dump_yaml(_merged(settings, top)))
         return self.config_file
+
+    def write_workflow(self, name: str, **more: Any) -> Path:
+        """Write the counting workflow into a file, which the rule names from now on; Galaxy has not seen it."""
+        path = self.folder / "workflow.gxwf.yml"
+        path.write_text(dump_yaml(counting_workflow(name, **more)))
+        self.workflow = {"file": str(path), "inputs": {"Reads": "reads"}}
+        self.write_config()
+        return path
 
     def add_run(self, name: str = RUN, samples: Iterable[str] = ("S1", "S2"), **more: Any) -> Path:
         """Write a finished BCL Convert folder below the watch (see `write_bclconvert`)."""

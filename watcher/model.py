@@ -7,7 +7,7 @@ Galaxy offers them. Words know no room. `rows.py` holds the rows the store keeps
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -273,6 +273,15 @@ class Plan(Stored):
 # --- results on their way home --------------------------------------------------------------------------------------
 
 
+CHECK_LEVELS = ("", "size", "SHA-256")
+"""How far something was compared with what Galaxy has, weakest first."""
+
+
+def weakest(levels: Iterable[str]) -> str:
+    """Return the weakest level of check; of nothing, none."""
+    return min(levels, key=CHECK_LEVELS.index, default="")
+
+
 @dataclass(frozen=True, slots=True)
 class ResultFile:
     """One result that can be read from any offset; `parts` are the name's path components before sanitising."""
@@ -281,7 +290,12 @@ class ResultFile:
     parts: tuple[str, ...]
     ext: str
     size: int
-    sha256: str = ""
+    sha256: str = ""  # empty where Galaxy lists none
+
+    @property
+    def checked(self) -> str:
+        """How far a copy of it can be compared with what Galaxy has: by SHA-256, or only by size."""
+        return "SHA-256" if self.sha256 else "size"
 
 
 class ResultSource(Protocol):

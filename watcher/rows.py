@@ -200,7 +200,7 @@ class DeliveryRow:
 
 @dataclass(frozen=True, slots=True)
 class DeliveredFile:
-    """One result at its place; `path` is relative to the delivery's target."""
+    """One result at its place; `path` is relative to the delivery's target, `sha256` that of the bytes there."""
 
     batch_id: str
     delivery_key: str
@@ -211,6 +211,7 @@ class DeliveredFile:
     status: Status = Status.READY
     intent_at: datetime | None = None
     receipt_at: datetime | None = None
+    checked: str = ""  # against Galaxy: "", "size" or "SHA-256"
 
 
 @dataclass(frozen=True, slots=True)

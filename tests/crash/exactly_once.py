@@ -12,6 +12,7 @@ from typing import Any
 from tests.world import RUN, World
 
 Json = dict[str, Any]
+FROM_FILE = "Count reads, from a file"
 
 
 async def assert_exactly_once(world: World) -> Json:
@@ -25,6 +26,7 @@ async def assert_exactly_once(world: World) -> Json:
     assert_one_history(world, batch["id"])
     assert_one_dataset_per_file(world, batch["id"])
     assert_one_collection(world, batch["id"])
+    assert_one_workflow(world)
     assert_one_invocation(world, batch)
     assert_delivered_once(world.results / RUN)
     assert world.fake.requests.most_patches_per_session <= 1
@@ -64,6 +66,11 @@ def assert_one_collection(world: World, batch_id: str) -> None:
     assert {sample: sorted(reads.values()) for sample, reads in members.items()} == {
         sample: sorted(name for name in world.fastqs() if name.startswith(f"{sample}_")) for sample in samples
     }
+
+
+def assert_one_workflow(world: World) -> None:
+    """The workflow that is given as a file was imported once."""
+    assert [row["name"] for row in world.fake.workflows()].count(FROM_FILE) == 1
 
 
 def assert_one_invocation(world: World, batch: Json) -> None:

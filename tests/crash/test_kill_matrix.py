@@ -29,6 +29,8 @@ LATER = (
 """Points that are reached more than once, killed at a later time than the first."""
 
 TWICE = (
+    ("plan.workflow.intent", "plan.workflow.intent"),
+    ("plan.workflow.act", "plan.workflow.receipt"),
     ("upload.history.intent", "upload.history.intent"),
     ("upload.history.act", "upload.marks.intent"),
     ("upload.session.act", "upload.session.act"),

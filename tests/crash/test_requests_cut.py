@@ -14,6 +14,7 @@ from tests.world import World
 pytestmark = pytest.mark.timeout(180)
 
 ACTS = {
+    "workflow-imported": ("POST", "/api/workflows", 0),
     "defaults-private": ("PUT", "/api/users/*/permissions/inputs", 0),
     "history-made": ("POST", "/api/histories", 0),
     "history-marked": ("PUT", "/api/histories/*", 0),
@@ -30,7 +31,7 @@ ACTS = {
 """Every request that changes something, and the download."""
 
 BODILESS = ("session-made", "second-session-made", "result-fetched")
-MAKING = ("history-made", "datasets-made", "collection-made", "workflow-started")
+MAKING = ("workflow-imported", "history-made", "datasets-made", "collection-made", "workflow-started")
 
 
 def fault(kind: str, act: str, seconds: float = 0.0) -> Fault:

@@ -171,6 +171,15 @@ def test_two_patches_at_once_freeze_the_server(fake: FakeGalaxy, galaxy: RawGala
     assert fake.requests.most_patches_per_session == 2
 
 
+def test_spoilt_answer_has_its_length(fake: FakeGalaxy, galaxy: RawGalaxy) -> None:
+    """Bytes that change on their way are as many as before, and the next time they are right."""
+    place = f"/api/datasets/{upload_one(galaxy)['id']}/display"
+    fake.faults.add(Fault("spoil_answer", method="GET", path=place))
+    spoilt, right = galaxy.call("GET", place).content, galaxy.call("GET", place).content
+    assert (len(spoilt), spoilt[1:], right) == (len(CONTENT), CONTENT[1:], CONTENT)
+    assert spoilt != right
+
+
 @pytest.mark.parametrize(
     ("fault", "state", "size"),
     [

@@ -17,3 +17,5 @@ INSERT INTO dataset (batch_id, "key", name, ext, size, status, session, "offset"
     fetch_receipt_at, galaxy_id, job_id, checked, reason)
 VALUES ('k7m2x9-1', '001', 'S1_R1_001.fastq.gz', 'fastqsanger.gz', 10, 'working', 's', 8589934592, '', NULL, NULL, NULL, NULL,
     '', '', '', '');
+INSERT INTO delivered_file (batch_id, delivery_key, path, galaxy_id, size, sha256, status, intent_at, receipt_at)
+VALUES ('k7m2x9-1', '1', 'report.txt', 'd1', 3, 'ab', 'done', NULL, NULL);

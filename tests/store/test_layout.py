@@ -19,7 +19,7 @@ from watcher.errors import StateError
 from watcher.model import Plan, Stage, Status
 from watcher.store import upgrade
 from watcher.store.database import make_engine
-from watcher.store.place import make_private_file, state_place
+from watcher.store.place import StatePlace, make_private_file, state_place
 from watcher.store.schema import metadata
 from watcher.store.store import Store
 from watcher.store.upgrade import HEAD, LAYOUT_TABLE, REVISIONS, check_layout, migrate_tables
@@ -126,12 +126,21 @@ async def test_older_state_is_migrated_by_the_lock_holder_only(state: str, clock
     await engine.dispose()
 
 
+async def at_first_layout(place: StatePlace) -> None:
+    """Make the tables as the first version did."""
+    if place.path is not None:
+        make_private_file(place.path)
+    engine = make_engine(place, owner=True)
+    await migrate_tables(engine, REVISIONS[0])
+    await engine.dispose()
+
+
 @pytest.fixture
 def first_rows(state: str) -> str:
     """Return a state at the first layout, with rows that a newer program of that layout wrote."""
-    asyncio.run(migrated(state))
-    statements = FIRST_VERSION.read_text(encoding="utf-8")
     place = state_place(state)
+    asyncio.run(at_first_layout(place))
+    statements = FIRST_VERSION.read_text(encoding="utf-8")
     if place.path is not None:
         connection = sqlite3.connect(place.path)
         connection.executescript(statements)
@@ -171,4 +180,6 @@ async def test_rows_of_the_first_version(first_rows: str, clock: ManualClock) ->
     assert copied.plan.samples[0].files[0].model_extra == {"umi": True}
     dataset = (await store.datasets("k7m2x9-1"))[0]
     assert (dataset.session, dataset.offset, dataset.records) == ("s", 2**33, None)
+    (delivered,) = await store.delivered_files("k7m2x9-1")
+    assert (delivered.path, delivered.sha256, delivered.checked) == ("report.txt", "ab", "")
     await store.close()

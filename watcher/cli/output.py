@@ -218,6 +218,7 @@ def print_show(report: Mapping[str, Any], console: Console | None = None) -> Non
         for row in batch["deliveries"]:
             console.print(f"  delivery    {row['target']}  {row['status']}  {row['reason']}")
         for row in batch["results"]:
-            console.print(f"  result      {row['path']}  {size_text(row['size'])}  {row['sha256'][:12]}")
+            level = row["checked"] or row["status"]
+            console.print(f"  result      {row['path']}  {size_text(row['size'])}  {level}  {row['sha256'][:12]}")
     for line in report["journal"]:
         console.print(Text(f"  {line['at']}  {line['actor']:<8} {line['event']:<20} {line['text']}"))

@@ -99,7 +99,7 @@ class Teller:
 
 
 class Story:
-    """One run from the first byte on the sequencer's disk to the verified results, with two power cuts."""
+    """One run from the first byte on the sequencer's disk to the checked results, with two power cuts."""
 
     def __init__(self, place: Path, url: str, key: str, has_workflow: bool, teller: Teller) -> None:
         self._place = place

@@ -1,8 +1,9 @@
 """Brings results to a local or mounted folder: whole, under safe names, each once, with a manifest at the end.
 
-A result is written under a temporary name beside its own, resumed from there after a break, synced, compared in size
-and SHA-256 with what Galaxy has, and renamed. What is there already and the same is taken as delivered; what differs
-is never overwritten. It knows no Galaxy and no batch: it reads a ResultSource. The blocking calls are in `target.py`,
+A result is written under a temporary name beside its own, resumed from there after a break, synced, compared with what
+Galaxy has, and renamed. Compared is the size, and the SHA-256 where Galaxy lists one; the SHA-256 in the manifest is
+that of the bytes as they were written. What is there already and the same is taken as delivered; what differs is never
+overwritten. It knows no Galaxy and no batch: it reads a ResultSource. The blocking calls are in `target.py`,
 the names in `names.py`.
 """
 
@@ -71,7 +72,7 @@ class FolderDelivery:
     async def put(
         self, source: ResultSource, file: ResultFile, path: str, on_bytes: Callable[[int], None] = lambda _: None
     ) -> tuple[int, str]:
-        """Bring one result to `path`; return its size and SHA-256.
+        """Bring one result to `path`; return its size and the SHA-256 of what was written (see `ResultFile.checked`).
 
         `on_bytes` hears how many bytes are there. Twice is harmless: what is half there is gone on with, what is
         whole is kept. Raises DeliveryBroken when the bytes are not what they should be or a different file has the

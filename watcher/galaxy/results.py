@@ -1,7 +1,9 @@
 """The results of invocations, as a delivery reads them: by output label, collections as folders, from any offset.
 
 Only labelled outputs are results; a mapped output is a collection whose element identifiers become path parts.
-Elements that did not end well are never handed out. Knows no delivery: it is a `ResultSource` (`watcher/model.py`).
+Elements that did not end well are never handed out. A result carries the SHA-256 that Galaxy lists for it, which for
+the output of a tool is often none: Galaxy hashes those only when its administrator wants it. Knows no delivery: it is a
+`ResultSource` (`watcher/model.py`).
 """
 
 from __future__ import annotations
@@ -10,8 +12,9 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from fnmatch import fnmatchcase
 
+from watcher.galaxy.answers import CollectionFacts
 from watcher.galaxy.client import Galaxy
-from watcher.model import CollectionId, DatasetId, InvocationId, ResultFile
+from watcher.model import CollectionId, DatasetId, HistoryId, InvocationId, ResultFile
 
 
 class GalaxyResults:
@@ -40,10 +43,10 @@ class GalaxyResults:
         for invocation in self._invocations:
             detail = await self._galaxy.invocations.get(invocation)
             for label, ref in detail.outputs.items():
-                if _wanted(label, outputs):
+                if selects(label, outputs):
                     await self._dataset(label, DatasetId(ref.id), found, not_good)
             for label, ref in detail.output_collections.items():
-                if _wanted(label, outputs):
+                if selects(label, outputs):
                     await self._collection(label, CollectionId(ref.id), found, not_good)
         return found, not_good
 
@@ -66,16 +69,29 @@ class GalaxyResults:
         if facts.deleted:
             not_good.append(f"{label} (deleted)")
             return
+        hashes = await self._hashes(facts)
         for path, leaf in facts.leaves():
             if leaf.state == "ok":
-                found.append(ResultFile(DatasetId(leaf.dataset_id), (label, *path), leaf.ext, leaf.size))
+                sha256 = hashes.get(leaf.dataset_id, "")
+                found.append(ResultFile(leaf.dataset_id, (label, *path), leaf.ext, leaf.size, sha256))
             else:
                 not_good.append(f"{'/'.join((label, *path))} ({leaf.state or 'missing'})")
+
+    async def _hashes(self, collection: CollectionFacts) -> dict[DatasetId, str]:
+        """Return the SHA-256 of the good elements, as far as Galaxy lists any; a collection itself shows none."""
+        good = {leaf.dataset_id for _, leaf in collection.leaves() if leaf.state == "ok"}
+        if not good or not (await self._galaxy.features()).server_sha256:
+            return {}
+        known = await self._galaxy.datasets.many(HistoryId(collection.history_id), good)
+        # An element may lie in another history than its collection.
+        elsewhere = [await self._galaxy.datasets.get(dataset) for dataset in sorted(good - known.keys())]
+        return {facts.id: facts.sha256 for facts in (*known.values(), *elsewhere)}
 
     async def _checked_hash(self, sha256: str) -> str:
         """Return a hash only where the server makes or verifies hashes itself; elsewhere it is a mere claim."""
         return sha256 if (await self._galaxy.features()).server_sha256 else ""
 
 
-def _wanted(label: str, patterns: Sequence[str]) -> bool:
+def selects(label: str, patterns: Sequence[str]) -> bool:
+    """Tell whether one of the patterns (`*`, `?`) fits the label of an output."""
     return any(fnmatchcase(label, pattern) for pattern in patterns)

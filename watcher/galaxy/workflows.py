@@ -1,26 +1,24 @@
 """Workflows: found by id, exact name or file, and read for what they want.
 
-A file is imported once: it gets a uuid made from its content, by which it is found again. That uuid has to look like a
-version 4 one, because Galaxy 26.1.2 imports any other and then answers 500 to every request for that workflow.
-`bind.py` checks values against what is read here; `invocations.py` starts.
+A file is imported once: it gets a uuid made from its content, by which it is found again. What a file holds is told by
+`workflow_files.py`. `bind.py` checks values against what is read here; `invocations.py` starts.
 """
 
 from __future__ import annotations
 
 import difflib
-import hashlib
 import json
-import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
-import yaml
+from pydantic import ValidationError
 
 from watcher.errors import NotThere, PlanError, Refused
 from watcher.galaxy.answers import Answer, Text
 from watcher.galaxy.http import Http, Params
+from watcher.galaxy.workflow_files import as_ga, content_uuid, importable, parse
 from watcher.model import WorkflowId
 
 PAGE = 100
@@ -130,19 +128,23 @@ class Workflows:
             hint=f"Did you mean “{near[0]}”?" if near else "Import it in Galaxy, or give the account access to it.",
         )
 
+    async def imported(self, content: bytes) -> WorkflowRef | None:
+        """Return the workflow that was made from exactly this file, and not changed in Galaxy since, or None."""
+        ours = content_uuid(content)
+        known = [row for row in await self._rows() if row.latest_workflow_uuid == ours]
+        return min(known, key=lambda row: row.id).ref() if known else None
+
     async def import_file(self, content: bytes, name: str) -> WorkflowRef:
         """Return the workflow made from this file (.ga or gxformat2), imported now or earlier; `name` is the file's,
         for messages.
 
-        Raises PlanError for a file that is no workflow, AnswerLost when it may have been imported: calling again finds
-        it.
+        Raises PlanError for a file that is no workflow, AnswerLost when it may have been imported: `imported` finds it
+        once it is there, which may be later.
         """
-        ours = content_uuid(content)
-        known = [row for row in await self._rows() if row.latest_workflow_uuid == ours]
-        if known:
-            return min(known, key=lambda row: row.id).ref()
+        json = {"workflow": importable(parse(content, name), content_uuid(content))}
+        if known := await self.imported(content):
+            return known
         try:
-            json = {"workflow": _importable(content, name, ours)}
             return (await self._http.post("/api/workflows", "import a workflow", _Row, json=json)).ref()
         except Refused as error:
             raise PlanError(f"Galaxy does not take the workflow in {name}: {error.message}", hint=error.hint) from error
@@ -151,7 +153,26 @@ class Workflows:
         """Return what the newest version of the workflow wants and gives; raises PlanError when it is not there."""
         ref = await self._by_id(workflow)
         path = f"/api/workflows/{quote(workflow)}/download"
-        steps = (await self._http.get(path, "read a workflow", _Downloaded)).ordered()
+        return await self._facts(ref, (await self._http.get(path, "read a workflow", _Downloaded)).ordered())
+
+    async def read_file(self, content: bytes, name: str) -> WorkflowFacts:
+        """Return what a workflow file wants and gives before it is imported; `missing` is asked of Galaxy.
+
+        Raises PlanError for a file that is no workflow.
+        """
+        document = parse(content, name)
+        try:
+            steps = _Downloaded.model_validate(as_ga(document)).ordered()
+        except (ValidationError, AttributeError, TypeError, ValueError) as error:
+            raise PlanError(
+                f"{name} is no workflow: its steps are not as Galaxy writes them.",
+                hint="Export the workflow from Galaxy once more.",
+            ) from error
+        title = str(document.get("label") or document.get("name") or name)
+        ref = WorkflowRef(WorkflowId(""), title, content_uuid(content))
+        return await self._facts(ref, [_labelled(step) for step in steps])
+
+    async def _facts(self, ref: WorkflowRef, steps: list[_DownloadedStep]) -> WorkflowFacts:
         tools = tuple(dict.fromkeys(_tools(steps)))
         types = {tool: await self._parameter_types(*tool) for tool in tools}
         return WorkflowFacts(
@@ -211,29 +232,6 @@ class Workflows:
                 return [row for row in rows if not row.deleted]
 
 
-def content_uuid(content: bytes) -> str:
-    """Return the uuid that stands for exactly this content, in the form of a version 4 one."""
-    return str(uuid.UUID(bytes=hashlib.sha256(content).digest()[:16], version=4))
-
-
-def _importable(content: bytes, name: str, own_uuid: str) -> dict[str, Any]:
-    """Return the request for a file: a .ga file as it is, gxformat2 as text; either with our uuid."""
-    try:
-        workflow = yaml.safe_load(content)  # JSON is YAML as well
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        line = getattr(getattr(error, "problem_mark", None), "line", None)
-        place = f"{name}:{line + 1}" if line is not None else name
-        raise PlanError(
-            f"{place}: neither JSON nor YAML.", hint="Export the workflow from Galaxy once more."
-        ) from error
-    if not isinstance(workflow, dict) or "steps" not in workflow:
-        raise PlanError(f"{name} is no Galaxy workflow: it has no steps.", hint="Name a .ga or gxformat2 file.")
-    workflow["uuid"] = own_uuid
-    if workflow.get("class") == "GalaxyWorkflow":
-        return {"yaml_content": yaml.safe_dump(workflow, sort_keys=False, allow_unicode=True)}
-    return workflow
-
-
 class _Output(Answer):
     label: Text = ""
 
@@ -260,6 +258,13 @@ class _Downloaded(Answer):
 
     def ordered(self) -> list[_DownloadedStep]:
         return sorted(self.steps.values(), key=lambda step: step.id)
+
+
+def _labelled(step: _DownloadedStep) -> _DownloadedStep:
+    """Old files name an input in its settings; Galaxy makes a label of it when it imports them."""
+    if step.label or step.type not in INPUT_KINDS:
+        return step
+    return step.model_copy(update={"label": str(step.state().get("name") or "")})
 
 
 def _plain(value: Any) -> Any:

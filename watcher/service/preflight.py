@@ -14,12 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from watcher.clock import Clock, SystemClock
-from watcher.config import GalaxySettings, RuleSettings, Settings, WatchSettings
+from watcher.config import GalaxySettings, RuleSettings, Settings, WatchSettings, WorkflowSettings
 from watcher.config.destinations import fixed_folder
 from watcher.disk.mounts import mount_of
-from watcher.errors import GalaxyError, WatcherError
+from watcher.errors import GalaxyError, PlanError, WatcherError
 from watcher.galaxy import Galaxy
 from watcher.galaxy.bind import bind
+from watcher.galaxy.workflow_files import parse
+from watcher.galaxy.workflows import WorkflowFacts
 from watcher.service.build import account_of, state_place
 from watcher.store.store import Store
 
@@ -39,7 +41,7 @@ async def check_all(settings: Settings, clock: Clock | None = None) -> list[Find
     """Look at everything the configuration names and return what was found, good and bad."""
     clock = clock or SystemClock()
     findings = [_watch(watch) for watch in settings.watches]
-    findings += [finding for rule in settings.rules for finding in _targets(rule)]
+    findings += [finding for rule in settings.rules for finding in (*_targets(rule), *_broken_files(rule))]
     findings.append(await _state(settings, clock))
     for galaxy in settings.galaxies.values():
         findings += [finding async for finding in _galaxy(settings, galaxy, clock)]
@@ -72,6 +74,22 @@ def _targets(rule: RuleSettings) -> list[Finding]:
         else:
             free = shutil.disk_usage(base).free
             findings.append(Finding(subject, True, f"{base} is writable, {free / 1024**3:.1f} GiB free."))
+    return findings
+
+
+def _broken_files(rule: RuleSettings) -> list[Finding]:
+    """Return what is wrong with the rule's workflow files themselves, which no Galaxy needs to be asked for."""
+    findings = []
+    for workflow in rule.workflow:
+        if workflow.file is None:
+            continue
+        subject = f"rule {rule.name}, workflow {workflow.ref}"
+        try:
+            parse(workflow.file.read_bytes(), workflow.file.name)
+        except OSError as error:
+            findings.append(Finding(subject, False, f"cannot be read: {error.strerror}.", "Correct `file:`.", 3))
+        except WatcherError as error:
+            findings.append(Finding(subject, False, error.message, error.hint, 3))
     return findings
 
 
@@ -139,21 +157,10 @@ async def _workflows(rule: RuleSettings, client: Galaxy) -> list[Finding]:
     findings = []
     for workflow in rule.workflow:
         subject = f"rule {rule.name}, workflow {workflow.ref}"
-        if workflow.by == "file":
-            readable = workflow.file is not None and os.access(workflow.file, os.R_OK)
-            findings.append(
-                Finding(
-                    subject,
-                    readable,
-                    "is imported when it is first needed." if readable else "cannot be read.",
-                    "" if readable else "Correct `file:`.",
-                    0 if readable else 3,
-                )
-            )
-            continue
         try:
-            found = await client.workflows.find(**{workflow.by: workflow.ref})
-            facts = await client.workflows.read(found.id)
+            facts, note = await _facts(workflow, client)
+            if facts is None:
+                continue
             wanted = rule.destination.collection
             binding = bind(
                 facts, workflow.inputs, workflow.steps, {"none": "", "auto": "list:paired"}.get(wanted, wanted)
@@ -169,5 +176,24 @@ async def _workflows(rule: RuleSettings, client: Galaxy) -> list[Finding]:
             Finding(subject, False, problem, "Correct the rule or the workflow in Galaxy.", 5) for problem in problems
         ]
         if not problems:
-            findings.append(Finding(subject, True, "its inputs are bound and its tools are installed."))
+            findings.append(Finding(subject, True, f"its inputs are bound and its tools are installed{note}."))
     return findings
+
+
+async def _facts(workflow: WorkflowSettings, client: Galaxy) -> tuple[WorkflowFacts | None, str]:
+    """Return what the workflow wants, of a file from the file itself unless Galaxy has it; nothing of a broken file,
+    which is told already.
+    """
+    if workflow.file is None:
+        found = await client.workflows.find(**{workflow.by: workflow.ref})
+        return await client.workflows.read(found.id), ""
+    try:
+        content = workflow.file.read_bytes()
+        parse(content, workflow.file.name)
+    except (OSError, PlanError):
+        return None, ""
+    known = await client.workflows.imported(content)
+    if known is not None:
+        return await client.workflows.read(known.id), ""
+    facts = await client.workflows.read_file(content, workflow.file.name)
+    return facts, "; it is imported when it is first needed"

@@ -6,17 +6,16 @@ Reads rows and nothing else; never shows a session id or a key. The shape of `st
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from watcher.model import Status
-from watcher.rows import Batch, Dataset, Obstacle, Unit, Watch
+from watcher.model import Status, weakest
+from watcher.rows import Batch, Dataset, DeliveredFile, DeliveryRow, Obstacle, Unit, Watch
 from watcher.stages.poll import current_invocations
 from watcher.stages.rooms import Progress
 from watcher.store.store import Store
-
-CHECK_LEVELS = ("", "size", "SHA-256")
 
 
 async def status_report(
@@ -59,6 +58,9 @@ async def _batch(store: Store, batch: Batch, urls: Mapping[str, str], progress: 
     url = urls.get(batch.plan.galaxy, "")
     live = progress.sent_bytes.get(batch.id, {}) if progress else {}
     names = {workflow.key: workflow.ref for workflow in batch.plan.workflows}
+    results: dict[str, list[DeliveredFile]] = defaultdict(list)
+    for file in await store.delivered_files(batch.id):
+        results[file.delivery_key].append(file)
     return {
         "id": batch.id,
         "rule": batch.rule,
@@ -86,10 +88,23 @@ async def _batch(store: Store, batch: Batch, urls: Mapping[str, str], progress: 
             for row in current_invocations(await store.invocations(batch.id))
         ],
         "deliveries": [
-            {"target": row.target, "status": str(row.status), "reason": row.reason}
-            for row in await store.deliveries(batch.id)
+            {
+                "target": row.target, "status": str(row.status), "reason": row.reason,
+                "checked": _checked_results(row, results.get(row.key, [])),
+            }
+            for row in _deliveries(batch, await store.deliveries(batch.id))
         ],
-    }
+    }  # fmt: skip
+
+
+def _deliveries(batch: Batch, begun: list[DeliveryRow]) -> list[DeliveryRow]:
+    """Return every delivery of the plan in its order: as it stands, or as it is still to come."""
+    rows = {row.key: row for row in begun}
+    to_come = Status.CANCELLED if batch.status is Status.CANCELLED else Status.READY
+    return [
+        rows.get(planned.key) or DeliveryRow(batch.id, planned.key, planned.folder, planned.on, to_come)
+        for planned in batch.plan.deliveries
+    ]
 
 
 def _done_bytes(row: Dataset, live: Mapping[str, int]) -> int:
@@ -102,7 +117,12 @@ def _checked(datasets: list[Dataset], expected: int) -> str:
     """Return the weakest check of the batch; nothing while one dataset is unchecked."""
     if not datasets or len(datasets) < expected:
         return ""
-    return min((row.checked for row in datasets), key=CHECK_LEVELS.index)
+    return weakest(row.checked for row in datasets)
+
+
+def _checked_results(row: DeliveryRow, files: list[DeliveredFile]) -> str:
+    """Return the weakest check of a delivery; nothing until it is done."""
+    return weakest(file.checked for file in files) if row.status is Status.DONE else ""
 
 
 def _obstacle(obstacle: Obstacle) -> dict[str, Any]:
@@ -153,7 +173,13 @@ async def show_report(
             for row in await store.datasets(batch["id"])
         ]  # fmt: skip
         batch["results"] = [
-            {"path": row.path, "size": row.size, "sha256": row.sha256, "status": str(row.status)}
+            {
+                "path": row.path,
+                "size": row.size,
+                "sha256": row.sha256,
+                "checked": row.checked,
+                "status": str(row.status),
+            }
             for row in await store.delivered_files(batch["id"])
         ]
     report["left_out"] = unit.more.get("left_out", [])

@@ -1,20 +1,22 @@
 """Stage deliver: are the results where they belong, whole?
 
 Each delivery of the plan says on which ending it is made. Results are read from Galaxy from any offset, written under
-a temporary name, compared in size and SHA-256 and renamed; the manifest comes last, so that its presence means "all
-here". The batch ends here: well, or with the failure that `poll.py` found.
+a temporary name, compared with what Galaxy has (by SHA-256 where it lists one, else by size) and renamed; the manifest
+comes last, so that its presence means "all here". The batch ends here: well, or with the failure that `poll.py` found.
 """
 
 from __future__ import annotations
 
 import asyncio
+import difflib
+import re
 from datetime import datetime
 from pathlib import Path
 
 from watcher.delivery.folder import FolderDelivery
 from watcher.errors import DeliveryBroken, TargetFull, TargetGone
-from watcher.galaxy.results import GalaxyResults
-from watcher.model import Done, Fail, Next, Outcome, PlannedDelivery, ResultFile, Stage, Status
+from watcher.galaxy.results import GalaxyResults, selects
+from watcher.model import Done, Fail, Next, Outcome, PlannedDelivery, ResultFile, Stage, Status, weakest
 from watcher.rows import Batch, DeliveredFile, DeliveryRow
 from watcher.stages.effects import together
 from watcher.stages.rooms import Rooms
@@ -72,13 +74,11 @@ async def _deliver_one(
             f"Not every result of batch {batch.id} is good in Galaxy, though no job failed: {', '.join(not_good[:5])}.",
             hint=f"Look at the history, then `galaxy-watcher retry {batch.id}`.",
         )
-    if not files and ending == "ok":
-        labels = ", ".join(await results.labels()) or "nothing"
-        raise DeliveryBroken(
-            f"The delivery of batch {batch.id} selects nothing: no output matches {', '.join(planned.outputs)}.",
-            hint=f"The workflow labels {labels}. Correct `outputs:`, then "
-            f"`galaxy-watcher retry {batch.unit_id} --from plan`.",
-        )
+    if ending == "ok":
+        _refuse_unselected(batch, planned, await results.labels(), files)
+    if not files:  # a workflow that failed may have made none
+        await _nothing_to_deliver(batch, rooms, planned)
+        return
     folder = FolderDelivery(Path(planned.folder), Path(planned.base or planned.folder), rooms.targets, rooms.clock)
     places = folder.places(files)
     rows = {row.path: row for row in await rooms.store.delivered_files(batch.id, planned.key)}
@@ -103,16 +103,59 @@ async def _deliver_one(
 
     await together(bring(path, file) for path, file in missing)
     rooms.effects.reach("deliver.manifest.intent")
-    done = await rooms.store.delivered_files(batch.id, planned.key)
-    await folder.write_manifest([(row.path, row.sha256) for row in done if row.path in places])
+    known_files = await rooms.store.delivered_files(batch.id, planned.key)
+    done = [row for row in known_files if row.path in places]
+    await folder.write_manifest([(row.path, row.sha256) for row in done])
     rooms.effects.reach("deliver.manifest.act")
-    await rooms.store.put_delivery(
-        batch, planned.key, status=Status.DONE, receipt_at=rooms.clock.now(), reason=f"{len(done)} files, verified"
-    )
+    told = f"{len(done)} {'file' if len(done) == 1 else 'files'}"
+    if level := weakest(row.checked for row in done):
+        told += f", checked by {level}"
+    await rooms.store.put_delivery(batch, planned.key, status=Status.DONE, receipt_at=rooms.clock.now(), reason=told)
     rooms.effects.reach("deliver.manifest.receipt")
     await rooms.store.journal(
-        "delivery.verified",
-        f"{len(done)} results of batch {batch.id} are in {planned.folder}.",
+        "delivery.made",
+        f"Results of batch {batch.id} are in {planned.folder}: {told}.",
+        unit_id=batch.unit_id,
+        batch_id=batch.id,
+    )
+
+
+def _refuse_unselected(batch: Batch, planned: PlannedDelivery, labels: list[str], files: list[ResultFile]) -> None:
+    """Raise DeliveryBroken when a pattern of the delivery fits no output, or all that fit are empty: a result that was
+    asked for would be missing, and nobody would know.
+    """
+    unselected = [pattern for pattern in planned.outputs if not any(selects(label, [pattern]) for label in labels)]
+    if not unselected and files:
+        return
+    told = ", ".join(f"`{pattern}`" for pattern in unselected or planned.outputs)
+    near = [f"`{label}`" for pattern in unselected if (label := _near(pattern, labels))]
+    raise DeliveryBroken(
+        f"The delivery of batch {batch.id} selects nothing with {told}: "
+        + ("no output has such a label." if unselected else "the outputs of such a label are empty."),
+        hint=(f"Did you mean {' and '.join(dict.fromkeys(near))}? " if near else "")
+        + f"The workflow labels {', '.join(f'`{label}`' for label in labels) or 'nothing'}. Correct `outputs:`, then"
+        f" `galaxy-watcher retry {batch.unit_id} --from plan`.",
+    )
+
+
+def _near(pattern: str, labels: list[str]) -> str:
+    """Return the label that was probably meant; the fixed beginning of a pattern is compared with theirs."""
+    stem = re.split(r"[*?\[]", pattern.lower())[0]
+    known = {label.lower()[: len(stem)]: label for label in labels} | {label.lower(): label for label in labels}
+    near = difflib.get_close_matches(stem, known, n=1) if stem else []
+    return known[near[0]] if near else ""
+
+
+async def _nothing_to_deliver(batch: Batch, rooms: Rooms, planned: PlannedDelivery) -> None:
+    """End a delivery without a file; an empty manifest would promise results, and `sha256sum -c` refuses it."""
+    now, told = rooms.clock.now(), "no result to deliver"
+    await rooms.store.put_delivery(
+        batch, planned.key, target=planned.folder, on_ending=planned.on, status=Status.DONE, reason=told,
+        intent_at=now, receipt_at=now,
+    )  # fmt: skip
+    await rooms.store.journal(
+        "delivery.empty",
+        f"Nothing of batch {batch.id} went to {planned.folder}: {told}.",
         unit_id=batch.unit_id,
         batch_id=batch.id,
     )
@@ -152,8 +195,9 @@ async def _deliver_file(
 
     async def keep(proof: tuple[int, str]) -> None:
         await rooms.store.put_delivered_file(
-            batch, delivery_key, path, size=proof[0], sha256=proof[1], receipt_at=rooms.clock.now(), status=Status.DONE
-        )
+            batch, delivery_key, path, size=proof[0], sha256=proof[1], checked=file.checked,
+            receipt_at=rooms.clock.now(), status=Status.DONE,
+        )  # fmt: skip
 
     await rooms.effects.once(
         "deliver.file",

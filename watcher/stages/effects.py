@@ -21,6 +21,7 @@ from watcher.model import Stage
 R = TypeVar("R")
 
 EFFECTS = (
+    "plan.workflow",
     "upload.history",
     "upload.marks",
     "upload.session",

@@ -2,7 +2,8 @@
 
 Cuts the unit into batches and freezes a plan for each: whatever the configuration says later, a planned batch follows
 its plan. What can be refused is refused here, before a byte is sent: samples no rule takes, names that do not fit,
-workflows that are not there or whose inputs do not bind. `cut` is pure and also behind the `plan` command.
+workflows that are not there or whose inputs do not bind. All it ever makes in Galaxy is a workflow that a rule gives as
+a file. `cut` is pure and also behind the `plan` command.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import itertools
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from watcher.config.destinations import fixed_folder, render, render_folder
 from watcher.errors import GalaxyError, OverQuota, PlanError
 from watcher.galaxy import Galaxy
 from watcher.galaxy.bind import bind
+from watcher.galaxy.workflow_files import content_uuid
+from watcher.galaxy.workflows import WorkflowRef
 from watcher.model import (
     ENDED,
     Hold,
@@ -43,6 +46,10 @@ GIVEN_UP = ("replanned", "superseded")
 
 QUOTA_BYTES = "quota_bytes"
 """Where a unit remembers how much room it needs, by account."""
+
+IMPORTS = "imports"
+"""Where a unit remembers which workflow files it asked Galaxy to import: intent and receipt, by account and content.
+There is no batch yet that could."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +104,7 @@ async def plan(unit: Unit, rooms: Rooms) -> Outcome:
         )
     if not known:  # a later plan finds most of it in Galaxy already
         await _refuse_without_room(unit, rooms, list(plans.values()))
-    fitted = [await fit_to_galaxy(planned, rooms.galaxy(planned.galaxy)) for planned in plans.values()]
+    fitted = [await _fit_to_galaxy(planned, unit, rooms) for planned in plans.values()]
     async with rooms.planning:
         for number, planned in zip(plans, fitted, strict=True):
             planned = await _own_place(planned, unit, number, rooms)
@@ -269,20 +276,22 @@ async def _refuse_without_room(unit: Unit, rooms: Rooms, plans: Sequence[Plan]) 
             raise refusal
 
 
-async def fit_to_galaxy(planned: Plan, galaxy: Galaxy) -> Plan:
+async def _fit_to_galaxy(planned: Plan, unit: Unit, rooms: Rooms) -> Plan:
     """Return the plan with its workflows found and bound; PlanError names everything that does not fit."""
     try:
-        return await _fitted(planned, galaxy)
+        return await _fitted(planned, unit, rooms)
     except GalaxyError as error:
-        error.subject = galaxy.account.name
+        error.subject = planned.galaxy
         raise
 
 
-async def _fitted(planned: Plan, galaxy: Galaxy) -> Plan:
+async def _fitted(planned: Plan, unit: Unit, rooms: Rooms) -> Plan:
+    galaxy = rooms.galaxy(planned.galaxy)
     workflows = []
     for wanted in planned.workflows:
         if wanted.by == "file":
-            found = await galaxy.workflows.import_file(await _workflow_file(wanted.ref), Path(wanted.ref).name)
+            async with rooms.importing:
+                found = await _imported(unit, rooms, galaxy, wanted.ref)
         else:
             found = await galaxy.workflows.find(**{wanted.by: wanted.ref})
         facts = await galaxy.workflows.read(found.id)
@@ -296,6 +305,53 @@ async def _fitted(planned: Plan, galaxy: Galaxy) -> Plan:
             )
         workflows.append(wanted.model_copy(update={"workflow_id": found.id, "uuid": facts.uuid}))
     return planned.model_copy(update={"workflows": tuple(workflows)})
+
+
+async def _imported(unit: Unit, rooms: Rooms, galaxy: Galaxy, path: str) -> WorkflowRef:
+    """Return the workflow made from this file, imported once whoever asks for it: Galaxy would take it twice, under one
+    name and uuid.
+    """
+    content = await _workflow_file(path)
+    account, is_new = galaxy.account.name, False
+    key = f"{account}:{content_uuid(content)}"
+
+    async def write(**values: str) -> None:
+        stored = await rooms.store.unit(unit.id)
+        known = stored.more.get(IMPORTS, {}) if stored else {}
+        await rooms.store.touch(unit, more={IMPORTS: {**known, key: values}})
+
+    async def look() -> WorkflowRef | None:
+        return await galaxy.workflows.imported(content)
+
+    async def note(intent_at: datetime | None) -> None:
+        await write(intent_at=intent_at.isoformat() if intent_at else "")
+
+    async def act() -> WorkflowRef:
+        nonlocal is_new
+        is_new = True
+        return await galaxy.workflows.import_file(content, Path(path).name)
+
+    async def keep(found: WorkflowRef) -> None:
+        await write(workflow_id=found.id)
+        if is_new:
+            text = f"Workflow `{found.name}` imported from {path} into `{account}`."
+            await rooms.store.journal("workflow.imported", text, unit_id=unit.id)
+
+    return await rooms.effects.once(
+        "plan.workflow",
+        intent_at=await _import_asked_at(rooms, key),
+        look=look,
+        note=note,
+        act=act,
+        keep=keep,
+        always_look=True,
+    )
+
+
+async def _import_asked_at(rooms: Rooms, key: str) -> datetime | None:
+    """Return when any unit last asked for this import without hearing an answer: it may still come true for all."""
+    asked = [unit.more.get(IMPORTS, {}).get(key, {}).get("intent_at", "") for unit in await rooms.store.units()]
+    return max((datetime.fromisoformat(intent_at) for intent_at in asked if intent_at), default=None)
 
 
 async def _workflow_file(path: str) -> bytes:

@@ -175,6 +175,7 @@ class Rooms:
     progress: Progress = field(default_factory=Progress)
     takes_existing: bool = False  # a one-shot catch-up takes what was there before
     planning: asyncio.Lock = field(default_factory=asyncio.Lock)  # two plans at once would choose the same places
+    importing: asyncio.Lock = field(default_factory=asyncio.Lock)  # or both would import the same workflow
 
     def watch(self, name: str) -> WatchSettings:
         """Return the configured watch; PlanError when the configuration no longer has it."""

@@ -232,6 +232,7 @@ delivered_file = sa.Table(
     *_status(),
     _time("intent_at"),
     _time("receipt_at"),
+    _text("checked", server_default=sa.text("''")),  # rows of the first layout have none
 )
 
 obstacle = sa.Table(

@@ -20,7 +20,7 @@ from watcher.errors import StateError
 from watcher.store.place import StatePlace
 from watcher.store.schema import metadata
 
-REVISIONS = ("0001",)
+REVISIONS = ("0001", "0002")
 """All layouts this program knows, oldest first."""
 
 HEAD = REVISIONS[-1]
@@ -91,8 +91,8 @@ async def _make_tables(engine: AsyncEngine) -> None:
         await connection.run_sync(run)
 
 
-async def migrate_tables(engine: AsyncEngine) -> None:
-    """Run the migrations that are missing, all of them in one transaction."""
+async def migrate_tables(engine: AsyncEngine, to: str = HEAD) -> None:
+    """Run the migrations that are missing up to a revision, all of them in one transaction."""
 
     def run(connection: Connection) -> None:
         from alembic import command
@@ -102,7 +102,7 @@ async def migrate_tables(engine: AsyncEngine) -> None:
         config.set_main_option("script_location", str(Path(__file__).with_name("migrations")).replace("%", "%%"))
         config.attributes["connection"] = connection
         config.attributes["version_table"] = LAYOUT_TABLE
-        command.upgrade(config, "head")
+        command.upgrade(config, to)
 
     async with engine.execution_options(writes=True).begin() as connection:
         await connection.run_sync(run)

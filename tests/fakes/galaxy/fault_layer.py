@@ -200,6 +200,8 @@ class FaultLayer:
             await self._after_effect(fault, scope, receive, send)
         elif kind == "cut_answer":
             await self.app(scope, receive, self._cutting(fault, client, send))
+        elif kind == "spoil_answer":
+            await self.app(scope, receive, _spoiling(send))
         elif kind == "slow":
             await self.app(scope, _slowed(receive, fault.size), send)
         else:
@@ -298,6 +300,19 @@ class FaultLayer:
                 await cut(message)
 
         return quiet
+
+
+def _spoiling(send: Send) -> Send:
+    is_first = True
+
+    async def spoil(message: Message) -> None:
+        nonlocal is_first
+        body = message.get("body", b"")
+        if body and is_first:
+            is_first, message = False, {**message, "body": bytes([body[0] ^ 1]) + body[1:]}
+        await send(message)
+
+    return spoil
 
 
 def _slowed(receive: Receive, bytes_per_second: int) -> Receive:

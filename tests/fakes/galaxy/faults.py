@@ -19,6 +19,7 @@ Kinds for requests, in the order of a request's life:
     stall_answer    carried out, then waits `seconds` before it answers
     hold_answer     carried out, then waits until `release()`
     cut_answer      answers, but the connection is reset after `size` bytes of the body
+    spoil_answer    answers with the first byte of the body changed
 Kinds for jobs (`tool`): job_error, job_paused, over_quota.
 Kinds for each dataset of an upload job: wrong_size (`size` bytes too few are recorded), hash_mismatch (a byte is
     changed), lose_tail (`size` bytes, or half, are lost), session_lost (the session is gone).
@@ -50,6 +51,7 @@ REQUEST_KINDS = frozenset(
         "stall_answer",
         "hold_answer",
         "cut_answer",
+        "spoil_answer",
     ]
 )
 JOB_KINDS = frozenset({"job_error", "job_paused", "over_quota"})

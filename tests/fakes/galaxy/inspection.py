@@ -112,6 +112,15 @@ def invocations(world: World) -> list[Json]:
     ]
 
 
+def workflows(world: World) -> list[Json]:
+    """Give all workflows that are not deleted, in the order they came."""
+    return [
+        {"id": encode(row.number), "name": row.name, "uuid": row.uuid}
+        for row in world.workflows.values()
+        if not row.deleted
+    ]
+
+
 def jobs(world: World) -> list[Json]:
     """Give all jobs."""
     return [
@@ -135,9 +144,7 @@ def everything(world: World, log: RequestLog, faults: FaultBox) -> Json:
             "invocations": invocations(world),
             "jobs": jobs(world),
             "sessions": sessions(world),
-            "workflows": [
-                {"id": encode(row.number), "name": row.name, "uuid": row.uuid} for row in world.workflows.values()
-            ],
+            "workflows": workflows(world),
             "requests": [asdict(seen) for seen in log.all()],
             "most_patches_per_session": log.most_patches_per_session,
             "faults": [

@@ -253,6 +253,11 @@ class FakeGalaxy:
         with self.state.lock:
             return inspection.invocations(self.state)
 
+    def workflows(self) -> list[Json]:
+        """All workflows that are not deleted."""
+        with self.state.lock:
+            return inspection.workflows(self.state)
+
     def jobs(self) -> list[Json]:
         """All jobs."""
         with self.state.lock:
