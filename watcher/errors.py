@@ -22,6 +22,7 @@ changes, for logs, metrics and tests. What the watcher does about an error is no
     ├── GalaxyError                  4   Galaxy and the way to it
     │   ├── GalaxyAway                   no answer: refused, reset, timed out, 502, 503, 504
     │   │   └── AnswerLost               the request may have been carried out: look before repeating
+    │   ├── NoGalaxy                     something else answers at Galaxy's address
     │   ├── GalaxyBusy                   429: try again after `retry_after_s`
     │   ├── KeyRefused                   401, or the key is nobody's
     │   ├── OverQuota                    the account has no room left
@@ -200,6 +201,14 @@ class AnswerLost(GalaxyAway):
     """The answer is lost: Galaxy may or may not have done it, perhaps does it later."""
 
     code = "answer_lost"
+
+
+class NoGalaxy(GalaxyError):
+    """Something answers at Galaxy's address, but not as Galaxy does when asked who it is: a login or maintenance page,
+    another web server, a Galaxy that fails at everything.
+    """
+
+    code = "no_galaxy"
 
 
 class GalaxyBusy(GalaxyError):

@@ -273,7 +273,7 @@ async def fit_to_galaxy(planned: Plan, galaxy: Galaxy) -> Plan:
     """Return the plan with its workflows found and bound; PlanError names everything that does not fit."""
     try:
         return await _fitted(planned, galaxy)
-    except GalaxyError as error:
+    except (GalaxyError, PlanError) as error:
         error.subject = galaxy.account.name
         raise
 

@@ -21,6 +21,7 @@ from watcher.errors import (
     GalaxyAway,
     KeyRefused,
     MountGone,
+    NoGalaxy,
     OverQuota,
     SessionLost,
     Superseded,
@@ -42,7 +43,7 @@ from watcher.stages.transfer import Source, Transfer
 
 GROUP_BYTES = 4 * 1024**3
 GROUP_FILES = 200
-SHARED = (GalaxyAway, KeyRefused, OverQuota, MountGone)
+SHARED = (GalaxyAway, KeyRefused, MountGone, NoGalaxy, OverQuota)
 
 
 async def upload(batch: Batch, rooms: Rooms) -> Outcome:
