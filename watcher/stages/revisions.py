@@ -122,9 +122,11 @@ async def _sent(rooms: Rooms, galaxy: Galaxy, history_id: HistoryId, earlier: Ba
     A dataset whose registration was never confirmed to us is found by its tag, or it would be made twice.
     """
     rows = await rooms.store.datasets(earlier.id)
-    contents = [one for one in await galaxy.histories.contents(history_id) if not one.deleted]
-    there = {one.id for one in contents}
-    tagged = {tag: one.id for one in contents for tag in one.tags}
+    contents = await galaxy.histories.contents(history_id)
+    # Ids of datasets and of collections are counted apart: the same text may name one of each.
+    datasets = [one for one in contents if one.kind == "dataset" and not one.deleted]
+    there = {one.id for one in datasets}
+    tagged = {tag: one.id for one in datasets for tag in one.tags}
     found = {}
     for row in rows:
         galaxy_id = row.galaxy_id or tagged.get(f"watcher:{earlier.id}.{row.key}", "")

@@ -93,7 +93,7 @@ async def _registered(batch: Batch, galaxy: Galaxy, history_id: HistoryId) -> di
     return {
         tag.removeprefix(prefix): content.id
         for content in contents
-        if not content.deleted
+        if content.kind == "dataset" and not content.deleted
         for tag in content.tags
         if tag.startswith(prefix)
     }
