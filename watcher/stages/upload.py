@@ -39,7 +39,7 @@ from watcher.stages.history import ensure_history
 from watcher.stages.looking import see_root
 from watcher.stages.revisions import drop_sessions, inherit
 from watcher.stages.rooms import Rooms
-from watcher.stages.transfer import Source, Transfer
+from watcher.stages.transfer import Source, Transfer, give_up_session
 
 GROUP_BYTES = 4 * 1024**3
 GROUP_FILES = 200
@@ -247,6 +247,7 @@ async def _register(
         if len(whole) < len(members):
             for row in members:
                 if row not in whole:  # gone, or cut by the server: only a fresh session can be trusted
+                    await give_up_session(galaxy, batch, row)
                     await rooms.store.put_dataset(batch, row.key, session="", offset=0, sent_at=None)
             raise SessionLost(
                 f"{len(members) - len(whole)} upload sessions of batch {batch.id} are not whole; sending them again."
