@@ -23,6 +23,7 @@ changes, for logs, metrics and tests. What the watcher does about an error is no
     │   ├── GalaxyAway                   no answer: refused, reset, timed out, 502, 503, 504
     │   │   └── AnswerLost               the request may have been carried out: look before repeating
     │   │       └── Uncertain            it may still be carried out: look again after `again_in`
+    │   ├── NoGalaxy                     something else answers at Galaxy's address
     │   ├── GalaxyBusy                   429: try again after `retry_after_s`
     │   ├── KeyRefused                   401, or the key is nobody's
     │   ├── OverQuota                    the account has no room left
@@ -215,6 +216,14 @@ class Uncertain(AnswerLost):
             message, hint="Nothing to do: the watcher looks again, and repeats the step only when it is safe."
         )
         self.again_in = again_in
+
+
+class NoGalaxy(GalaxyError):
+    """Something answers at Galaxy's address, but not as Galaxy does when asked who it is: a login or maintenance page,
+    another web server, a Galaxy that fails at everything.
+    """
+
+    code = "no_galaxy"
 
 
 class GalaxyBusy(GalaxyError):

@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from tests.cli.conftest import Call
+from tests.fakes.galaxy import Fault
 from tests.world import World, counting_workflow
 
 
@@ -77,6 +78,19 @@ def test_a_wrong_address_ends_with_4(command: str, world: World) -> None:
     assert f"127.0.0.1:{port}" in ended.out
     assert "Traceback" not in ended.err
     assert "stamina" not in ended.err
+
+
+@pytest.mark.parametrize("command", ["check", "once"])
+@pytest.mark.parametrize("kind", ["status", "garbage"])
+def test_another_web_server_at_the_address_ends_with_4(command: str, kind: str, world: World) -> None:
+    """Somebody else is there: that is told with the address, nothing is held and nothing is waited for."""
+    world.fake.faults.add(Fault(kind, status=404, times=None))
+    world.add_run()
+    ended = world.command(command, *(("--wait", "1s") if command == "once" else ()), timeout_s=30.0)
+    assert ended.code == 4
+    assert f"What answers at {world.fake.url} is no Galaxy" in " ".join(ended.out.split())
+    assert "held" not in ended.out
+    assert "Traceback" not in ended.err
 
 
 @pytest.mark.parametrize("command", ["check", "once"])

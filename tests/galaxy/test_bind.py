@@ -13,7 +13,20 @@ from watcher.galaxy.workflows import WorkflowFacts, WorkflowInput, WorkflowStep
 from watcher.model import CollectionId, WorkflowId
 
 FASTP = "toolshed.example.org/repos/iuc/fastp/fastp/0.23.4+galaxy0"
-TYPES = {"length": "integer", "input": "data", "cut_0|name": "text", "strict": "boolean"}
+TYPES = {
+    "length": "integer",
+    "input": "data",
+    "cut_0|name": "text",
+    "strict": "boolean",
+    "mode": "select",
+    "ends": "select",
+    "column": "data_column",
+}
+OPTIONS = {
+    "mode": {"Fast, less exact": "fast", "fast": "fast", "true": "true"},
+    "ends": {"5": "5", "3": "3"},
+}
+MULTIPLE = frozenset({"ends", "column"})
 READS = WorkflowInput("Reads", 0, "collection", collection_type="list:paired")
 FACTS = WorkflowFacts(
     id=WorkflowId("w1"),
@@ -27,9 +40,12 @@ FACTS = WorkflowFacts(
         WorkflowInput("Cutoff", 3, "parameter", type="float", optional=True),
         WorkflowInput("Strict", 4, "parameter", type="boolean", optional=True),
         WorkflowInput("Kit", 5, "parameter", type="text", optional=True, choices=("nextera", "truseq")),
+        WorkflowInput(
+            "Kits", 10, "parameter", type="text", optional=True, choices=("nextera", "truseq"), multiple=True
+        ),
     ),
     steps=(
-        WorkflowStep(6, "trim", "tool", FASTP, "0.23.4", ("quality", "adapter|sequence"), TYPES),
+        WorkflowStep(6, "trim", "tool", FASTP, "0.23.4", ("quality", "adapter|sequence"), TYPES, OPTIONS, MULTIPLE),
         WorkflowStep(7, "", "tool", "count_reads", "1.0", ("minlen",)),
         WorkflowStep(8, "", "tool", "count_reads", "1.0", ("minlen",)),
         WorkflowStep(9, "inside", "subworkflow"),
@@ -81,6 +97,10 @@ def test_dataset_of_galaxy_is_taken_as_it_is() -> None:
         ({**GOOD, "Kit": None}, "wants a text"),
         ({**GOOD, "minlen": "reads"}, "wants an integer, not 'reads'"),
         ({**GOOD, "minlen": {"src": "hda", "id": "d"}}, "is a parameter"),
+        ({**GOOD, "minlen": [1, 2]}, "Input “minlen” wants an integer, not [1, 2]"),
+        ({**GOOD, "Kit": ["truseq"]}, "Input “Kit” wants a text, not ['truseq']"),
+        ({**GOOD, "Kits": ["truseq", "nextra"]}, "wants one of nextera, truseq, not 'nextra'"),
+        ({**GOOD, "Kits": [["truseq"]]}, "wants a text, not ['truseq']"),
         ({**GOOD, "Reference": 5}, "wants a dataset"),
         ({"Reads": {"src": "hda", "id": "d"}}, "wants a collection, not a dataset"),
         ({"Reads": 5}, "wants a collection"),
@@ -99,6 +119,13 @@ def test_wrong_input_is_told(inputs: dict[str, Any], told: str) -> None:
         ({"count_reads": {"minlen": 3}}, "Several steps of “QC” are called “count_reads”"),
         ({"2": {"minlen": 3}}, "no step “2”"),
         ({"trim": {"quality": {"a": 1}}}, "wants one value"),
+        ({"trim": {"length": ["x", "y"]}}, "“length” of step “trim” wants an integer, not the list ['x', 'y']"),
+        ({"trim": {"length": [5]}}, "wants an integer, not the list [5]"),
+        ({"trim": {"strict": []}}, "wants true or false, not the list []"),
+        ({"trim": {"mode": "slow"}}, "“mode” of step “trim” wants one of fast, true, not 'slow'"),
+        ({"trim": {"mode": ["fast"]}}, "wants a select, not the list ['fast']"),
+        ({"trim": {"ends": [5, 4]}}, "wants one of 5, 3, not 4"),
+        ({"trim": {"ends": [{"a": 1}]}}, "not {'a': 1}"),
         ({"trim": {"length": "abc"}}, "Parameter “length” of step “trim” wants an integer, not 'abc'"),
         ({"trim": {"input": "x.fastq"}}, "wants a dataset: make it an input of the workflow"),
         ({"trim": {"cut_0|nme": 3}}, "did you mean “cut_0|name”?"),
@@ -115,6 +142,31 @@ def test_parameters_take_the_tools_types() -> None:
     assert bind(FACTS, GOOD, steps, "list:paired").parameters == {
         "6": {"length": 50, "strict": True, "cut_2|name": "a"}
     }
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sent"),
+    [
+        ("mode", "fast", "fast"),
+        ("mode", "Fast, less exact", "fast"),
+        ("mode", True, "true"),
+        ("ends", 5, "5"),
+        ("ends", [3, "5"], ["3", "5"]),
+        ("column", [1, 2], [1, 2]),
+        ("quality", [1, 2], [1, 2]),
+    ],
+)
+def test_options_and_lists_are_taken_where_the_tool_takes_them(name: str, value: Any, sent: Any) -> None:
+    """An option is taken by value or label, a list where several are allowed or nothing is known of the parameter."""
+    binding = bind(FACTS, GOOD, {"trim": {name: value}}, "list:paired")
+    assert binding.problems == ()
+    assert binding.parameters == {"6": {name: sent}}
+
+
+def test_an_input_that_takes_several_values_takes_a_list() -> None:
+    """Several values go where the workflow allows several."""
+    binding = bind(FACTS, {**GOOD, "Kits": ["truseq", "nextera"]}, None, "list:paired")
+    assert (binding.problems, binding.constants) == ((), {"Kits": ["truseq", "nextera"]})
 
 
 @pytest.mark.parametrize("name", ["trim", "6", "fastp", FASTP, FASTP.rpartition("/")[0]])
@@ -166,7 +218,9 @@ def test_unnamed_and_doubled_inputs_are_told() -> None:
     assert "Two inputs of “QC” are called “a”" in told
 
 
-NAMES = st.sampled_from(["Reads", "minlen", "Strict", "Kit", "x", "", "trim", "7", "quality", "length"])
+NAMES = st.sampled_from(
+    ["Reads", "minlen", "Strict", "Kit", "Kits", "mode", "ends", "x", "", "trim", "7", "quality", "length"]
+)
 VALUES = st.sampled_from([None, True, 0, -1, 2.5, "", "reads", "truseq", "no", "7", [1, 2], {"src": "hda", "id": "d"}])
 
 

@@ -17,7 +17,7 @@ from watcher.galaxy.collections import Element
 from watcher.galaxy.features import Features, parse_version
 from watcher.galaxy.fetch import FetchElement
 from watcher.galaxy.histories import clean_tag
-from watcher.model import DatasetId, HistoryId, InvocationId
+from watcher.model import DatasetId, HistoryId, InvocationId, WorkflowId
 
 H = HistoryId("h1")
 VERSION = {"version_major": "26.1", "version_minor": "2"}
@@ -233,3 +233,35 @@ def test_features_begin_where_they_were_measured(version: tuple[int, int], able:
 def test_tags_are_cleaned(name: str, value: str, tag: str) -> None:
     """A tag has no blanks, and its name neither dots nor colons."""
     assert clean_tag(name, value) == tag
+
+
+def select(name: str, *values: str, **more: object) -> dict[str, object]:
+    """Return a select as Galaxy describes a tool's parameter."""
+    options = [[f"The {value}", value, False] for value in values]
+    return {"name": name, "type": "select", "multiple": False, "is_dynamic": False, "options": options, **more}
+
+
+async def test_options_of_a_tool_are_read_where_they_are_fixed(galaxy: Galaxy, server: ScriptedServer) -> None:
+    """Of a fixed list all options are known, by value and label, in every case of a conditional; of others none."""
+    step = {"id": 0, "type": "tool", "tool_id": "trim", "tool_state": "{}"}
+    cases = [{"inputs": [select("ends", "5")]}, {"inputs": [select("ends", "3", multiple=True)]}]
+    mixed = [{"inputs": [select("by", "a")]}, {"inputs": [{"name": "by", "type": "integer"}]}]
+    inputs = [
+        {"name": "how", "type": "conditional", "test_param": select("mode", "fast", "exact"), "cases": cases},
+        {"name": "cut", "type": "conditional", "test_param": select("where", "a"), "cases": mixed},
+        select("genome", "hg38", is_dynamic=True),
+        {"name": "reads", "type": "data", "multiple": True, "options": {"hda": [], "hdca": []}},
+    ]
+    server.script = [
+        reply(200, {"id": "w1", "name": "QC"}),
+        reply(200, {"steps": {"0": step}}),
+        reply(200, {"inputs": inputs}),
+    ]
+    (found,) = (await galaxy.workflows.read(WorkflowId("w1"))).steps
+    assert found.options == {
+        "how|mode": {"The fast": "fast", "fast": "fast", "The exact": "exact", "exact": "exact"},
+        "how|ends": {"The 5": "5", "5": "5", "The 3": "3", "3": "3"},
+        "cut|where": {"The a": "a", "a": "a"},
+    }
+    assert found.multiple == {"how|ends", "reads"}
+    assert (found.types["genome"], found.types["cut|by"]) == ("select", "")

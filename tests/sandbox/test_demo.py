@@ -27,13 +27,20 @@ def run_demo(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+def key_file_of(folder: Path, key: str) -> Path:
+    """Write a key file as it has to be: for its owner alone."""
+    file = folder / "key"
+    file.touch(mode=0o600)
+    file.write_text(key)
+    return file
+
+
 @pytest.mark.real
 @pytest.mark.timeout(900)  # it may be the one that Galaxy is installed and booted for
 def test_the_demo_pulls_the_plug_twice_and_everything_is_there_once(tmp_path: Path) -> None:
     """Two kills, and Galaxy still holds every file, invocation and result exactly once; the exit status says so."""
     real = real_galaxy()
-    key_file = tmp_path / "key"
-    key_file.write_text(real.second_key)
+    key_file = key_file_of(tmp_path, real.second_key)
     ended = run_demo("--galaxy-url", real.url, "--api-key-file", str(key_file), "--folder", str(tmp_path / "demo"))
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "in mid-upload" in ended.stdout
@@ -95,7 +102,25 @@ def test_a_folder_in_use_is_left_alone(tmp_path: Path) -> None:
 
 def test_a_wrong_address_is_said_at_once(tmp_path: Path) -> None:
     """Where no Galaxy answers, the demo ends with the address, exit status 4, and leaves nothing behind."""
-    (tmp_path / "key").write_text("wrong")
-    ended = run_demo("--galaxy-url", "http://127.0.0.1:9", "--api-key-file", str(tmp_path / "key"))
+    ended = run_demo("--galaxy-url", "http://127.0.0.1:9", "--api-key-file", str(key_file_of(tmp_path, "wrong")))
     assert ended.returncode == 4
     assert "http://127.0.0.1:9" in ended.stderr
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o640, 0o602])
+def test_a_key_file_that_others_can_read_is_refused(tmp_path: Path, mode: int) -> None:
+    """The demo is as strict with a key as the configuration: it says what to run, and asks nobody with the key."""
+    file = key_file_of(tmp_path, "f" * 32)
+    file.chmod(mode)
+    ended = run_demo("--galaxy-url", "http://127.0.0.1:9", "--api-key-file", str(file))
+    assert ended.returncode == 2
+    assert f"chmod 600 {file}" in " ".join(ended.stderr.split())
+    assert "f" * 32 not in ended.stdout + ended.stderr
+
+
+def test_a_key_file_that_is_missing_is_a_usage_error(tmp_path: Path) -> None:
+    """A file that is not there is told by its name."""
+    ended = run_demo("--galaxy-url", "http://127.0.0.1:9", "--api-key-file", str(tmp_path / "nowhere"))
+    assert ended.returncode == 2
+    assert "nowhere" in ended.stderr
+    assert "Traceback" not in ended.stderr

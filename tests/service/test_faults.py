@@ -16,6 +16,7 @@ TABLE = {
     "Superseded": Means.STOP,
     "GalaxyAway": Means.AGAIN,
     "AnswerLost": Means.AGAIN,
+    "NoGalaxy": Means.AGAIN,
     "GalaxyBusy": Means.AGAIN,
     "KeyRefused": Means.OBSTACLE,
     "OverQuota": Means.OBSTACLE,
@@ -82,9 +83,10 @@ def test_nothing_is_tried_for_ever(kind: str) -> None:
     assert judge(error, TRIES).means in (Means.HOLD, Means.OBSTACLE)
 
 
-def test_a_galaxy_that_stays_away_is_an_obstacle() -> None:
-    """A line that breaks once is tried again; after a few times everything behind this Galaxy waits together."""
-    means = [judge(errors.GalaxyAway("away"), tries).means for tries in range(SHORT_TRIES + 1)]
+@pytest.mark.parametrize("kind", [errors.GalaxyAway, errors.NoGalaxy])
+def test_a_galaxy_that_stays_away_is_an_obstacle(kind: type[errors.GalaxyError]) -> None:
+    """What breaks once is tried again; after a few times everything behind this Galaxy waits together."""
+    means = [judge(kind("away"), tries).means for tries in range(SHORT_TRIES + 1)]
     assert means == [Means.AGAIN] * SHORT_TRIES + [Means.OBSTACLE]
 
 

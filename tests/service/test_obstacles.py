@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.fakes.galaxy import Fault
 from tests.world import RUN, World, until
 from watcher.store.store import Store
@@ -42,6 +44,67 @@ async def test_a_galaxy_that_goes_away_is_waited_for(world: World) -> None:
         world.fake.start()
         await world.until_status("done")
     assert world.uploads() == world.fastqs(run)
+    assert len(await world.journal("obstacle.raised")) == 1
+
+
+OTHERS = {
+    "another-web-server": Fault("status", status=404),
+    "page-with-200": Fault("garbage"),
+    "login-elsewhere": Fault("status", status=302),
+    "page-with-500": Fault("status", status=500),
+    "page-with-403": Fault("status", status=403),
+}
+"""What may answer at the address instead of Galaxy."""
+
+
+def stand_in(world: World, case: str) -> None:
+    """Let something else answer every request until the faults are cleared."""
+    other = OTHERS[case]
+    world.fake.faults.add(Fault(other.kind, status=other.status, times=None))
+
+
+@pytest.mark.parametrize("case", OTHERS)
+async def test_what_is_no_galaxy_is_waited_for(world: World, case: str) -> None:
+    """Another server at Galaxy's address is one obstacle that says so; all goes on by itself with Galaxy back."""
+    run = world.add_run()
+    stand_in(world, case)
+    async with world.daemon():
+        await until(lambda: open_obstacles(world), what="an obstacle")
+        (obstacle,) = (await world.status())["obstacles"]
+        assert obstacle["key"] == "galaxy:galaxy"
+        assert f"What answers at {world.fake.url} is no Galaxy" in obstacle["reason"]
+        await world.until_status("waiting")
+        world.fake.faults.clear()
+        await world.until_status("done")
+    assert world.uploads() == world.fastqs(run)
+    assert len(await world.journal("obstacle.raised")) == 1
+
+
+PLACES = {
+    "upload": ("PATCH", "/api/upload/resumable_upload/*", "page-with-200"),
+    "register": ("POST", "/api/tools/fetch", "page-with-200"),
+    "invoke": ("POST", "/api/workflows/*/invocations", "page-with-500"),
+    "poll": ("GET", "/api/invocations/*", "another-web-server"),
+    "deliver": ("GET", "/api/datasets/*/display", "page-with-200"),
+}
+"""Where the work is, and what answers from then on."""
+
+
+@pytest.mark.parametrize("place", PLACES)
+async def test_a_page_in_front_of_galaxy_in_mid_work_holds_nothing(world: World, place: str) -> None:
+    """Maintenance that begins in mid-work is waited for, and nothing is doubled when it is over."""
+    method, path, case = PLACES[place]
+    run = world.add_run()
+    begun = Fault("act", method=method, path=path, action=lambda: stand_in(world, case))
+    world.fake.faults.add(begun)
+    async with world.daemon():
+        await until(lambda: open_obstacles(world), what="an obstacle")
+        assert begun.hits == 1
+        assert await open_obstacles(world) == ["galaxy:galaxy"]
+        world.fake.faults.clear()
+        await world.until_status("done")
+    assert world.uploads() == world.fastqs(run)
+    assert len(world.fake.invocations()) == 1
     assert len(await world.journal("obstacle.raised")) == 1
 
 

@@ -23,7 +23,8 @@ import typer
 import yaml
 
 from watcher.cli.story import CONFIG, RESULTS, RUNS, STATE, Story, Teller
-from watcher.errors import UsageError
+from watcher.config.galaxies import read_key_file
+from watcher.errors import KeyRefused, UsageError
 from watcher.sandbox.install import install, installation
 from watcher.sandbox.server import SandboxGalaxy, SandboxUser, owner_only
 from watcher.sandbox.settings import workflow_file
@@ -130,9 +131,9 @@ def _place(folder: Path | None) -> Path:
 def _own_server(url: str, api_key_file: Path, teller: Teller) -> Target:
     """Use the person's own Galaxy; their key is copied into the demo's folder, as its configuration names one file."""
     try:
-        key = api_key_file.read_text().strip()
-    except OSError as error:
-        raise UsageError(f"{api_key_file} cannot be read: {error.strerror}.") from error
+        key = read_key_file(api_key_file, check_mode=True)
+    except KeyRefused as error:
+        raise UsageError(error.message, hint=error.hint) from error
     with Witness(url, key) as witness:
         who = witness.account()
         has_workflow = witness.has_tool(TOOL)

@@ -113,10 +113,10 @@ class GalaxySettings(Section):
             # What systemd and Docker hand over lies in a folder of its own; the mode bits there are not ours to judge
             # (systemd shows 0440 for an access list that names one user).
             managed = self.api_key_file.parent in (self._credentials_folder, self._secrets_folder)
-            return _read_key_file(self.api_key_file, check_mode=not managed)
+            return read_key_file(self.api_key_file, check_mode=not managed)
         for file in self._managed_files():
             if file.exists():
-                return _read_key_file(file, check_mode=False)
+                return read_key_file(file, check_mode=False)
         if self.api_key is not None:
             return _check_key(self.api_key.get_secret_value(), "The API key from the environment")
         raise KeyRefused(
@@ -133,7 +133,7 @@ class GalaxySettings(Section):
         return files
 
 
-def _read_key_file(file: Path, *, check_mode: bool) -> str:
+def read_key_file(file: Path, *, check_mode: bool) -> str:
     """Read a key file once opened, so that mode and content belong to the same file."""
     try:
         # Without O_NONBLOCK a FIFO in the file's place would stop the whole program here.

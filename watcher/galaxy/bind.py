@@ -1,8 +1,10 @@
 """Values meet a workflow: checked by label, kind and type before a byte is sent.
 
-Galaxy accepts unknown input names, wrong types and wrong datatypes with a 200 and fails much later, or not at all
-(measured on 24.1.4 to 26.1.2), so all of it is checked here. Pure: reads a workflow's facts and what an operator wrote,
-asks nobody.
+Galaxy accepts unknown names and wrong types with a 200 and fails much later, or not at all (measured on 24.1.4 to
+26.1.2), so they are checked here: names of inputs, steps and parameters, types of values, shapes of collections,
+options of fixed lists. Not checked are datatypes (which extensions an input takes: Galaxy alone knows what counts as a
+subtype), options that depend on data, and parameters of tools that Galaxy says nothing of. Pure: reads a workflow's
+facts and what an operator wrote, asks nobody.
 """
 
 from __future__ import annotations
@@ -20,6 +22,9 @@ READS = "reads"
 """What an operator writes for "the collection of this batch"."""
 
 SOURCES = ("hda", "hdca", "ldda", "ld")
+DATA = ("data", "data_collection", "hidden_data")
+"""Types of parameters that take no value; `data_column` takes one, a number."""
+
 TRUE, FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 
 
@@ -122,13 +127,13 @@ def _value(wanted: WorkflowInput, value: Any) -> Any:
         raise ValueError(f"wants a {wanted.kind}: write `{READS}` or {{src: hda, id: …}}, not {value!r}")
     if is_reference:
         raise ValueError(f"is a parameter and wants {_article(wanted.type)}, not a dataset or collection")
-    if isinstance(value, list):
+    if isinstance(value, list) and wanted.multiple:
         return [_scalar(wanted, one) for one in value]
     return _scalar(wanted, value)
 
 
 def _scalar(wanted: WorkflowInput, value: Any) -> Any:
-    if value is None:
+    if value is None or isinstance(value, list | Mapping):
         raise ValueError(f"wants {_article(wanted.type)}, not {value!r}")
     if wanted.choices and str(value).strip() not in wanted.choices:
         raise ValueError(f"wants one of {', '.join(wanted.choices)}, not {value!r}")
@@ -195,18 +200,39 @@ def _parameters(
                 )
             elif isinstance(value, Mapping):
                 problems.append(f"Parameter “{name}” of step “{key}” wants one value; write inner ones as `{name}|…`.")
-            elif type.startswith("data"):
+            elif type in DATA:
                 problems.append(
                     f"Parameter “{name}” of step “{key}” wants a dataset: make it an input of the workflow."
                 )
             else:
                 try:
-                    typed = value if isinstance(value, list) else _typed(type, value)
+                    typed = _parameter(step, _first_repeat(name), value)
                 except ValueError as error:
                     problems.append(f"Parameter “{name}” of step “{key}” {error}.")
                 else:
                     parameters.setdefault(str(step.index), {})[name] = typed
     return parameters
+
+
+def _parameter(step: WorkflowStep, name: str, value: Any) -> Any:
+    """Return a tool parameter's value in its type; raises ValueError with the end of a sentence."""
+    type, options = step.types.get(name, ""), step.options.get(name)
+    if isinstance(value, list):
+        if type and name not in step.multiple:
+            raise ValueError(f"wants {_article(type)}, not the list {value!r}")
+        return [_one_of(type, options, one) for one in value]
+    return _one_of(type, options, value)
+
+
+def _one_of(type: str, options: Mapping[str, str] | None, value: Any) -> Any:
+    if isinstance(value, list | Mapping):
+        raise ValueError(f"wants {_article(type)}, not {value!r}")
+    if options is None or value is None:
+        return _typed(type, value)
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    if text not in options:
+        raise ValueError(f"wants one of {', '.join(dict.fromkeys(options.values()))}, not {value!r}")
+    return options[text]
 
 
 def _steps_called(facts: WorkflowFacts, key: str) -> list[WorkflowStep]:

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from watcher.clock import Clock
+from watcher.errors import Forbidden, GalaxyBroken, GalaxyError, NoGalaxy, NotThere, Refused
 from watcher.galaxy.account import Account
 from watcher.galaxy.answers import ConfigurationAnswer, VersionAnswer
 from watcher.galaxy.collections import Collections
@@ -90,11 +91,14 @@ class Galaxy:
         """Prove the key and look at the server; to be asked before the first byte is sent, since upload sessions need
         no key.
 
-        Raises KeyRefused for a wrong key and for nobody's, GalaxyAway, GalaxyBroken for an address that is no Galaxy's.
+        Raises KeyRefused for a wrong key and for nobody's, GalaxyAway, NoGalaxy when something else answers.
         """
-        version_text, version = await self._version()
-        user = await self.users.current()
-        configuration = await self._http.get("/api/configuration", "tell its configuration", ConfigurationAnswer)
+        try:
+            version_text, version = await self._version()
+            user = await self.users.current()
+            configuration = await self._http.get("/api/configuration", "tell its configuration", ConfigurationAnswer)
+        except (Forbidden, GalaxyBroken, NotThere, Refused) as error:  # every Galaxy answers these, whoever asks
+            raise self._no_galaxy(error) from error
         self._features = Features(version)
         self._identified_at = self._clock.monotonic()
         self._identity = Identity(
@@ -111,6 +115,16 @@ class Galaxy:
         )
         return self._identity
 
+    def _no_galaxy(self, error: GalaxyError) -> NoGalaxy:
+        return NoGalaxy(
+            f"What answers at {self.account.shown} is no Galaxy"
+            f"{' that works' if (error.status or 0) >= 500 else ''}: {_instead(error.status)}.",
+            hint="The watcher asks again by itself. Is the url of this Galaxy right, with its path "
+            "(https://host/galaxy)? Does a proxy answer with a login or maintenance page?",
+            status=error.status,
+            request_id=error.request_id,
+        )
+
     async def features(self) -> Features:
         """Return what the server can do, asked once until the next `identify`."""
         if self._features is None:
@@ -122,3 +136,16 @@ class Galaxy:
         answer = await self._http.get("/api/version", "tell its version", VersionAnswer)
         text = ".".join(part for part in (answer.version_major, answer.version_minor) if part)
         return text, parse_version(answer.version_major)
+
+
+def _instead(status: int | None) -> str:
+    """Say what came instead of Galaxy's answer."""
+    if status is None or status < 300:
+        return "it answers with something else, such as a page of its own"
+    if status < 400:
+        return f"it points elsewhere ({status})"
+    if status == 404:
+        return "it does not know Galaxy's addresses (404)"
+    if status >= 500:
+        return f"it fails when asked who it is ({status})"
+    return f"it refuses to say who it is ({status})"

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
@@ -38,7 +39,7 @@ class WorkflowRef:
 @dataclass(frozen=True, slots=True)
 class WorkflowInput:
     """An input: `kind` is dataset, collection or parameter; `type` is the parameter's; `has_default` tells None from no
-    default.
+    default; `multiple` takes a list of values.
     """
 
     label: str
@@ -51,6 +52,7 @@ class WorkflowInput:
     has_default: bool = False
     extensions: tuple[str, ...] = ()
     choices: tuple[str, ...] = ()
+    multiple: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,8 @@ class WorkflowStep:
     """A step that is no input; `index` counts from 0 as in the workflow file.
 
     `parameters` are the names that the workflow sets, `types` those that the tool knows, with Galaxy's type;
-    repeats are counted as their first one (`repeat_0|name`).
+    repeats are counted as their first one (`repeat_0|name`). `options` are what a select with a fixed list takes, and
+    the value each stands for; `multiple` names the parameters that take a list.
     """
 
     index: int
@@ -68,6 +71,8 @@ class WorkflowStep:
     tool_version: str = ""
     parameters: tuple[str, ...] = ()
     types: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    multiple: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +179,7 @@ class Workflows:
 
     async def _facts(self, ref: WorkflowRef, steps: list[_DownloadedStep]) -> WorkflowFacts:
         tools = tuple(dict.fromkeys(_tools(steps)))
-        types = {tool: await self._parameter_types(*tool) for tool in tools}
+        declared = {tool: await self._declared(*tool) for tool in tools}
         return WorkflowFacts(
             id=ref.id,
             name=ref.name,
@@ -182,27 +187,30 @@ class Workflows:
             version=ref.version,
             inputs=tuple(_input(step) for step in steps if step.type in INPUT_KINDS),
             steps=tuple(
-                _step(step, types.get((step.tool_id, step.tool_version)) or {})
+                _step(step, declared.get((step.tool_id, step.tool_version)) or {})
                 for step in steps
                 if step.type not in INPUT_KINDS
             ),
             outputs=tuple(output.label for step in steps for output in step.workflow_outputs if output.label),
             tools=tools,
-            missing=tuple(tool for tool in tools if types[tool] is None),
+            missing=tuple(tool for tool in tools if declared[tool] is None),
         )
 
     async def missing_tools(self, facts: WorkflowFacts) -> list[str]:
         """Return the tools that Galaxy does not have, as "id (version)"; it runs another version of a tool it has."""
         return [f"{tool_id} ({version})" if version else tool_id for tool_id, version in facts.missing]
 
-    async def _parameter_types(self, tool_id: str, version: str) -> dict[str, str] | None:
-        """Return the types of a tool's parameters, None when Galaxy does not have the tool."""
+    async def _declared(self, tool_id: str, version: str) -> Mapping[str, list[_Parameter]] | None:
+        """Return what a tool says of its parameters by name, None when Galaxy does not have the tool."""
         params: Params = {"io_details": True, **({"tool_version": version} if version else {})}
         try:
             tool = await self._http.get(f"/api/tools/{quote(tool_id)}", "look for a tool", _Tool, params=params)
         except NotThere:
             return None
-        return dict(_types(tool.inputs))
+        declared: dict[str, list[_Parameter]] = defaultdict(list)
+        for name, one in _flat(tool.inputs):
+            declared[name].append(one)
+        return declared
 
     async def delete(self, workflow: WorkflowId) -> None:
         """Delete the workflow; invocations of it stay."""
@@ -291,6 +299,7 @@ def _input(step: _DownloadedStep) -> WorkflowInput:
         has_default=default is not None,
         extensions=tuple(extensions.split(",") if isinstance(extensions, str) else extensions),
         choices=tuple(_choice(choice) for choice in state.get("restrictions") or ()),
+        multiple=str(state.get("multiple", False)).lower() == "true",
     )
 
 
@@ -298,7 +307,7 @@ def _choice(choice: Any) -> str:
     return str(choice.get("value")) if isinstance(choice, dict) else str(choice)
 
 
-def _step(step: _DownloadedStep, types: Mapping[str, str]) -> WorkflowStep:
+def _step(step: _DownloadedStep, declared: Mapping[str, Sequence[_Parameter]]) -> WorkflowStep:
     names = dict.fromkeys([*_names(step.state()), *step.input_connections])
     return WorkflowStep(
         index=step.id,
@@ -307,8 +316,20 @@ def _step(step: _DownloadedStep, types: Mapping[str, str]) -> WorkflowStep:
         tool_id=step.tool_id,
         tool_version=step.tool_version,
         parameters=tuple(names),
-        types=types,
+        # What the cases of a conditional declare differently is of no known type.
+        types={name: them[0].type if len({one.type for one in them}) == 1 else "" for name, them in declared.items()},
+        options={name: _options(them) for name, them in declared.items() if all(one.has_fixed_list for one in them)},
+        multiple=frozenset(name for name, them in declared.items() if any(one.is_multiple for one in them)),
     )
+
+
+def _options(them: Sequence[_Parameter]) -> dict[str, str]:
+    """Return all that a select takes, also where the cases of a conditional declare it differently.
+
+    Galaxy takes a value, and the label of one as well.
+    """
+    rows = [row for one in them for row in one.options]
+    return {str(row[0]): str(row[1]) for row in rows} | {str(row[1]): str(row[1]) for row in rows}
 
 
 def _names(state: Mapping[str, Any], above: str = "") -> Iterator[str]:
@@ -345,21 +366,35 @@ class _Parameter(Answer):
     inputs: tuple[_Parameter, ...] = ()
     test_param: _Parameter | None = None
     cases: tuple[_Case, ...] = ()
+    multiple: Any = False
+    is_dynamic: Any = False
+    options: Any = ()
+
+    @property
+    def is_multiple(self) -> bool:
+        """Whether it takes a list of values."""
+        return str(self.multiple).lower() == "true"
+
+    @property
+    def has_fixed_list(self) -> bool:
+        """Whether it is a select whose options, `[label, value, selected]`, do not depend on data or other values."""
+        is_list = isinstance(self.options, list) and all(isinstance(row, list) and len(row) > 1 for row in self.options)
+        return self.type == "select" and not self.is_dynamic and is_list and bool(self.options)
 
 
 class _Tool(Answer):
     inputs: tuple[_Parameter, ...] = ()
 
 
-def _types(parameters: Iterable[_Parameter], above: str = "") -> Iterator[tuple[str, str]]:
-    """Flatten a tool's parameters to `name, type`, named as Galaxy takes them."""
+def _flat(parameters: Iterable[_Parameter], above: str = "") -> Iterator[tuple[str, _Parameter]]:
+    """Flatten a tool's parameters, named as Galaxy takes them; the cases of a conditional may repeat a name."""
     for one in parameters:
         name = above + one.name
         if one.type == "conditional" and one.test_param is not None:
-            yield f"{name}|{one.test_param.name}", one.test_param.type
+            yield f"{name}|{one.test_param.name}", one.test_param
             for case in one.cases:
-                yield from _types(case.inputs, f"{name}|")
+                yield from _flat(case.inputs, f"{name}|")
         elif one.type in ("section", "repeat"):
-            yield from _types(one.inputs, f"{name}_0|" if one.type == "repeat" else f"{name}|")
+            yield from _flat(one.inputs, f"{name}_0|" if one.type == "repeat" else f"{name}|")
         else:
-            yield name, one.type
+            yield name, one

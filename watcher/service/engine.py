@@ -14,7 +14,18 @@ from typing import Any
 
 import structlog
 
-from watcher.errors import StateError, Superseded, WatcherError
+from watcher.errors import (
+    DeliveryBroken,
+    Forbidden,
+    GalaxyBroken,
+    GalaxyError,
+    NotThere,
+    PlanError,
+    Refused,
+    StateError,
+    Superseded,
+    WatcherError,
+)
 from watcher.model import Done, Fail, Hold, Next, Outcome, Stage, Status, Wait
 from watcher.rows import Batch, Row, Unit, Watch
 from watcher.service.faults import Means, judge
@@ -33,6 +44,9 @@ from watcher.store.store import Store
 log = structlog.get_logger("watcher")
 
 WAKE_TRIES = 5
+
+ONLY_GALAXY_MAY_SAY = (DeliveryBroken, Forbidden, GalaxyBroken, NotThere, Refused)
+"""What a row may be held for on Galaxy's word, and what any web page in Galaxy's place looks like as well."""
 
 STAGES: Mapping[Stage, Callable[[Any, Rooms], Awaitable[Outcome]]] = {
     Stage.DETECT: detect,
@@ -98,6 +112,7 @@ class Engine:
             log.debug("row.superseded")
 
     async def _judged(self, row: Row, error: Exception) -> Outcome | None:
+        error = await self._who_says_so(row, error)
         verdict = judge(error, row.tries)
         if not isinstance(error, WatcherError):
             log.exception("stage.broke", stage=row.stage)
@@ -135,6 +150,22 @@ class Engine:
             case Means.OBSTACLE:
                 await self._behind_obstacle(row, verdict.kind, error)
                 return None
+
+    async def _who_says_so(self, row: Row, error: Exception) -> Exception:
+        """Return the error, or that it is not Galaxy who said it: a proxy's page in mid-work must hold nothing."""
+        if not isinstance(error, WatcherError) or not isinstance(error.__cause__ or error, ONLY_GALAXY_MAY_SAY):
+            return error
+        account = row.plan.galaxy if isinstance(row, Batch) else error.subject
+        if not account:
+            return error
+        try:
+            await self._rooms.galaxy(account).identify()
+        except PlanError:  # not configured any more
+            return error
+        except GalaxyError as nobody:
+            nobody.subject = account
+            return nobody
+        return error
 
     async def _behind_obstacle(self, row: Row, kind: str, error: WatcherError) -> None:
         """Note the obstacle (one row, one notice) and let the row wait behind it."""

@@ -23,6 +23,7 @@ from watcher.errors import (
     GalaxyBusy,
     KeyRefused,
     MountGone,
+    NoGalaxy,
     NotThere,
     OverQuota,
     PlanError,
@@ -75,7 +76,7 @@ def judge(error: Exception, tries: int) -> Verdict:
             return Verdict(Means.AGAIN, error.again_in)
         case AnswerLost():  # the next entry looks whether it was done
             return _again(tries) if tries < TRIES else Verdict(Means.OBSTACLE, kind="galaxy")
-        case GalaxyAway():  # a broken line is tried again; when nobody answers, all behind this Galaxy wait together
+        case GalaxyAway() | NoGalaxy():  # may pass at once; when nobody answers, all behind this Galaxy wait together
             return _again(tries) if tries < SHORT_TRIES else Verdict(Means.OBSTACLE, kind="galaxy")
         case GalaxyBusy():  # Galaxy itself says when
             return Verdict(Means.AGAIN, timedelta(seconds=max(error.retry_after_s, 1.0)))

@@ -1,16 +1,17 @@
 """Stage invoke: has the workflow been asked for, once?
 
 The collection is built from verified datasets for this one invocation, so that the invocation can be found again by
-it: Galaxy knows no idempotency key. Inputs were bound when the plan was frozen and are bound again here against the
-workflow as it is now. What becomes of the invocation is the business of `poll.py`.
+it: Galaxy knows no idempotency key. People delete datasets by hand, and Galaxy starts workflows on those as well, so
+all of them are looked at once more right before. Inputs were bound when the plan was frozen and are bound again here
+against the workflow as it is now. What becomes of the invocation is the business of `poll.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from watcher.errors import NotThere, PlanError
+from watcher.errors import GalaxyBusy, NotThere, PlanError
 from watcher.galaxy import Galaxy
 from watcher.galaxy.bind import Binding, bind
 from watcher.galaxy.collections import Element
@@ -32,6 +33,8 @@ from watcher.rows import Batch, Dataset, Invocation
 from watcher.stages.rooms import Rooms
 
 SLOT_PAUSE = timedelta(seconds=5)
+SPOILT = frozenset({"discarded", "empty", "error", "failed_metadata"})
+"""States in which a dataset stays; in all others but `ok` Galaxy still works on it."""
 
 
 async def invoke(batch: Batch, rooms: Rooms) -> Outcome:
@@ -112,6 +115,7 @@ async def _collection(
         await rooms.store.put_galaxy_object(batch, key, kind="collection", name=planned.name, intent_at=intent_at)
 
     async def act() -> CollectionId:
+        await _look_once_more(batch, rooms, galaxy, history_id)
         elements = [_element(element, datasets) for element in planned.elements]
         return await galaxy.collections.build(history_id, planned.name, planned.type, elements, tags=tags)
 
@@ -123,6 +127,47 @@ async def _collection(
     return await rooms.effects.once(
         "invoke.collection", intent_at=known.intent_at if known else None, look=look, note=note, act=act, keep=keep
     )
+
+
+async def _look_once_more(batch: Batch, rooms: Rooms, galaxy: Galaxy, history_id: HistoryId) -> None:
+    """Raise when a dataset that was checked is not good any more: NotThere, PlanError, GalaxyBusy while Galaxy works
+    on one.
+    """
+    rows = await rooms.store.datasets(batch.id)
+    found = await galaxy.datasets.many(history_id, [row.galaxy_id for row in rows])
+    gone, purged, spoilt, moving = [], [], [], []
+    for row in rows:
+        facts = found.get(row.galaxy_id)
+        if facts is None or facts.purged:
+            purged.append(row.name)
+        elif facts.deleted:
+            gone.append(row.name)
+        elif facts.state in SPOILT:
+            spoilt.append(f"{row.name} ({facts.state})")
+        elif facts.state != "ok":
+            moving.append(f"{row.name} ({facts.state})")
+    again = f"`galaxy-watcher retry {batch.unit_id} --from plan`"
+    if gone or purged:
+        raise NotThere(
+            f"Deleted in Galaxy after it was checked: {_listed([*gone, *purged])} of batch {batch.id}. "
+            "No workflow is started.",
+            hint=f"Send again what is missing: {again}."
+            if purged
+            else f"Undelete it in Galaxy and `galaxy-watcher retry {batch.id}`, or send it again: {again}.",
+        )
+    if spoilt:
+        raise PlanError(
+            f"No longer good in Galaxy, although it was when it was checked: {_listed(spoilt)} of batch {batch.id}. "
+            "No workflow is started.",
+            hint=f"Send it again: {again}.",
+        )
+    if moving:
+        raise GalaxyBusy(f"Galaxy works on {_listed(moving)} of batch {batch.id} once more.", status=None)
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(f"`{name}`" for name in names[:3])
+    return f"{shown} and {len(names) - 3} more" if len(names) > 3 else shown
 
 
 def _element(planned: PlannedElement, datasets: Mapping[str, Dataset]) -> Element:
@@ -146,6 +191,7 @@ async def _start(
             hint="Set `collection:` in its destination.",
         )
     key = f"collection:{planned.key}:{current.number}"
+    is_older = any(row.key == key and row.galaxy_id for row in await rooms.store.galaxy_objects(batch.id))
     collection_id = await _collection(batch, rooms, galaxy, history_id, batch.plan.collection, key)
     binding, version = await _bound(batch, galaxy, planned)
     earlier = {row.galaxy_id for row in known if row.galaxy_id}
@@ -167,6 +213,8 @@ async def _start(
         )
 
     async def act() -> InvocationId:
+        if is_older:
+            await _look_once_more(batch, rooms, galaxy, history_id)
         return await galaxy.invocations.start(
             planned.workflow_id, history_id, binding.inputs(collection_id), binding.parameters, version=version
         )

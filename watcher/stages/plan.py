@@ -280,7 +280,7 @@ async def _fit_to_galaxy(planned: Plan, unit: Unit, rooms: Rooms) -> Plan:
     """Return the plan with its workflows found and bound; PlanError names everything that does not fit."""
     try:
         return await _fitted(planned, unit, rooms)
-    except GalaxyError as error:
+    except (GalaxyError, PlanError) as error:
         error.subject = planned.galaxy
         raise
 

@@ -14,7 +14,18 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from watcher.errors import AnswerLost, ContentBroken, FileChanged, FileGone, GalaxyBroken, NotThere, Refused
+import structlog
+
+from watcher.errors import (
+    AnswerLost,
+    ContentBroken,
+    FileChanged,
+    FileGone,
+    GalaxyBroken,
+    GalaxyError,
+    NotThere,
+    Refused,
+)
 from watcher.galaxy import Galaxy
 from watcher.model import PlannedDataset, SourceFacts, Status
 from watcher.rows import Batch, Dataset
@@ -23,6 +34,8 @@ from watcher.stages.rooms import Rooms
 
 SMALLEST_CHUNK_BYTES = 64 * 1024
 NOTE_EVERY = timedelta(seconds=2)
+
+log = structlog.get_logger("watcher")
 
 
 class _SessionLost(Exception):
@@ -63,6 +76,8 @@ class Transfer:
                 await self._send(row)
                 return
             except _SessionLost:
+                row = await self._fresh(row.key)  # the session may be younger than the row we were given
+                await give_up_session(self._galaxy, self._batch, row)
                 await self._rooms.store.put_dataset(self._batch, row.key, session="", offset=0)
                 row = await self._fresh(row.key)
         raise AnswerLost(
@@ -159,7 +174,6 @@ class Transfer:
                 if error.status is None or error.status >= 300:
                     raise
                 # Taken, but the session holds something else than we sent: an older request came after all.
-                await self._galaxy.tus.delete(session)
                 raise _SessionLost from error
             except AnswerLost:
                 reached = await self._offset_after_lost_answer(session, offset + sent, len(piece))
@@ -174,7 +188,6 @@ class Transfer:
             raise _SessionLost
         if reached < before + length and not identity.features.tus_checks_offset:
             # Such a server may still append the lost request behind what we send now: a corrupt file.
-            await self._galaxy.tus.delete(session)
             raise _SessionLost
         return reached
 
@@ -184,3 +197,15 @@ class Transfer:
         if now - self._noted_at >= NOTE_EVERY.total_seconds():
             self._noted_at = now
             await self._rooms.store.put_dataset(self._batch, self._planned.key, offset=offset)
+
+
+async def give_up_session(galaxy: Galaxy, batch: Batch, row: Dataset) -> None:
+    """Delete a session before it is forgotten, or its bytes would stay where nobody knows them.
+
+    Only tried: why the session is given up is what counts, and what keeps us from deleting it shows by itself.
+    """
+    if row.session:
+        try:
+            await galaxy.tus.delete(row.session)
+        except GalaxyError as error:
+            log.warning("session.not_deleted", batch=batch.id, dataset=row.name, reason=error.message)

@@ -21,6 +21,7 @@ from watcher.errors import (
     GalaxyAway,
     KeyRefused,
     MountGone,
+    NoGalaxy,
     OverQuota,
     SessionLost,
     Superseded,
@@ -38,11 +39,11 @@ from watcher.stages.history import ensure_history
 from watcher.stages.looking import see_root
 from watcher.stages.revisions import drop_sessions, inherit
 from watcher.stages.rooms import Rooms
-from watcher.stages.transfer import Source, Transfer
+from watcher.stages.transfer import Source, Transfer, give_up_session
 
 GROUP_BYTES = 4 * 1024**3
 GROUP_FILES = 200
-SHARED = (GalaxyAway, KeyRefused, OverQuota, MountGone)
+SHARED = (GalaxyAway, KeyRefused, MountGone, NoGalaxy, OverQuota)
 
 
 async def upload(batch: Batch, rooms: Rooms) -> Outcome:
@@ -92,7 +93,7 @@ async def _registered(batch: Batch, galaxy: Galaxy, history_id: HistoryId) -> di
     return {
         tag.removeprefix(prefix): content.id
         for content in contents
-        if not content.deleted
+        if content.kind == "dataset" and not content.deleted
         for tag in content.tags
         if tag.startswith(prefix)
     }
@@ -246,6 +247,7 @@ async def _register(
         if len(whole) < len(members):
             for row in members:
                 if row not in whole:  # gone, or cut by the server: only a fresh session can be trusted
+                    await give_up_session(galaxy, batch, row)
                     await rooms.store.put_dataset(batch, row.key, session="", offset=0, sent_at=None)
             raise SessionLost(
                 f"{len(members) - len(whole)} upload sessions of batch {batch.id} are not whole; sending them again."

@@ -6,7 +6,7 @@ import pytest
 
 from tests.contracts.room.conftest import GalaxyServer, as_user
 from watcher.clock import SystemClock
-from watcher.errors import Forbidden, GalaxyAway, GalaxyBroken, KeyRefused, NotThere, Refused
+from watcher.errors import Forbidden, GalaxyAway, KeyRefused, NoGalaxy, NotThere, Refused
 from watcher.galaxy import Account, Galaxy
 from watcher.galaxy.histories import clean_tag
 from watcher.model import HistoryId
@@ -60,7 +60,7 @@ async def test_address_without_galaxy_is_told(galaxy_server: GalaxyServer) -> No
     """An address that is not Galaxy's base is told apart from a Galaxy that is away."""
     account = Account("test", f"{galaxy_server.url}/no/such/path", lambda: galaxy_server.key)
     async with Galaxy(account, SystemClock()) as galaxy:
-        with pytest.raises(GalaxyBroken, match="404"):
+        with pytest.raises(NoGalaxy, match="404"):
             await galaxy.identify()
 
 

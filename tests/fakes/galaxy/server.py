@@ -328,6 +328,11 @@ class FakeGalaxy:
             if purge:
                 purge_dataset(self.state, number)
 
+    def undelete_dataset(self, dataset_id: str) -> None:
+        """Take back the deleting of a dataset that was not purged."""
+        with self.state.lock:
+            self.state.datasets[decode(dataset_id) or 0].deleted = False
+
     def spoil_dataset(self, dataset_id: str, content: bytes) -> None:
         """Change the stored bytes of a dataset, as a broken disk would; the recorded size and hashes stay."""
         with self.state.lock:
