@@ -67,28 +67,36 @@ def test_units_of_a_flat_folder_hold_each_file_once_and_keep_their_names(names: 
         f"{R1}.crdownload",
         f"~${R1}",
         f"._{R1}",
-        ".DS_Store",
         "Thumbs.db",
-        ".watcher-root",
-        ".nfs0000001",
         "Undetermined_S0_L001_R1_001.fastq.gz",
-        "md5sum.txt",
-        f"{R1}.md5",
     ],
 )
-def test_temporary_and_hidden_names_are_never_units(name: str) -> None:
+def test_temporary_and_undetermined_names_are_never_units(name: str) -> None:
     """They are told with a reason instead."""
     tree = dropped(name)
     assert tree.units("files") == []
     assert [one.path for one in not_taken(LAYOUTS["files"], tree.listing())] == [name]
 
 
+@pytest.mark.parametrize(
+    "name", [".DS_Store", ".watcher-root", ".nfs0000001", "md5sum.txt", f"{R1}.md5", ".hidden/x.fastq.gz"]
+)
+def test_what_is_nobodys_business_is_no_unit_and_not_told(name: str) -> None:
+    """Hidden things that are no reads, and lists of checksums."""
+    tree = dropped(name)
+    assert tree.units("files") == []
+    assert not_taken(LAYOUTS["files"], tree.listing()) == ()
+
+
 def test_other_things_and_folders_are_no_units() -> None:
-    """A FIFO is told, a folder is somebody else's."""
+    """A FIFO and a folder are told, not what is in the folder."""
     tree = dropped("sub/x.fastq.gz")
     tree.others = {"pipe": "FIFO"}
     assert tree.units("files") == []
-    assert [(one.path, one.reason) for one in not_taken(LAYOUTS["files"], tree.listing())] == [("pipe", "FIFO")]
+    assert [(one.path, one.reason) for one in not_taken(LAYOUTS["files"], tree.listing())] == [
+        ("pipe", "FIFO"),
+        ("sub", "a folder: layout files takes single files"),
+    ]
 
 
 def test_a_pair_is_complete_once_both_are_quiet() -> None:

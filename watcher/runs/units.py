@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from watcher.model import Kind, LeftOut, Listing, SourceFacts
-from watcher.runs.filenames import ReadsName, parse_names
+from watcher.runs.filenames import READS, ReadsName, parse_names
 from watcher.runs.globs import compiled
 from watcher.runs.layout_file import Layout
 
@@ -50,8 +50,19 @@ def find_units(layout: Layout, listing: Listing) -> list[FoundUnit]:
 def not_taken(layout: Layout, listing: Listing) -> tuple[LeftOut, ...]:
     """Return what lies in a flat folder without being a unit, and why; nothing for other layouts, whose units tell it
     themselves.
+
+    Lists of checksums are of use to the units, and hidden things that are no reads are nobody's business.
     """
-    return tuple(_flat_names(layout, listing)[1]) if layout.flat else ()
+    if not layout.flat:
+        return ()
+    lists = _lists(layout)
+    strays = [stray for stray in _flat_names(layout, listing)[1] if not _is_of_no_concern(stray.path, lists)]
+    folders = [
+        LeftOut(path, f"a folder: layout {layout.name} takes single files")
+        for path, facts in listing.entries.items()
+        if facts.kind is Kind.FOLDER and "/" not in path and not path.startswith(".")
+    ]
+    return tuple(sorted([*strays, *folders], key=lambda one: one.path))
 
 
 def reason_against(layout: Layout, facts: SourceFacts, inner: str) -> str:
@@ -83,7 +94,7 @@ def _flat_units(layout: Layout, listing: Listing) -> list[FoundUnit]:
     groups: dict[str, list[str]] = {}
     for path, name in names.items():
         groups.setdefault(name.stem, []).append(path)
-    lists = compiled([glob for rule in layout.manifests for glob in rule.globs])
+    lists = _lists(layout)
     for_all: list[str] = []
     beside: dict[str, list[str]] = {}
     for stray in strays:
@@ -99,6 +110,14 @@ def _flat_units(layout: Layout, listing: Listing) -> list[FoundUnit]:
         FoundUnit(unit, ".", tuple(sorted(paths)), tuple(sorted({*beside.get(unit, ()), *for_all})))
         for unit, paths in sorted(groups.items())
     ]
+
+
+def _lists(layout: Layout) -> re.Pattern[str]:
+    return compiled([glob for rule in layout.manifests for glob in rule.globs])
+
+
+def _is_of_no_concern(path: str, lists: re.Pattern[str]) -> bool:
+    return lists.fullmatch(path) is not None or (path.startswith(".") and not READS.fullmatch(path))
 
 
 def _meant(path: str) -> Iterable[str]:

@@ -21,7 +21,7 @@ from watcher.errors import UsageError, WatcherError
 from watcher.model import Kind, LeftOut, Plan, PlannedElement, Sample, Status
 from watcher.runs.grouping import collection, datasets
 from watcher.runs.integrity import ContentPass, check_pair, kind_of
-from watcher.runs.layout import FoundUnit, Layout, UnitView, judge, load_layouts
+from watcher.runs.layout import FoundUnit, Layout, UnitView, judge, load_layouts, not_taken
 from watcher.runs.manifests import expected_checksums
 from watcher.stages.looking import Place, identity_of, look_at, problems_of, view_of
 from watcher.stages.plan import Facts, cut
@@ -48,6 +48,7 @@ async def preview(
         if wanted != "auto" and wanted not in layouts:
             raise UsageError(f"There is no layout `{wanted}`.", hint=f"Known: auto, {', '.join(sorted(layouts))}.")
         units: list[dict[str, Any]] = []
+        left_out: list[dict[str, str]] = []
         for folder in await _run_folders(threads, clock, path, watch, layouts, wanted):
             place = await look_at(threads, clock, layouts, wanted, folder)
             if place is None:
@@ -55,7 +56,13 @@ async def preview(
             for found in place.units:
                 if _concerns(path, place, found):
                     units.append(await _unit(threads, clock, settings, watch, place, found, content, assume_quiet))
-        return {"units": units}
+            told = {left["path"] for unit in units for left in unit["left_out"]}
+            left_out += [
+                {"path": stray.path, "reason": stray.reason}
+                for stray in not_taken(place.layout, place.listing)
+                if stray.path not in told and path in (place.root, place.root / stray.path)
+            ]
+        return {"units": units, "left_out": left_out}
     finally:
         threads.close()
 
