@@ -120,12 +120,15 @@ def test_a_lone_read_waits_and_is_then_held() -> None:
 
 
 def test_the_other_read_as_a_dangling_link_is_told_with_the_unit() -> None:
-    """A link is not the missing read, and the unit says so."""
+    """It is there but cannot be read: nothing to wait for, but to stop at."""
     tree = dropped(R1)
-    tree.others = {R2: "a link that leads nowhere"}
-    judgement = tree.judged("files", "S1_S1_L001")
-    assert not judgement.complete
-    assert [(one.path, one.reason) for one in judgement.left_out] == [(R2, "a link that leads nowhere")]
+    tree.others = {R2: "a link that leads nowhere", f"{R1}.lock": "FIFO"}
+    look = tree.look("files", "S1_S1_L001")
+    assert set(look.selection.unusable) == {R2}
+    judgement = judge(look)
+    assert judgement.complete
+    assert (R2, "a link that leads nowhere") in [(one.path, one.reason) for one in judgement.left_out]
+    assert group(look, judgement).problems == ()
 
 
 def test_a_transfer_of_its_own_file_keeps_a_unit_waiting() -> None:

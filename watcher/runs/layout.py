@@ -138,7 +138,8 @@ def _predicates(view: UnitView) -> Iterator[PredicateResult]:
         yield ask(condition, view)
     if layout.complete_any:
         yield ask_any(layout.complete_any, view)
-    count = len(view.selection.selected)
+    # A file that is there but cannot be read is nothing to wait for: `verify` stops at it.
+    count = len(view.selection.selected) + len(view.selection.unusable)
     if layout.least_files:
         detail = f"{count} files to take" if count else "there is no file to take yet"
         yield PredicateResult("files", count >= layout.least_files, detail)

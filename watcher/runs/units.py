@@ -1,8 +1,9 @@
 """Finds what completes by itself in a run folder: the folder, its `Analysis/2`, or one pair or file of a flat folder.
 
-A flat folder is a place where people drop files: R1 and R2 with the same beginning of their names are one unit, any
-other file is one by itself. Unit names depend on the unit's own files alone, never on what else lies there, so that a
-name given once stays. What is taken of a unit is in `selection.py`, whether it is complete in `layout.py`.
+A flat folder is a place where people drop files: R1 and R2 with the same beginning of their names are one unit, with
+those of all lanes; any other file is one by itself. Unit names depend on the unit's own files alone, never on what
+else lies there, so that a name given once stays. What is taken of a unit is in `selection.py`, whether it is complete
+in `layout.py`.
 """
 
 from __future__ import annotations
@@ -69,6 +70,11 @@ def reason_against(layout: Layout, facts: SourceFacts, inner: str) -> str:
     """Return why a path is not taken by its name and kind, "" when it is; `inner` is the path relative to the unit."""
     if facts.kind is Kind.OTHER:
         return facts.problem or "no regular file"
+    return reason_by_name(layout, inner)
+
+
+def reason_by_name(layout: Layout, inner: str) -> str:
+    """Return why a file of this name would not be taken, "" when it would."""
     if layout.any_unfinished.fullmatch(inner):
         return next(reason for pattern, reason in layout.unfinished if pattern.fullmatch(inner))
     if not layout.included.fullmatch(inner):
