@@ -97,6 +97,27 @@ async def test_other_files_of_the_same_name_are_not_lost(world: World) -> None:
     assert len({row["name"] for row in world.fake.histories()}) == 2
 
 
+async def test_lanes_of_a_sample_travel_together(world: World) -> None:
+    """Both lanes are one batch; a lane that comes after the end makes a new version with all of them."""
+    world.write_config(watch={"layout": "files"}, rule={"workflow": None, "deliver": None})
+    lanes = {
+        lane: {f"A_S1_L00{lane}_R{read}_001.fastq.gz": packed(fastq(3 + lane, read=read)) for read in (1, 2)}
+        for lane in (1, 2, 3)
+    }
+    for name, content in {**lanes[1], **lanes[2]}.items():
+        (world.watched / name).write_bytes(content)
+    async with world.daemon():
+        await until(lambda: count_done(world, 1), 20, what="two lanes")
+        assert set(world.uploads()) == {*lanes[1], *lanes[2]}
+        for name, content in lanes[3].items():
+            (world.watched / name).write_bytes(content)
+        await until(lambda: count_done(world, 2), 20, what="the third lane")
+    units = (await world.status())["units"]
+    assert sorted((unit["unit"], unit["version"]) for unit in units) == [("A_S1", 1), ("A_S1", 2)]
+    newest = max(units, key=lambda unit: unit["version"])
+    assert [batch["datasets_total"] for batch in newest["batches"]] == [6]
+
+
 async def test_the_same_bytes_under_the_same_name_are_not_sent_again(world: World) -> None:
     """A file that was touched or copied back looks new, but brings nothing new."""
     world.write_config(watch={"layout": "files"})
