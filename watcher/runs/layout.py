@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from watcher.model import Listing, PredicateResult
 from watcher.runs.conditions import Condition, spoken
-from watcher.runs.globs import compiled, is_literal, literal_parents
+from watcher.runs.globs import alternatives, compiled, is_literal, literal_parents
 from watcher.runs.layout_file import Layout, load_layouts
 from watcher.runs.predicates import ask, ask_any, contents_needed, settled
 from watcher.runs.units import FoundUnit, find_units, not_taken
@@ -29,6 +29,7 @@ __all__ = [
     "find_units",
     "judge",
     "load_layouts",
+    "may_be",
     "not_taken",
     "recognise",
     "wanted",
@@ -71,6 +72,17 @@ def recognise(layouts: Mapping[str, Layout], listing: Listing, folder_name: str)
         if _is_like(layout, listing, folder_name):
             return layout
     return None
+
+
+def may_be(layouts: Iterable[Layout], top: Listing, folder_name: str) -> bool:
+    """Tell whether a deeper look could recognise one of these layouts, from the names right in a folder."""
+    usable = (layout for layout in layouts if not layout.abstract and not layout.flat)
+    return any(
+        (layout.run_name is None or layout.run_name.fullmatch(folder_name) is not None)
+        and all(_begins(top, (glob,)) for glob in layout.has_all)
+        and (not layout.has_any or _begins(top, layout.has_any))
+        for layout in usable
+    )
 
 
 def wanted(layout: Layout, listing: Listing, found: FoundUnit) -> tuple[str, ...]:
@@ -125,6 +137,11 @@ def _has(listing: Listing, globs: Iterable[str]) -> bool:
         return True
     pattern = compiled([glob for glob in globs if not is_literal(glob)])
     return any(pattern.fullmatch(path) for path in listing.entries)
+
+
+def _begins(top: Listing, globs: Iterable[str]) -> bool:
+    steps = {plain.split("/", 1)[0] for glob in globs for plain in alternatives(glob)}
+    return "**" in steps or _has(top, steps)
 
 
 def _asked(conditions: Iterable[Condition], view: UnitView) -> Iterator[PredicateResult]:

@@ -48,20 +48,21 @@ def find_units(layout: Layout, listing: Listing) -> list[FoundUnit]:
     return [FoundUnit(folder, folder) for folder in sorted(found, key=_by_number)]
 
 
-def not_taken(layout: Layout, listing: Listing) -> tuple[LeftOut, ...]:
+def not_taken(layout: Layout, listing: Listing, *, all_of_it: bool = False) -> tuple[LeftOut, ...]:
     """Return what lies in a flat folder without being a unit, and why; nothing for other layouts, whose units tell it
     themselves.
 
-    Lists of checksums are of use to the units, and hidden things that are no reads are nobody's business.
+    Lists of checksums are of use to the units, and hidden things that are no reads are nobody's business: they are only
+    told when `all_of_it` is asked for.
     """
     if not layout.flat:
         return ()
     lists = _lists(layout)
-    strays = [stray for stray in _flat_names(layout, listing)[1] if not _is_of_no_concern(stray.path, lists)]
+    strays = [one for one in _flat_names(layout, listing)[1] if all_of_it or not _is_of_no_concern(one.path, lists)]
     folders = [
         LeftOut(path, f"a folder: layout {layout.name} takes single files")
         for path, facts in listing.entries.items()
-        if facts.kind is Kind.FOLDER and "/" not in path and not path.startswith(".")
+        if facts.kind is Kind.FOLDER and "/" not in path and (all_of_it or not path.startswith("."))
     ]
     return tuple(sorted([*strays, *folders], key=lambda one: one.path))
 
