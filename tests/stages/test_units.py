@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import zlib
 
-from tests.runs.run_folders import Tree, novaseqx
+from tests.runs.run_folders import Tree, miseq, novaseqx
 from tests.world import RUN, World, fastq, packed, until, write_bclconvert
 
 
@@ -135,6 +135,20 @@ async def test_the_same_bytes_under_the_same_name_are_not_sent_again(world: Worl
 async def count_done(world: World, count: int) -> bool:
     """Tell whether so many units are done."""
     return [unit["status"] for unit in (await world.status())["units"]].count("done") == count
+
+
+async def test_a_run_with_a_warning_goes_on_when_a_person_says_so(world: World) -> None:
+    """MiSeq Reporter's warning holds the run with its text; `retry`, as the hint says, takes it as it is."""
+    said = b"<AnalysisJobInfo><Warning>low diversity</Warning></AnalysisJobInfo>"
+    run = miseq().add("CompletedJobInfo.xml", said).write(world.watched)
+    async with world.daemon():
+        unit = await world.until_status("held", stage="settle")
+        assert unit["reason"] == "CompletedJobInfo.xml says Warning: low diversity"
+        assert f"`galaxy-watcher retry {unit['id']}`" in unit["hint"]
+        assert world.uploads() == {}
+        assert world.command("retry", unit["id"]).code == 0
+        await world.until_status("done")
+    assert world.uploads() == world.fastqs(run)
 
 
 async def test_a_unit_that_vanishes_before_it_is_finished_is_named(world: World) -> None:

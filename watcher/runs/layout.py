@@ -106,6 +106,7 @@ def judge(view: UnitView) -> Judgement:
     predicates = tuple(_predicates(view))
     holds = all(result.holds for result in predicates)
     held = "" if failed else next((result.detail for result in _asked(layout.held, view) if result.holds), "")
+    held_by_run = bool(held)
     if not failed and not held and not holds:
         held = _overdue(view, predicates)
     return Judgement(
@@ -118,6 +119,7 @@ def judge(view: UnitView) -> Judgement:
         left_out=selection.left_out,
         held=held,
         identity_from=identity_from,
+        held_by_run=held_by_run,
     )
 
 
