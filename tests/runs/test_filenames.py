@@ -72,17 +72,29 @@ def test_numbered_samples_are_no_pair() -> None:
         assert {(one.sample, one.read) for one in parse_names(names).values()} == {(name[:-9], "") for name in names}
 
 
-def test_both_reads_have_the_same_stem() -> None:
-    """The part before the read is what makes two files one unit."""
-    parsed = parse_names(["a_S1_L001_R1_001.fastq.gz", "a_S1_L001_R2_001.fastq.gz", "a_S1_L002_R1_001.fastq.gz"])
-    assert [one.stem for one in parsed.values()] == ["a_S1_L001", "a_S1_L001", "a_S1_L002"]
+@pytest.mark.parametrize(
+    ("name", "stem"),
+    [
+        ("a_S1_L001_R1_001.fastq.gz", "a_S1"),
+        ("a_S1_L001_R2_001.fastq.gz", "a_S1"),
+        ("a_S1_L002_R1_001.fastq.gz", "a_S1"),
+        ("a_S1_R1_001.fastq.gz", "a_S1"),
+        ("a.L003.R2.fq.bz2", "a"),
+        ("L001_S2_L001_R1_001.fastq.gz", "L001_S2"),
+        ("a_L001.bam", "a_L001.bam"),
+        ("-a-_1.fq.gz", "-a"),
+    ],
+)
+def test_all_reads_of_a_sample_have_the_same_stem(name: str, stem: str) -> None:
+    """The part before the read, without the lane, is what makes files one unit."""
+    assert parse_names([name])[name].stem == stem
 
 
 def test_a_layout_may_bring_its_own_pattern() -> None:
     """Groups of a layout's pattern win; reads and lanes may be bare numbers."""
     mgi = re.compile(r"(?P<chip>[^_]+)_(?P<lane>L\d\d)_(?P<sample>.+)_(?P<read>[12])\.fq\.gz")
     parsed = parse_names(["V350_L03_1_2.fq.gz"], mgi)["V350_L03_1_2.fq.gz"]
-    assert (parsed.sample, parsed.read, parsed.lane) == ("1", "R2", 3)
+    assert (parsed.sample, parsed.read, parsed.lane, parsed.stem) == ("1", "R2", 3, "V350_1")
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,9 @@ FORMS = {
     [
         ("S1_R1_001.fastq.gz", "fastq.gz"),
         ("S1.FQ.GZ", "fastq.gz"),
+        ("S1.fastq.bz2", "fastq.bz2"),
+        ("S1.FQ.BZ2", "fastq.bz2"),
+        ("a.vcf.bz2", "bz2"),
         ("a.fastq", "fastq"),
         ("a.fq", "fastq"),
         ("a.vcf.gz", "gz"),

@@ -251,6 +251,35 @@ def test_an_unknown_status_is_for_a_person_to_decide() -> None:
     assert judgement.held == "RunStatus is 'Paused' in RunCompletionStatus.xml"
 
 
+@pytest.mark.parametrize(
+    ("inside", "held"),
+    [
+        ("<Warning>2 of 3 reads were analysed</Warning>", "says Warning: 2 of 3 reads were analysed"),
+        ("<Warning> </Warning><Warning/>", ""),
+        ("", ""),
+    ],
+)
+def test_a_warning_of_miseq_reporter_is_for_a_person_to_read(inside: str, held: str) -> None:
+    """The run is complete, but Reporter says that something is not as it should be."""
+    tree = miseq().add("CompletedJobInfo.xml", f"<AnalysisJobInfo>{inside}</AnalysisJobInfo>".encode())
+    judgement = tree.judged("miseq-msr")
+    assert judgement.held == (f"CompletedJobInfo.xml {held}" if held else "")
+    assert (judgement.held_by_run, judgement.complete, judgement.failed) == (bool(held), not held, "")
+
+
+def test_a_miseq_holds_and_fails_what_all_instruments_of_illumina_do() -> None:
+    """What the common layout says of RunCompletionStatus.xml is not lost by adding to it."""
+    tree = miseq().add("RunCompletionStatus.xml", completion_status("Paused"))
+    assert tree.judged("miseq-msr").held == "RunStatus is 'Paused' in RunCompletionStatus.xml"
+    tree.add("RunCompletionStatus.xml", b"<R><CompletionStatus>UserEndedEarly</CompletionStatus></R>")
+    assert tree.judged("miseq-msr").failed == "CompletionStatus is 'UserEndedEarly' in RunCompletionStatus.xml"
+    for own, inherited in (
+        (LAYOUTS["miseq-msr"].held, LAYOUTS["illumina"].held),
+        (LAYOUTS["miseq-msr"].failed, LAYOUTS["illumina"].failed),
+    ):
+        assert [condition for condition in own if condition in inherited] == list(inherited)
+
+
 @pytest.mark.parametrize("content", [b"", b"<RunCompletionStatus><RunStatus>RunComp", b"\xff\xfe\0"])
 def test_a_half_written_status_is_no_status(content: bytes) -> None:
     """What cannot be parsed does not hold, and is no failure either."""

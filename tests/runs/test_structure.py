@@ -1,5 +1,6 @@
 """What a file's size, first and last bytes give away: empty, reserved and never written, cut, misnamed."""
 
+import bz2
 import gzip
 
 import pytest
@@ -9,6 +10,7 @@ from watcher.runs.structure import check_structure
 
 BAM = bgzf(b"BAM\x01" + bytes(100))
 GZIP = one_member(RECORD * 100)
+BZIP2 = bz2.compress(RECORD * 100)
 CRAM_3 = bytes.fromhex("0f000000ffffffff0fe0454f4600000000010005bdd94f0001000606010001000100ee63014b")
 CRAM_2 = bytes.fromhex("0b000000ffffffff0fe0454f460000000001000001000606010001000100")
 POD5 = b"\x8bPOD\r\n\x1a\n"
@@ -27,6 +29,8 @@ def look(path: str, content: bytes) -> str:
         ("none.fastq.gz", one_member(b"")),
         ("level9.fastq.gz", gzip.compress(b"", 9, mtime=0)),
         ("none.fastq.gz", BLOCK),
+        ("a.fastq.bz2", BZIP2),
+        ("none.fq.bz2", bz2.compress(b"")),
         ("a.fastq", RECORD),
         ("a.bam", BAM),
         ("a.cram", b"CRAM\x03\x00" + bytes(30) + CRAM_3),
@@ -58,6 +62,12 @@ def test_good_files_pass(path: str, content: bytes) -> None:
         ("a.fastq.gz", RECORD, "is not gzip: it starts with 40 41 30 30"),
         ("a.fastq.gz", GZIP[:19], "19 bytes are fewer"),
         ("a.fastq.gz", GZIP + bytes(5000), "ends with 4096 zero bytes"),
+        ("a.fastq.bz2", b"", "is empty"),
+        ("a.fastq.bz2", bytes(9000), "starts with zero bytes"),
+        ("a.fq.bz2", GZIP, "is not bzip2: it starts with 1f 8b 08 00"),
+        ("a.fq.bz2", b"BZh0" + bytes(99), "is not bzip2"),
+        ("a.fq.bz2", BZIP2[:13], "13 bytes are fewer"),
+        ("a.fq.bz2", BZIP2 + bytes(5000), "ends with 4096 zero bytes"),
         ("a.fastq.gz", bgzf(RECORD * 9, end=False), "the end block is missing"),
         ("a.bam", BAM[:-28], "the end block is missing"),
         ("a.bam", BAM[:-1], "the end block is missing"),

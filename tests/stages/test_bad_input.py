@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bz2
 from typing import Any
 
 import pytest
@@ -79,6 +80,20 @@ async def test_a_truncated_gz_holds_and_releases_itself(world: World) -> None:
     assert len(world.fake.invocations()) == 1
     assert [batch["status"] for batch in unit["batches"]][-1] == "done"
     assert len([history for history in world.fake.histories() if not history["deleted"]]) == 1
+
+
+async def test_half_a_bzip2_stream_never_becomes_a_dataset(world: World) -> None:
+    """Reads packed with bzip2 are read through like any others; the whole file in its place goes on by itself."""
+    world.write_config(watch={"layout": "files"}, rule={"workflow": None, "deliver": None})
+    whole = bz2.compress(fastq(400))
+    (world.watched / "a_R2.fastq.bz2").write_bytes(bz2.compress(fastq(400, read=2)))
+    (world.watched / "a_R1.fastq.bz2").write_bytes(whole[: len(whole) // 2])
+    async with world.daemon():
+        unit = await world.until_status("held")
+        assert "`a_R1.fastq.bz2` is cut off" in unit["batches"][0]["reason"]
+        (world.watched / "a_R1.fastq.bz2").write_bytes(whole)
+        await world.until_status("done")
+    assert world.uploads() == world.fastqs()
 
 
 async def test_an_empty_fastq_is_legal(world: World) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import zlib
 
-from tests.runs.run_folders import Tree, novaseqx
+from tests.runs.run_folders import Tree, miseq, novaseqx
 from tests.world import RUN, World, fastq, packed, until, write_bclconvert
 
 
@@ -97,6 +97,27 @@ async def test_other_files_of_the_same_name_are_not_lost(world: World) -> None:
     assert len({row["name"] for row in world.fake.histories()}) == 2
 
 
+async def test_lanes_of_a_sample_travel_together(world: World) -> None:
+    """Both lanes are one batch; a lane that comes after the end makes a new version with all of them."""
+    world.write_config(watch={"layout": "files"}, rule={"workflow": None, "deliver": None})
+    lanes = {
+        lane: {f"A_S1_L00{lane}_R{read}_001.fastq.gz": packed(fastq(3 + lane, read=read)) for read in (1, 2)}
+        for lane in (1, 2, 3)
+    }
+    for name, content in {**lanes[1], **lanes[2]}.items():
+        (world.watched / name).write_bytes(content)
+    async with world.daemon():
+        await until(lambda: count_done(world, 1), 20, what="two lanes")
+        assert set(world.uploads()) == {*lanes[1], *lanes[2]}
+        for name, content in lanes[3].items():
+            (world.watched / name).write_bytes(content)
+        await until(lambda: count_done(world, 2), 20, what="the third lane")
+    units = (await world.status())["units"]
+    assert sorted((unit["unit"], unit["version"]) for unit in units) == [("A_S1", 1), ("A_S1", 2)]
+    newest = max(units, key=lambda unit: unit["version"])
+    assert [batch["datasets_total"] for batch in newest["batches"]] == [6]
+
+
 async def test_the_same_bytes_under_the_same_name_are_not_sent_again(world: World) -> None:
     """A file that was touched or copied back looks new, but brings nothing new."""
     world.write_config(watch={"layout": "files"})
@@ -114,6 +135,20 @@ async def test_the_same_bytes_under_the_same_name_are_not_sent_again(world: Worl
 async def count_done(world: World, count: int) -> bool:
     """Tell whether so many units are done."""
     return [unit["status"] for unit in (await world.status())["units"]].count("done") == count
+
+
+async def test_a_run_with_a_warning_goes_on_when_a_person_says_so(world: World) -> None:
+    """MiSeq Reporter's warning holds the run with its text; `retry`, as the hint says, takes it as it is."""
+    said = b"<AnalysisJobInfo><Warning>low diversity</Warning></AnalysisJobInfo>"
+    run = miseq().add("CompletedJobInfo.xml", said).write(world.watched)
+    async with world.daemon():
+        unit = await world.until_status("held", stage="settle")
+        assert unit["reason"] == "CompletedJobInfo.xml says Warning: low diversity"
+        assert f"`galaxy-watcher retry {unit['id']}`" in unit["hint"]
+        assert world.uploads() == {}
+        assert world.command("retry", unit["id"]).code == 0
+        await world.until_status("done")
+    assert world.uploads() == world.fastqs(run)
 
 
 async def test_a_unit_that_vanishes_before_it_is_finished_is_named(world: World) -> None:

@@ -62,10 +62,12 @@ def plan(path: Path, config: Path | None, layout: str, content: bool, assume_qui
     """Print what would be done with what lies at a path; without a configuration one batch with all samples."""
     from watcher.service.preview import preview
 
-    if not path.exists():
+    if not path.exists() and not path.is_symlink():
         raise UsageError(f"{path} does not exist.")
+    # A link to a file stays one: where it lies in a watch, it is asked about itself.
+    path = path.parent.resolve() / path.name if path.is_symlink() and not path.is_dir() else path.resolve()
     settings = settings_from(config, check_keys=False) if config or _is_configured() else None
-    report = asyncio.run(preview(path.resolve(), settings, layout=layout, content=content, assume_quiet=assume_quiet))
+    report = asyncio.run(preview(path, settings, layout=layout, content=content, assume_quiet=assume_quiet))
     _print(report, json, print_plan)
     if any(unit["status"] in ("held", "failed") for unit in report["units"]):
         raise typer.Exit(5)

@@ -46,18 +46,28 @@ def _status(word: str) -> Text:
 
 
 def print_status(report: Mapping[str, Any], console: Console | None = None) -> None:
-    """Print units and batches as a table, then what needs a person, then obstacles."""
+    """Print obstacles, then units and batches as a table, then what needs a person, then what watches leave out."""
     console = _console(console)
     for obstacle in report.get("obstacles", []):
         console.print(Text(f"Obstacle since {obstacle['since']}: {obstacle['reason']}", style="yellow"))
         console.print(Text(f"  {obstacle['hint']}"))
-    if not report.get("units"):
+    if report.get("units"):
+        _print_units(report["units"], console)
+    else:
         console.print("No run has been seen yet.")
-        return
+    for watch in report.get("watches", []):
+        if watch["left_out"]:
+            console.print(Text(f"Watch {watch['name']} leaves out:"))
+            _print_left_out(watch["left_out"], console)
+            if watch["left_out_more"]:
+                console.print(Text(f"  and {watch['left_out_more']} more", style="bright_black"))
+
+
+def _print_units(units: Sequence[Mapping[str, Any]], console: Console) -> None:
     table = Table(box=None, pad_edge=False)
     for heading in ("ID", "RUN", "UNIT", "STAGE", "STATUS", "RULE", "SENT", "CHECKED", "WHY"):
         table.add_column(heading, overflow="fold")
-    for unit in report["units"]:
+    for unit in units:
         table.add_row(
             unit["id"], unit["run"], unit["unit"], unit["stage"], _status(unit["status"]), "", "", "", unit["reason"]
         )
@@ -75,11 +85,16 @@ def print_status(report: Mapping[str, Any], console: Console | None = None) -> N
                 batch["reason"],
             )
     console.print(table)
-    for unit in report["units"]:
+    for unit in units:
         asking = [row for row in unit["batches"] if row["status"] in ("held", "failed")] or [unit]
         for row in asking:
             if row["status"] in ("held", "failed") and row["hint"]:
                 console.print(Text(f"{row['id']}: {row['hint']}", style="yellow"))
+
+
+def _print_left_out(left_out: Sequence[Mapping[str, Any]], console: Console, word: str = "") -> None:
+    for left in left_out:
+        console.print(Text(f"  {word}{left['path']}: {left['reason']}", style="bright_black"))
 
 
 class Rates:
@@ -160,7 +175,7 @@ class LiveProgress:
 def print_plan(report: Mapping[str, Any], console: Console | None = None) -> None:
     """Print what `plan` found: units, conditions, batches, what is left out."""
     console = _console(console)
-    if not report["units"]:
+    if not report["units"] and not report["left_out"]:
         console.print("Nothing that looks like a run is there.")
     for unit in report["units"]:
         console.print(
@@ -175,8 +190,10 @@ def print_plan(report: Mapping[str, Any], console: Console | None = None) -> Non
             console.print(Text(f"  {mark} {predicate['name']}: {predicate['detail']}".rstrip(": ")))
         for batch in unit["batches"]:
             _print_planned_batch(console, batch)
-        for left in unit["left_out"]:
-            console.print(Text(f"  left out: {left['path']}: {left['reason']}", style="bright_black"))
+        _print_left_out(unit["left_out"], console, "left out: ")
+    if report["left_out"]:
+        console.print("In no unit:")
+        _print_left_out(report["left_out"], console)
 
 
 def _print_planned_batch(console: Console, batch: Mapping[str, Any]) -> None:

@@ -93,7 +93,7 @@ class ReadsName:
     lane: int = 0
     chunk: int = 1
     number: int | None = None
-    stem: str = ""  # everything before the read: the same for R1 and R2
+    stem: str = ""  # everything before the read but for the lane: the same for all reads of a sample
 
 
 def parse_fastq_name(name: str) -> FastqName | None:
@@ -149,12 +149,19 @@ def _from_match(found: re.Match[str]) -> ReadsName:
     read = (groups.get("read") or "").upper()
     lane = re.sub(r"\D", "", groups.get("lane") or "")
     number = groups.get("number") or groups.get("snum")
-    before_read = found.string[: found.start("read")] if groups.get("read") else found.string
     return ReadsName(
         sample=groups.get("sample") or found.string,
         read=f"R{read}" if read.isdigit() else read,
         lane=int(lane or 0),
         chunk=int(groups.get("chunk") or 1),
         number=int(number) if number else None,
-        stem=before_read.rstrip("._-") if groups.get("read") else found.string,
+        stem=_stem(found) if groups.get("read") else found.string,
     )
+
+
+def _stem(found: re.Match[str]) -> str:
+    """Return what stands before the read, without the lane and the separator and `L` in front of it."""
+    before, lane = found.string[: found.start("read")], "lane" in found.re.groupindex and found["lane"]
+    if lane and found.end("lane") <= len(before):
+        before = re.sub(r"[._-]?L?\Z", "", before[: found.start("lane")]) + before[found.end("lane") :]
+    return before.strip("._-") if lane else before.rstrip("._-")

@@ -47,7 +47,7 @@ def group(view: UnitView, judgement: Judgement) -> Grouping:
     match = match_sheet(view)
     problems = [
         StructureProblem(path, f"{sentence}.")
-        for path, sentence in (*missing_reads(groups, _needed(view)), *double_reads(view))
+        for path, sentence in (*missing_reads(view, _needed(view)), *double_reads(view))
     ]
     sheet = view.sheet
     if sheet.problem:

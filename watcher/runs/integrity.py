@@ -1,7 +1,7 @@
 """The content pass: what is learnt from the bytes of a source file while they are being sent, one read per byte.
 
-SHA-256, the checksums of a manifest, gzip to its end (`inflate.py`), whole FASTQ records (`fastq_records.py`,
-`fastq_lines.py`).
+SHA-256, the checksums of a manifest, gzip (`inflate.py`) and bzip2 (`bzip2.py`) to their ends, whole FASTQ records
+(`fastq_records.py`, `fastq_lines.py`).
 Constant memory. Large chunks are worked on by two threads (`beside.py`): while one hashes and counts lines, the other
 goes on inflating; each piece of work that takes long releases the GIL or is short. Nothing is known of Galaxy, offsets
 or files: chunks in, facts out. Looks without reading through are in `structure.py`.
@@ -19,6 +19,7 @@ from isal import isal_zlib
 
 from watcher.errors import ContentBroken
 from watcher.runs.beside import Beside
+from watcher.runs.bzip2 import Bzip2Streams
 from watcher.runs.fastq_lines import FastqLines
 from watcher.runs.fastq_records import FastqRecords
 from watcher.runs.inflate import COPY_AGAIN, Block, GzipMembers
@@ -46,7 +47,9 @@ class PartFacts:
 
 @dataclass(frozen=True, slots=True)
 class ContentFacts:
-    """What was sent: SHA-256 of the bytes as sent; FASTQ records, None = not counted; `gzip`, `bgzf` or nothing."""
+    """What was sent: SHA-256 of the bytes as sent; FASTQ records, None = not counted; `gzip`, `bgzf`, `bzip2` or
+    nothing.
+    """
 
     size: int
     sha256: str
@@ -56,12 +59,16 @@ class ContentFacts:
 
 
 def kind_of(name: str) -> str:
-    """Return how a file of this name is read through: `fastq.gz`, `fastq`, `gz`, `bam` or `plain` (hashed only)."""
+    """Return how a file of this name is read through: `fastq.gz`, `fastq.bz2`, `fastq`, `gz`, `bz2`, `bam` or `plain`
+    (hashed only).
+    """
     low = name.lower()
     if low.endswith((".fastq.gz", ".fq.gz", ".fastq.bgz", ".fq.bgz")):
         return "fastq.gz"
     if low.endswith((".gz", ".bgz")):
         return "gz"
+    if low.endswith(".bz2"):
+        return "fastq.bz2" if low.endswith((".fastq.bz2", ".fq.bz2")) else "bz2"
     if low.endswith((".fastq", ".fq")):
         return "fastq"
     return "bam" if low.endswith(".bam") else "plain"
@@ -121,7 +128,7 @@ def _records(name: str, kind: str) -> _Records | None:
     """Return what looks at the records: quickly where packing vouches for the text, at each where nothing does."""
     if kind == "fastq":
         return FastqRecords(name)
-    return FastqLines(name) if kind == "fastq.gz" else None
+    return FastqLines(name) if kind in ("fastq.gz", "fastq.bz2") else None
 
 
 @dataclass(slots=True)
@@ -148,6 +155,12 @@ def _see(portion: Iterable[bytes | Block], stretch: _Stretch | None) -> _Seen:
     return seen
 
 
+def _members(name: str, kind: str) -> GzipMembers | Bzip2Streams | None:
+    if kind in ("fastq.gz", "gz", "bam"):
+        return GzipMembers(name)
+    return Bzip2Streams(name) if kind in ("fastq.bz2", "bz2") else None
+
+
 class _Part:
     """One source file on its way through: its checksums, its inflater, its records."""
 
@@ -157,7 +170,7 @@ class _Part:
         self.expect = {algorithm.lower(): value.lower() for algorithm, value in expect.items()}
         wanted = {*self.expect, "sha256"} if own_sha256 else set(self.expect) - {"sha256"}
         self.digests = {algorithm: _digest(algorithm) for algorithm in sorted(wanted)}
-        self.members = GzipMembers(name) if kind in ("fastq.gz", "gz", "bam") else None
+        self.members = _members(name, kind)
         self.records = _records(name, kind)
         self.start_wanted = BAM_START if kind == "bam" else b""
         self.start = b""
@@ -166,7 +179,7 @@ class _Part:
         """Yield what is inside the chunk; before an error, what came before it."""
         portion: list[bytes | Block] = []
         size = 0
-        slices = self.members.slices(chunk) if self.members else _cut(chunk)
+        slices: Iterator[bytes | Block] = self.members.slices(chunk) if self.members else _cut(chunk)
         while True:
             try:
                 piece = next(slices, None)
@@ -246,7 +259,8 @@ class ContentPass:
         if self._beside is not None:
             self._beside.close()
         counts = [part.records for part in self._done if part.records is not None]
-        form = "" if not self._forms else "bgzf" if set(self._forms) == {"bgzf"} else "gzip"
+        forms = set(self._forms)
+        form = forms.pop() if len(forms) == 1 else "gzip" if forms else ""
         records = sum(counts) if len(counts) == len(self._done) else None
         return ContentFacts(self._size, self._sha256.hexdigest(), records, form, tuple(self._done))
 

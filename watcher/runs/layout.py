@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from watcher.model import Listing, PredicateResult
 from watcher.runs.conditions import Condition, spoken
-from watcher.runs.globs import compiled, is_literal, literal_parents
+from watcher.runs.globs import alternatives, compiled, is_literal, literal_parents
 from watcher.runs.layout_file import Layout, load_layouts
 from watcher.runs.predicates import ask, ask_any, contents_needed, settled
 from watcher.runs.units import FoundUnit, find_units, not_taken
@@ -29,6 +29,7 @@ __all__ = [
     "find_units",
     "judge",
     "load_layouts",
+    "may_be",
     "not_taken",
     "recognise",
     "wanted",
@@ -73,6 +74,17 @@ def recognise(layouts: Mapping[str, Layout], listing: Listing, folder_name: str)
     return None
 
 
+def may_be(layouts: Iterable[Layout], top: Listing, folder_name: str) -> bool:
+    """Tell whether a deeper look could recognise one of these layouts, from the names right in a folder."""
+    usable = (layout for layout in layouts if not layout.abstract and not layout.flat)
+    return any(
+        (layout.run_name is None or layout.run_name.fullmatch(folder_name) is not None)
+        and all(_begins(top, (glob,)) for glob in layout.has_all)
+        and (not layout.has_any or _begins(top, layout.has_any))
+        for layout in usable
+    )
+
+
 def wanted(layout: Layout, listing: Listing, found: FoundUnit) -> tuple[str, ...]:
     """Return the small files whose content `judge`, `group` and `expected_checksums` need of a unit, sorted."""
     view = UnitView(layout, "", listing, found, {}, {})
@@ -94,6 +106,7 @@ def judge(view: UnitView) -> Judgement:
     predicates = tuple(_predicates(view))
     holds = all(result.holds for result in predicates)
     held = "" if failed else next((result.detail for result in _asked(layout.held, view) if result.holds), "")
+    held_by_run = bool(held)
     if not failed and not held and not holds:
         held = _overdue(view, predicates)
     return Judgement(
@@ -106,6 +119,7 @@ def judge(view: UnitView) -> Judgement:
         left_out=selection.left_out,
         held=held,
         identity_from=identity_from,
+        held_by_run=held_by_run,
     )
 
 
@@ -127,6 +141,11 @@ def _has(listing: Listing, globs: Iterable[str]) -> bool:
     return any(pattern.fullmatch(path) for path in listing.entries)
 
 
+def _begins(top: Listing, globs: Iterable[str]) -> bool:
+    steps = {plain.split("/", 1)[0] for glob in globs for plain in alternatives(glob)}
+    return "**" in steps or _has(top, steps)
+
+
 def _asked(conditions: Iterable[Condition], view: UnitView) -> Iterator[PredicateResult]:
     for condition in conditions:
         yield ask(condition, view, of_completeness=False)
@@ -138,7 +157,8 @@ def _predicates(view: UnitView) -> Iterator[PredicateResult]:
         yield ask(condition, view)
     if layout.complete_any:
         yield ask_any(layout.complete_any, view)
-    count = len(view.selection.selected)
+    # A file that is there but cannot be read is nothing to wait for: `verify` stops at it.
+    count = len(view.selection.selected) + len(view.selection.unusable)
     if layout.least_files:
         detail = f"{count} files to take" if count else "there is no file to take yet"
         yield PredicateResult("files", count >= layout.least_files, detail)

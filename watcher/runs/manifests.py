@@ -92,7 +92,7 @@ def expected_checksums(view: UnitView) -> Mapping[str, tuple[tuple[str, str], ..
 
 def _by_name(view: UnitView) -> Mapping[str, Sequence[str]]:
     names: dict[str, list[str]] = {}
-    for path in view.files:
+    for path in (*view.files, *view.selection.unusable):
         names.setdefault(path.rsplit("/", 1)[-1], []).append(path)
     return names
 

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 
 from watcher.runs.filenames import folded
 from watcher.runs.markup import text_of
-from watcher.runs.read_groups import ReadGroup
 from watcher.runs.sample_sheet import SampleSheet, SheetRow
 from watcher.runs.view import UnitView
 
@@ -47,15 +46,19 @@ def expected_reads(view: UnitView) -> tuple[str, ...]:
     return tuple(f"R{number}" for number in range(1, count + 1))
 
 
-def missing_reads(groups: Sequence[ReadGroup], expected: Sequence[str]) -> list[tuple[str, str]]:
-    """Return (a file of the group, `R2 of S2 lane 1 is missing`) for each read that should be there."""
+def missing_reads(view: UnitView, expected: Sequence[str]) -> list[tuple[str, str]]:
+    """Return (a file of the group, `R2 of S2 lane 1 is missing`) for each read that should be there.
+
+    A read that is there but cannot be read is not missing: `verify` stops at it by its name.
+    """
+    unusable = {(name.sample, name.lane, name.read) for name in view.selection.unusable.values()}
     return [
         (group.any_path, f"{read} of {group.called} is missing")
-        for group in groups
+        for group in view.groups
         # Files whose names tell no read (a BAM) are whole by themselves.
         if any(group.reads) and any(read.startswith("R") for read in group.reads)
         for read in expected
-        if read not in group.reads
+        if read not in group.reads and (group.sample, group.lane, read) not in unusable
     ]
 
 
@@ -97,6 +100,7 @@ def match_sheet(view: UnitView) -> SheetMatch:
             rows[sample, project] = matched
             used.update(row.sample_id for row in matched)
     excused = _zero_yield(view) | {fold for fold, ids in folds.items() if len(ids) > 1}
+    excused |= {folded(name.sample) for name in view.selection.unusable.values()}
     # By sample, not by row: a sample may have a row for each lane, or two indexes.
     left = tuple(row for row in sheet.rows if row.sample_id not in used and folded(row.sample_id) not in excused)
     return SheetMatch(rows, left, clashes)

@@ -205,7 +205,7 @@ def _manifest(condition: Condition, view: UnitView, of_completeness: bool) -> An
 
 def _pairs(condition: Condition, view: UnitView, of_completeness: bool) -> Answer:
     expected = expected_reads(view)
-    if missing := [sentence for _, sentence in missing_reads(view.groups, expected)]:
+    if missing := [sentence for _, sentence in missing_reads(view, expected)]:
         return False, "; ".join(missing[:_SHOWN]) + (
             f"; and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
         )

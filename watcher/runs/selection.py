@@ -2,7 +2,8 @@
 
 Nothing is left out silently: links that leave the watch, devices and unusable names with the problem the listing
 gives, transfers in progress with the program that writes so, index and undetermined reads, and reads that lie where
-the layout does not look. Files that are no reads (logs, reports, images) are not told one by one.
+the layout does not look. Files that are no reads (logs, reports, images) are not told one by one. What would be taken
+by its name but cannot be read is more than left out: without it a sample would be sent as if it were whole.
 """
 
 from __future__ import annotations
@@ -13,17 +14,21 @@ from dataclasses import dataclass
 from watcher.model import Kind, LeftOut, Listing, SourceFacts
 from watcher.runs.filenames import READS, ReadsName, parse_names
 from watcher.runs.layout_file import Layout
-from watcher.runs.units import FoundUnit, is_dropped, reason_against
+from watcher.runs.units import FoundUnit, is_dropped, reason_against, reason_by_name
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What is taken of a unit; `names` is what the files' names say, `unfinished` are transfers in progress."""
+    """What is taken of a unit; `names` is what the files' names say, `unfinished` are transfers in progress.
+
+    `unusable` is what would be taken if it were a regular file that we may read, with what the names say.
+    """
 
     selected: tuple[str, ...]
     left_out: tuple[LeftOut, ...]
     unfinished: tuple[str, ...]
     names: Mapping[str, ReadsName]
+    unusable: Mapping[str, ReadsName]
 
 
 def files_of(listing: Listing, found: FoundUnit) -> Iterator[tuple[str, SourceFacts]]:
@@ -45,6 +50,7 @@ def files_of(listing: Listing, found: FoundUnit) -> Iterator[tuple[str, SourceFa
 def select(layout: Layout, listing: Listing, found: FoundUnit) -> Selection:
     """Return what is taken of a unit and what is not; each path is in at most one of the two."""
     wanted: dict[str, str] = {}
+    unusable: dict[str, str] = {}
     left_out: dict[str, str] = {}
     unfinished: list[str] = []
     for inner, facts in files_of(listing, found):
@@ -57,23 +63,34 @@ def select(layout: Layout, listing: Listing, found: FoundUnit) -> Selection:
             left_out[facts.path] = reason
             if facts.kind is Kind.FILE and layout.any_unfinished.fullmatch(inner):
                 unfinished.append(facts.path)
-    return _selection(layout, wanted, left_out, unfinished)
-
-
-def _selection(layout: Layout, wanted: Mapping[str, str], left_out: dict[str, str], unfinished: list[str]) -> Selection:
-    by_name = parse_names(wanted.values(), layout.sample_regex)
+            if facts.kind is Kind.OTHER and not reason_by_name(layout, inner):
+                unusable[facts.path] = inner.rsplit("/", 1)[-1]
+    by_name = parse_names([*wanted.values(), *unusable.values()], layout.sample_regex)
     names: dict[str, ReadsName] = {}
     for path in sorted(wanted):
         name = by_name[wanted[path]]
-        if is_dropped(layout, name):
-            left_out[path] = "Undetermined reads"
-        elif layout.reads and name.read and name.read not in layout.reads:
-            left_out[path] = "index read" if name.read.startswith("I") else f"read {name.read} is not asked for"
+        if reason := _not_asked_for(layout, name):
+            left_out[path] = reason
         else:
             names[path] = name
+    missed = {path: by_name[unusable[path]] for path in sorted(unusable)}
     return Selection(
         selected=tuple(names),
         left_out=tuple(LeftOut(path, left_out[path]) for path in sorted(left_out)),
         unfinished=tuple(sorted(unfinished)),
         names=names,
+        unusable={path: name for path, name in missed.items() if _is_of_unit(layout, found, name)},
     )
+
+
+def _not_asked_for(layout: Layout, name: ReadsName) -> str:
+    if is_dropped(layout, name):
+        return "Undetermined reads"
+    if layout.reads and name.read and name.read not in layout.reads:
+        return "index read" if name.read.startswith("I") else f"read {name.read} is not asked for"
+    return ""
+
+
+def _is_of_unit(layout: Layout, found: FoundUnit, name: ReadsName) -> bool:
+    # What lies beside the files of a flat unit would be a unit of its own, but for another read of the same beginning.
+    return not _not_asked_for(layout, name) and (not layout.flat or name.stem == found.unit)

@@ -1,12 +1,13 @@
 """Whether a file can be whole, seen from its size, its first and its last bytes alone.
 
-Catches what copies leave behind: empty files, space reserved in advance and never written, text where gzip should be,
-BGZF, CRAM and POD5 without their end. A good answer proves nothing yet: the file is read through while it is sent,
-see `integrity.py`.
+Catches what copies leave behind: empty files, space reserved in advance and never written, text where gzip or bzip2
+should be, BGZF, CRAM and POD5 without their end. A good answer proves nothing yet: the file is read through while it
+is sent, see `integrity.py`.
 """
 
 from __future__ import annotations
 
+from watcher.runs.bzip2 import SMALLEST_BYTES, starts_stream
 from watcher.runs.inflate import BGZF_END, block_length
 from watcher.runs.integrity import kind_of
 
@@ -37,6 +38,8 @@ def check_structure(path: str, size: int, head: bytes, tail: bytes) -> str:
         return "starts with zero bytes: its space was reserved, but its content was not written yet"
     if kind in ("fastq.gz", "gz", "bam"):
         return _check_gzip(kind, size, head, tail)
+    if kind in ("fastq.bz2", "bz2"):
+        return _check_bzip2(size, head, tail)
     if kind == "fastq":
         if head[:1] != b"@":
             return f"is no FASTQ: it starts with {head[:4]!r} instead of '@'"
@@ -57,11 +60,25 @@ def _check_gzip(kind: str, size: int, head: bytes, tail: bytes) -> str:
         return f"is not gzip: it starts with {head[:4].hex(' ')} instead of 1f 8b 08"
     if size < SMALLEST_GZIP_BYTES:
         return f"is cut off: {size} bytes are fewer than the smallest gzip file has"
-    if not any(tail):
-        return f"ends with {len(tail)} zero bytes: its space was reserved, but its content was not written to the end"
+    if wrong := _check_hole(tail):
+        return wrong
     if len(head) < 18 or not block_length(head):
         return "is no BAM: its first block is not BGZF" if kind == "bam" else ""
     return "" if tail.endswith(BGZF_END) else "is cut off: it is BGZF, but the end block is missing"
+
+
+def _check_bzip2(size: int, head: bytes, tail: bytes) -> str:
+    if not starts_stream(head):
+        return f"is not bzip2: it starts with {head[:4].hex(' ')} instead of 42 5a 68 and a digit"
+    if size < SMALLEST_BYTES:
+        return f"is cut off: {size} bytes are fewer than the smallest bzip2 file has"
+    return _check_hole(tail)
+
+
+def _check_hole(tail: bytes) -> str:
+    if any(tail):
+        return ""
+    return f"ends with {len(tail)} zero bytes: its space was reserved, but its content was not written to the end"
 
 
 def _check_text_end(tail: bytes) -> str:

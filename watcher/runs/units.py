@@ -1,8 +1,9 @@
 """Finds what completes by itself in a run folder: the folder, its `Analysis/2`, or one pair or file of a flat folder.
 
-A flat folder is a place where people drop files: R1 and R2 with the same beginning of their names are one unit, any
-other file is one by itself. Unit names depend on the unit's own files alone, never on what else lies there, so that a
-name given once stays. What is taken of a unit is in `selection.py`, whether it is complete in `layout.py`.
+A flat folder is a place where people drop files: R1 and R2 with the same beginning of their names are one unit, with
+those of all lanes; any other file is one by itself. Unit names depend on the unit's own files alone, never on what
+else lies there, so that a name given once stays. What is taken of a unit is in `selection.py`, whether it is complete
+in `layout.py`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from watcher.model import Kind, LeftOut, Listing, SourceFacts
-from watcher.runs.filenames import ReadsName, parse_names
+from watcher.runs.filenames import READS, ReadsName, parse_names
 from watcher.runs.globs import compiled
 from watcher.runs.layout_file import Layout
 
@@ -47,17 +48,34 @@ def find_units(layout: Layout, listing: Listing) -> list[FoundUnit]:
     return [FoundUnit(folder, folder) for folder in sorted(found, key=_by_number)]
 
 
-def not_taken(layout: Layout, listing: Listing) -> tuple[LeftOut, ...]:
+def not_taken(layout: Layout, listing: Listing, *, all_of_it: bool = False) -> tuple[LeftOut, ...]:
     """Return what lies in a flat folder without being a unit, and why; nothing for other layouts, whose units tell it
     themselves.
+
+    Lists of checksums are of use to the units, and hidden things that are no reads are nobody's business: they are only
+    told when `all_of_it` is asked for.
     """
-    return tuple(_flat_names(layout, listing)[1]) if layout.flat else ()
+    if not layout.flat:
+        return ()
+    lists = _lists(layout)
+    strays = [one for one in _flat_names(layout, listing)[1] if all_of_it or not _is_of_no_concern(one.path, lists)]
+    folders = [
+        LeftOut(path, f"a folder: layout {layout.name} takes single files")
+        for path, facts in listing.entries.items()
+        if facts.kind is Kind.FOLDER and "/" not in path and (all_of_it or not path.startswith("."))
+    ]
+    return tuple(sorted([*strays, *folders], key=lambda one: one.path))
 
 
 def reason_against(layout: Layout, facts: SourceFacts, inner: str) -> str:
     """Return why a path is not taken by its name and kind, "" when it is; `inner` is the path relative to the unit."""
     if facts.kind is Kind.OTHER:
         return facts.problem or "no regular file"
+    return reason_by_name(layout, inner)
+
+
+def reason_by_name(layout: Layout, inner: str) -> str:
+    """Return why a file of this name would not be taken, "" when it would."""
     if layout.any_unfinished.fullmatch(inner):
         return next(reason for pattern, reason in layout.unfinished if pattern.fullmatch(inner))
     if not layout.included.fullmatch(inner):
@@ -83,7 +101,7 @@ def _flat_units(layout: Layout, listing: Listing) -> list[FoundUnit]:
     groups: dict[str, list[str]] = {}
     for path, name in names.items():
         groups.setdefault(name.stem, []).append(path)
-    lists = compiled([glob for rule in layout.manifests for glob in rule.globs])
+    lists = _lists(layout)
     for_all: list[str] = []
     beside: dict[str, list[str]] = {}
     for stray in strays:
@@ -99,6 +117,14 @@ def _flat_units(layout: Layout, listing: Listing) -> list[FoundUnit]:
         FoundUnit(unit, ".", tuple(sorted(paths)), tuple(sorted({*beside.get(unit, ()), *for_all})))
         for unit, paths in sorted(groups.items())
     ]
+
+
+def _lists(layout: Layout) -> re.Pattern[str]:
+    return compiled([glob for rule in layout.manifests for glob in rule.globs])
+
+
+def _is_of_no_concern(path: str, lists: re.Pattern[str]) -> bool:
+    return lists.fullmatch(path) is not None or (path.startswith(".") and not READS.fullmatch(path))
 
 
 def _meant(path: str) -> Iterable[str]:

@@ -32,7 +32,7 @@ class Judgement:
 
     `identity` is the run id where the run tells one (`identity_from` = "xml:…"), else only the folder's or unit's
     name ("name"), to which the caller adds watch and path. `failed` and `held` are "" or the reason; `complete` is
-    true only without both.
+    true only without both. `held_by_run` tells that the run itself says so, not that too much time has passed.
     """
 
     run: str
@@ -44,6 +44,7 @@ class Judgement:
     left_out: tuple[LeftOut, ...]
     held: str
     identity_from: str = "name"
+    held_by_run: bool = False
 
 
 @dataclass(frozen=True, slots=True)

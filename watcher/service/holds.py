@@ -17,7 +17,7 @@ from watcher.model import Kind, SourceFacts, Stage, Status
 from watcher.rows import Batch, SourceFile, Unit
 from watcher.stages.looking import find_again
 from watcher.stages.rooms import Rooms
-from watcher.stages.settle import belongs
+from watcher.stages.settle import HELD_BY_RUN, INCOMPLETE, belongs
 
 log = structlog.get_logger("watcher")
 
@@ -33,7 +33,7 @@ async def release_changed_holds(rooms: Rooms) -> int:
             told = [(batch, await _changed(rooms, unit, _named(batch), remembered)) for batch in held]
             batches = [batch for batch, changed in told if changed]
             why = [path for _, changed in told for path in changed]
-        elif unit.code == "incomplete":
+        elif unit.code in (INCOMPLETE, HELD_BY_RUN):
             why = await _come_since(rooms, unit, remembered)
         else:
             why = await _changed(rooms, unit, _named(unit), remembered)
@@ -57,14 +57,22 @@ def _named(row: Unit | Batch) -> list[str]:
 
 
 async def _changed(rooms: Rooms, unit: Unit, paths: list[str], remembered: dict[str, SourceFile]) -> list[str]:
-    """Return the named files that are not as remembered; one that vanished has not changed for the better."""
+    """Return the named files that are not as remembered; one that vanished has not changed for the better, unless it
+    never was a file that we could read.
+    """
     if not paths:
         return []
     try:
         now = await facts_of(rooms.threads, Path(unit.run_path or unit.path), paths)
+        changed = [path for path in paths if path in now and _is_other(now[path], remembered.get(path))]
+        unread = [path for path in paths if path not in now and path not in remembered]
+        if not changed and unread:
+            # Asked of a listing: an unusable name is told there as it can be shown, not as it is on the disk.
+            place, _ = await find_again(unit, rooms)
+            changed = [path for path in unread if path not in place.listing.entries]
     except DiskError:
         return []
-    return [path for path in paths if path in now and _is_other(now[path], remembered.get(path))]
+    return changed
 
 
 async def _come_since(rooms: Rooms, unit: Unit, remembered: dict[str, SourceFile]) -> list[str]:

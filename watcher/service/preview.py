@@ -1,5 +1,5 @@
 """The `plan` command's view: what the watcher would do with what lies at a path, without a row, and without writing
-anything.
+anything. Which run folders a path means is found out in `meant.py`.
 
 It asks the same questions as the stages, through the same functions (`stages/looking.py`, `plan.cut`), so that what
 it shows is what would happen. It needs no configuration (one batch with all samples, rule null) and no Galaxy. The
@@ -15,14 +15,16 @@ from typing import Any
 from watcher.clock import Clock, SystemClock
 from watcher.config import Settings, WatchSettings
 from watcher.disk.reader import FileReader
-from watcher.disk.scan import list_folder
 from watcher.disk.threads import DiskThreads
-from watcher.errors import UsageError, WatcherError
-from watcher.model import Kind, LeftOut, Plan, PlannedElement, Sample, Status
+from watcher.errors import DiskError, UsageError, WatcherError
+from watcher.model import LeftOut, Plan, PlannedElement, Sample, Status
 from watcher.runs.grouping import collection, datasets
 from watcher.runs.integrity import ContentPass, check_pair, kind_of
-from watcher.runs.layout import FoundUnit, Layout, UnitView, judge, load_layouts
+from watcher.runs.layout import FoundUnit, Layout, UnitView, judge, load_layouts, not_taken
 from watcher.runs.manifests import expected_checksums
+from watcher.runs.selection import select
+from watcher.runs.units import reason_against
+from watcher.service.meant import Asked, concerns, run_folders, watch_around
 from watcher.stages.looking import Place, identity_of, look_at, problems_of, view_of
 from watcher.stages.plan import Facts, cut
 
@@ -43,79 +45,73 @@ async def preview(
     threads = DiskThreads(looks=2, transfers=2)
     try:
         layouts = load_layouts(settings.layouts_dir if settings else None)
-        watch = _watch_around(path, settings)
-        wanted = layout or (watch.layout if watch else "auto")
-        if wanted != "auto" and wanted not in layouts:
-            raise UsageError(f"There is no layout `{wanted}`.", hint=f"Known: auto, {', '.join(sorted(layouts))}.")
+        asked = _asked(path, settings, layouts, layout)
+        folders = await run_folders(threads, clock, asked)
         units: list[dict[str, Any]] = []
-        for folder in await _run_folders(threads, clock, path, watch, layouts, wanted):
-            place = await look_at(threads, clock, layouts, wanted, folder)
+        strays: list[LeftOut] = []
+        for folder in folders:
+            try:
+                place = await look_at(threads, clock, layouts, asked.wanted, folder)
+            except DiskError as error:
+                if len(folders) == 1:
+                    raise
+                strays.append(LeftOut(folder.name, error.message))  # one bad folder never stops the others
+                continue
             if place is None:
                 continue
             for found in place.units:
-                if _concerns(path, place, found):
-                    units.append(await _unit(threads, clock, settings, watch, place, found, content, assume_quiet))
-        return {"units": units}
+                if concerns(asked.path, place, found):
+                    units.append(
+                        await _unit(threads, clock, settings, asked.watch, place, found, content, assume_quiet)
+                    )
+            strays += _strays(asked, place)
+        if not units and not strays and not asked.is_folder:
+            strays = [_in_no_run(asked)]
+        told = {left["path"] for unit in units for left in unit["left_out"]}
+        left_out = [{"path": one.path, "reason": one.reason} for one in strays if one.path not in told]
+        return {"units": units, "left_out": left_out}
     finally:
         threads.close()
 
 
-def _watch_around(path: Path, settings: Settings | None) -> WatchSettings | None:
-    """Return the watch whose folder holds the path, or is it."""
-    for watch in settings.watches if settings else ():
-        root = watch.path.resolve()
-        if path == root or root in path.parents:
-            return watch
-    return None
+def _asked(path: Path, settings: Settings | None, layouts: Mapping[str, Layout], layout: str) -> Asked:
+    watch = watch_around(path, settings)
+    if watch is None:
+        path = path.resolve()  # a link lying in a watch is asked about itself, any other stands for its file
+        if not path.exists():
+            raise UsageError(f"{path} does not exist.")
+    wanted = layout or (watch.layout if watch else "auto")
+    if wanted != "auto" and wanted not in layouts:
+        raise UsageError(f"There is no layout `{wanted}`.", hint=f"Known: auto, {', '.join(sorted(layouts))}.")
+    return Asked(path, watch, layouts, wanted)
 
 
-async def _run_folders(
-    threads: DiskThreads,
-    clock: Clock,
-    path: Path,
-    watch: WatchSettings | None,
-    layouts: Mapping[str, Layout],
-    wanted: str,
-) -> list[Path]:
-    """Return the run folders meant: those below a watch's root, the one around a unit or file, or the folder itself."""
-    if watch is not None:
-        root = watch.path.resolve()
-        if wanted in layouts and layouts[wanted].flat:
-            return [root]
-        if path != root:
-            return [root / path.relative_to(root).parts[0]]
-        top = await list_folder(threads, root, depth=1, clock=clock)
-        return [
-            root / name
-            for name in sorted(top.entries)
-            if top.entries[name].kind is Kind.FOLDER and not name.startswith(".")
-        ]
-    if path.is_file():  # noqa: ASYNC240 - one stat of a path that was named on the command line
-        return [path.parent]
-    return [await _run_around(threads, clock, path, layouts, wanted)]
+def _strays(asked: Asked, place: Place) -> list[LeftOut]:
+    """Return what lies in a place and no unit takes, as far as it was asked about."""
+    if asked.path == place.root:
+        return list(not_taken(place.layout, place.listing))
+    strays = not_taken(place.layout, place.listing, all_of_it=True)
+    here = [one for one in strays if (place.root / one.path) in (asked.path, *asked.path.parents)]
+    if here or asked.is_folder or not asked.path.is_relative_to(place.root):
+        return here
+    inner = str(asked.path.relative_to(place.root))
+    for found in place.units:
+        if concerns(asked.path, place, found):
+            if place.layout.flat or inner in select(place.layout, place.listing, found).selected:
+                return []
+            facts = place.listing.entries.get(inner)
+            inside = _inside(inner, found)
+            reason = reason_against(place.layout, facts, inside) if facts else "in a folder that is not looked into"
+            return [LeftOut(inside, reason)] if reason else []
+    return [LeftOut(inner, f"in no unit of {place.name}, a run of layout {place.layout.name}")]
 
 
-async def _run_around(
-    threads: DiskThreads, clock: Clock, path: Path, layouts: Mapping[str, Layout], wanted: str
-) -> Path:
-    """Without a watch: a unit inside a run (`…/Analysis/1`) means that unit; else the folder is the run."""
-    for candidate in (path, *list(path.parents)[:3]):
-        place = await look_at(threads, clock, layouts, wanted, candidate, shallow_only=True)
-        if (
-            place
-            and place.layout.name not in ("folder", "files")
-            and any(_concerns(path, place, found) for found in place.units)
-        ):
-            return candidate
-    return path
-
-
-def _concerns(path: Path, place: Place, found: FoundUnit) -> bool:
-    """Tell whether the unit lies below the path, is it, or holds it."""
-    unit = place.root / found.subpath
-    if found.files and path.is_file():
-        return path.name in found.files
-    return path == unit or path in unit.parents or unit in path.parents
+def _in_no_run(asked: Asked) -> LeftOut:
+    root = asked.watch.path.resolve() if asked.watch else asked.path.parent
+    inner = asked.path.relative_to(root)
+    if len(inner.parts) == 1 and asked.watch:
+        return LeftOut(str(inner), f"a single file: layout {asked.wanted} takes folders")
+    return LeftOut(str(inner), "in a folder that no layout recognises")
 
 
 async def _unit(

@@ -144,6 +144,8 @@ def _watch(watch: Watch) -> dict[str, Any]:
         "reason": watch.reason,
         "last_look": _time(watch.last_look_at),
         "blind_since": _time(watch.blind_since),
+        "left_out": [{"path": path, "reason": reason} for path, reason in watch.more.get("left_out", [])],
+        "left_out_more": watch.more.get("left_out_more", 0),
     }
 
 

@@ -8,6 +8,7 @@ stage of the row is stopped first, so that nobody writes behind the verb's back.
 from __future__ import annotations
 
 import contextlib
+from typing import Any
 
 import structlog
 
@@ -18,6 +19,7 @@ from watcher.service.embedded import Embedded
 from watcher.service.engine import wake_finish
 from watcher.stages.history import MADE_ELSEWHERE, SENT_ALL_THE_SAME
 from watcher.stages.rooms import Rooms
+from watcher.stages.settle import HELD_BY_RUN, TAKEN_AS_IT_IS
 
 log = structlog.get_logger("watcher")
 
@@ -152,7 +154,11 @@ async def _retry_row(rooms: Rooms, row: Unit | Batch, stage: Stage | None, asked
         return False
     if isinstance(row, Batch) and stage is None and row.status in ENDED and row.stage in (Stage.POLL, Stage.DELIVER):
         stage = Stage.INVOKE  # the next attempt of a workflow that failed or was cancelled, on the same datasets
-    answer = {SENT_ALL_THE_SAME: True} if row.code == MADE_ELSEWHERE else {}
+    answers: dict[str, dict[str, Any]] = {
+        MADE_ELSEWHERE: {SENT_ALL_THE_SAME: True},
+        HELD_BY_RUN: {TAKEN_AS_IT_IS: row.reason},
+    }
+    answer = answers.get(row.code, {})
     await rooms.store.move(row, stage=stage or row.stage, status=Status.READY, reason="retried", more=answer)
     return True
 

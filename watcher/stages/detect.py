@@ -9,6 +9,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
+
+import structlog
 
 from watcher.config import WatchSettings
 from watcher.disk.mounts import inspect_root
@@ -16,7 +19,7 @@ from watcher.disk.scan import list_folder
 from watcher.errors import FileGone, MountGone, StateError, WatcherError
 from watcher.model import Kind, Outcome, Stage, Status, Wait
 from watcher.rows import Unit, Watch
-from watcher.runs.layout import FoundUnit, judge
+from watcher.runs.layout import FoundUnit, judge, not_taken
 from watcher.stages.looking import Place, identity_of, known_names, look_at, view_of
 from watcher.stages.revisions import files_of, has_new_files
 from watcher.stages.rooms import Rooms
@@ -24,7 +27,14 @@ from watcher.stages.rooms import Rooms
 BACK_SINCE = "back_since"
 """When the root was last back after being blind: quiet time from before does not count (see `settle.py`)."""
 
+LEFT_OUT, LEFT_OUT_MORE = "left_out", "left_out_more"
+"""What lies in a flat folder and is no unit, as [path, reason], and how many more there are than are remembered."""
+
+MOST_LEFT_OUT = 200
+
 OPEN_STAGES = (Stage.SETTLE, Stage.VERIFY, Stage.PLAN)
+
+log = structlog.get_logger("watcher")
 
 
 async def detect(watch: Watch, rooms: Rooms) -> Outcome:
@@ -33,17 +43,19 @@ async def detect(watch: Watch, rooms: Rooms) -> Outcome:
     known = await rooms.store.units(watch=watch.name)
     watch = await _look_at_root(watch, rooms, settings, known)
     problems = []
+    left_out: dict[str, Any] = {}
     for folder in await _run_folders(rooms, settings):
         try:
             place = await look_at(rooms.threads, rooms.clock, rooms.layouts, settings.layout, folder, shallow_only=True)
             if place is not None:
+                left_out = left_out or _left_out(watch, place)
                 await _take_in(watch, rooms, settings, place, [unit for unit in known if unit.run_path == str(folder)])
         except (MountGone, StateError):
             raise
         except WatcherError as error:  # one bad folder never stops the others
             problems.append(error.message)
     now = rooms.clock.now()
-    await rooms.store.touch(watch, last_look_at=now, first_look_at=watch.first_look_at or now)
+    await rooms.store.touch(watch, last_look_at=now, first_look_at=watch.first_look_at or now, more=left_out)
     await _wake_open_units(rooms, known)
     pause = rooms.settings.rescan
     return Wait(pause, " ".join(problems) or "Watching.", "watching")
@@ -96,6 +108,20 @@ async def _run_folders(rooms: Rooms, settings: WatchSettings) -> list[Path]:
         for facts in top.entries.values()
         if facts.kind is Kind.FOLDER and not facts.path.startswith(".")
     ]
+
+
+def _left_out(watch: Watch, place: Place) -> dict[str, Any]:
+    """Return what is to be remembered of a place's files that are no units; says each new one once."""
+    if not place.layout.flat:
+        return {LEFT_OUT: [], LEFT_OUT_MORE: 0} if watch.more.get(LEFT_OUT) else {}
+    strays = not_taken(place.layout, place.listing)
+    told = [[stray.path, stray.reason] for stray in strays[:MOST_LEFT_OUT]]
+    before = watch.more.get(LEFT_OUT, [])
+    for path, reason in told:
+        # A transfer that goes on is nothing to warn of: it is listed while it is there.
+        if [path, reason] not in before and not place.layout.any_unfinished.fullmatch(path):
+            log.warning("file.left_out", watch=watch.name, path=path, reason=reason)
+    return {LEFT_OUT: told, LEFT_OUT_MORE: len(strays) - len(told)}
 
 
 async def _take_in(watch: Watch, rooms: Rooms, settings: WatchSettings, place: Place, known: list[Unit]) -> None:

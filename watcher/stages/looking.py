@@ -16,7 +16,7 @@ from watcher.clock import Clock
 from watcher.disk.mounts import RootLook, inspect_root
 from watcher.disk.scan import list_folder, read_ends, read_small
 from watcher.disk.threads import DiskThreads
-from watcher.errors import FileGone, MountGone, StructureBroken, Superseded
+from watcher.errors import FileGone, MountGone, StructureBroken, Superseded, UnsafePath
 from watcher.model import Kind, Listing
 from watcher.rows import Unit, Watch
 from watcher.runs.grouping import Grouping, group
@@ -134,8 +134,16 @@ async def problems_of(threads: DiskThreads, view: UnitView) -> tuple[list[str], 
     problems: list[str] = []
     blamed: list[str] = []
     root = Path(view.listing.root)
+    for path in view.selection.unusable:
+        problems.append(f"`{path}`: {view.listing.entries[path].problem or 'it is no regular file'}.")
+        blamed.append(path)
     for path in judgement.selected:
-        head, tail = await read_ends(threads, root, path)
+        try:
+            head, tail = await read_ends(threads, root, path)
+        except UnsafePath as error:  # a file server may refuse what the mode allows
+            problems.append(error.message)
+            blamed.append(path)
+            continue
         if wrong := check_structure(path, view.listing.entries[path].size, head, tail):
             problems.append(f"`{path}`: {wrong}.".replace("..", "."))
             blamed.append(path)

@@ -21,6 +21,12 @@ from watcher.stages.rooms import Rooms
 
 SHORTEST = timedelta(milliseconds=200)
 
+INCOMPLETE, HELD_BY_RUN = "incomplete", "held_by_run"
+"""Codes of holds that end when anything has come: something is missing for too long, or the run says so itself."""
+
+TAKEN_AS_IT_IS = "taken_as_it_is"
+"""What a run said of itself when a person's `retry` took it all the same."""
+
 
 async def settle(unit: Unit, rooms: Rooms) -> Outcome:
     """Look at the unit's files once and say what is still missing."""
@@ -43,11 +49,14 @@ async def settle(unit: Unit, rooms: Rooms) -> Outcome:
             rooms.wakeups.watch(key, folder)
     if judgement.failed:
         return Fail(judgement.failed, "run_failed", hint="Look at the instrument; nothing of this run is uploaded.")
-    if judgement.held:
+    if judgement.held_by_run and judgement.held != unit.more.get(TAKEN_AS_IT_IS):
+        hint = f"Look at the instrument; `galaxy-watcher retry {unit.id}` takes the run as it is."
+        return Hold(judgement.held, HELD_BY_RUN, hint=hint, files=judgement.selected)
+    if judgement.held and not judgement.held_by_run:
         return Hold(
-            judgement.held, "incomplete", hint="Add what is missing; the watcher sees it.", files=judgement.selected
+            judgement.held, INCOMPLETE, hint="Add what is missing; the watcher sees it.", files=judgement.selected
         )
-    if judgement.complete:
+    if all(predicate.holds for predicate in judgement.predicates):
         return Next(Stage.VERIFY, "Finished: every condition holds.")
     return _wait(rooms, judgement, view)
 
@@ -59,7 +68,7 @@ def _wait(rooms: Rooms, judgement: Judgement, view: UnitView) -> Wait:
         quiet_s, _ = view.unchanged(judgement.selected)
         left = (view.settle if view.settle is not None else view.layout.settle) - timedelta(seconds=quiet_s)
         return Wait(min(max(left, SHORTEST), rooms.settings.rescan_active), reason, "settling")
-    return Wait(rooms.settings.rescan_active, reason, "incomplete")
+    return Wait(rooms.settings.rescan_active, reason, INCOMPLETE)
 
 
 async def _remember(

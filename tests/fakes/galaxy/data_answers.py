@@ -14,6 +14,7 @@ from tests.fakes.galaxy.state import Collection, Dataset, Element, History, Tree
 Json = dict[str, Any]
 DATA_TYPES = {
     "fastqsanger.gz": "galaxy.datatypes.registry.FastqSangerGz",
+    "fastqsanger.bz2": "galaxy.datatypes.registry.FastqSangerBz2",
     "fastqsanger": "galaxy.datatypes.sequence.FastqSanger",
     "fastq.gz": "galaxy.datatypes.registry.FastqGz",
     "fastq": "galaxy.datatypes.sequence.Fastq",
