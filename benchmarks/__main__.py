@@ -1,6 +1,6 @@
 """Runs the measurements and writes the page: `python -m benchmarks [NAME …]`.
 
-All of them take some five minutes. They run one after another, each in a temporary folder of its own.
+All of them take some eight minutes. They run one after another, each in a temporary folder of its own.
 """
 
 from __future__ import annotations
