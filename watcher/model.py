@@ -7,6 +7,7 @@ Galaxy offers them. Words know no room. `rows.py` holds the rows the store keeps
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -108,6 +109,15 @@ Outcome = Next | Wait | Hold | Fail | Done
 
 
 # --- what the disk room sees ----------------------------------------------------------------------------------------
+
+
+NETWORK_FILE_SYSTEMS = re.compile(
+    r"9p|acfs|afp|afs|autofs|beegfs|ceph|cifs|coda|davfs2?|fuse|fuse\..*|gfs2?|glusterfs|gpfs|lustre|mmfs|ncpfs|nfs[34]?"
+    r"|ocfs2|orangefs|panfs|pvfs2|smb[23]?|smbfs|vboxsf|virtiofs|wekafs"
+)
+"""Types as the kernel's list of mounts writes them: network, cluster and user-space file systems, where calls may hang,
+others write unseen, and locks are not to be trusted (`fuseblk` is a local disk).
+"""
 
 
 class Kind(StrEnum):

@@ -1,5 +1,6 @@
 """The content pass finds what is broken: cut anywhere, changed, padded, joined to garbage, cut records."""
 
+import bz2
 import gzip
 
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 
 from tests.runs.gzips import BLOCK, RECORD, bgzf, one_member, read_through, records
 from watcher.errors import ContentBroken
+from watcher.runs.integrity import kind_of
 
 TEXT = records(40)
 GZIP = one_member(TEXT)
@@ -16,14 +18,22 @@ FORMS = {"gzip": GZIP, "bgzf": BGZF}
 HEAD_BYTES = 10
 
 
-@pytest.mark.parametrize("form", FORMS)
-def test_cut_at_any_byte(form: str) -> None:
+@pytest.mark.parametrize(
+    ("content", "name"),
+    [
+        (GZIP, "a.fastq.gz"),
+        (BGZF, "a.fastq.gz"),
+        (bz2.compress(TEXT), "a.fastq.bz2"),
+        (b"".join(bz2.compress(TEXT[at : at + 900]) for at in range(0, len(TEXT), 900)), "a.fastq.bz2"),
+    ],
+    ids=["gzip", "bgzf", "bzip2", "bzip2 of many streams"],
+)
+def test_cut_at_any_byte(content: bytes, name: str) -> None:
     """Whatever is missing at the end, the file is broken and named, never taken for whole."""
-    content = FORMS[form]
     for length in range(len(content)):
         with pytest.raises(ContentBroken) as caught:
-            read_through(content[:length])
-        assert caught.value.files == ("a.fastq.gz",)
+            read_through(content[:length], kind_of(name), name=name)
+        assert caught.value.files == (name,)
 
 
 @settings(max_examples=150)

@@ -34,6 +34,16 @@ def test_own_layouts_are_added_and_win(tmp_path: Path) -> None:
     assert judgement.left_out[0].reason == "excluded by *undecoded*"
 
 
+def test_conditions_are_added_to_inherited_ones(tmp_path: Path) -> None:
+    """`also` adds, through any number of layouts; `any` replaces all that was inherited."""
+    (tmp_path / "a.toml").write_text('extends = "base"\n[failed]\nany = [{ file = "1" }]\nalso = [{ file = "2" }]\n')
+    (tmp_path / "b.toml").write_text('extends = "a"\n[failed]\nalso = [{ file = "3" }]\n')
+    (tmp_path / "c.toml").write_text('extends = "b"\n[failed]\nany = [{ file = "4" }]\n')
+    layouts = load_layouts(tmp_path)
+    globs = {name: [glob for one in layouts[name].failed for glob in one.globs] for name in "abc"}
+    assert globs == {"a": ["1", "2"], "b": ["1", "2", "3"], "c": ["4"]}
+
+
 @pytest.mark.parametrize(
     ("text", "line", "key", "word"),
     [

@@ -18,6 +18,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from watcher.errors import DiskError
+from watcher.model import NETWORK_FILE_SYSTEMS
 from watcher.rows import Watch
 
 if TYPE_CHECKING:  # threads.py asks this module which mount a place is on
@@ -30,12 +31,6 @@ ROOT_MARKER = ".watcher-root"
 ROOT_TIMEOUT_S = 10.0
 COUNTED_ENTRIES = 10_000  # beyond it, only "many" matters
 LINK_LIMIT = 40  # as in path_resolution(7)
-
-NETWORK_TYPES = re.compile(
-    r"9p|acfs|afp|afs|autofs|beegfs|ceph|cifs|coda|davfs2?|fuse|fuse\..*|gfs2?|glusterfs|gpfs|lustre|mmfs|ncpfs|nfs[34]?"
-    r"|ocfs2|orangefs|panfs|pvfs2|smb[23]?|smbfs|vboxsf|virtiofs|wekafs"
-)
-"""Network and user-space file systems (`fuseblk` is a local disk)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +46,7 @@ class Mount:
     @property
     def is_network(self) -> bool:
         """Tell whether others may write there unseen and whether a call may hang."""
-        return NETWORK_TYPES.fullmatch(self.fstype) is not None
+        return NETWORK_FILE_SYSTEMS.fullmatch(self.fstype) is not None
 
     @property
     def label(self) -> str:

@@ -29,7 +29,7 @@ HUNG_HINT = "Check the mount and its file server; the watcher asks again by itse
 
 
 M_ARENA_MAX, M_MMAP_THRESHOLD, M_TRIM_THRESHOLD = -8, -3, -1  # mallopt(3)
-OWN_PAGES_BYTES = 2 * 1024 * 1024
+OWN_PAGES_BYTES = 2 * 1024 * 1024  # more than a slice of inflated text, for which new pages cost a fifth of the speed
 KEPT_BYTES = 4 * 1024 * 1024
 
 

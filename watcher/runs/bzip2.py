@@ -10,14 +10,13 @@ import bz2
 from collections.abc import Iterator
 
 from watcher.errors import ContentBroken
-from watcher.runs.inflate import COPY_AGAIN
+from watcher.runs.inflate import COPY_AGAIN, inflated
 
 SMALLEST_BYTES = 14
 """A stream with nothing in it: its head, the mark of its end, a checksum."""
 
 _HEAD_BYTES = 4
 _PIECE_BYTES = 64 * 1024  # what follows the end of a stream is handed back as a copy
-_SLICE_BYTES = 1024 * 1024
 
 
 def starts_stream(head: bytes) -> bool:
@@ -81,13 +80,7 @@ class Bzip2Streams:
 
     def _inflate(self, stream: bz2.BZ2Decompressor, piece: memoryview) -> Iterator[bytes]:
         try:
-            part = stream.decompress(piece, _SLICE_BYTES)
-            while True:
-                if part:
-                    yield part
-                if stream.eof or stream.needs_input:
-                    return
-                part = stream.decompress(b"", _SLICE_BYTES)
+            yield from inflated(stream, piece)
         except OSError as error:
             raise self._broken(
                 f"is damaged: {str(error).lower()}, in the bzip2 stream that starts at byte {self._stream_at}"

@@ -11,7 +11,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import cast
+from typing import Protocol, cast
 
 from isal import igzip_lib
 
@@ -41,6 +41,27 @@ def block_length(head: bytes | memoryview) -> int:
     if head[:4] == _BLOCK_START and head[10:16] == _BLOCK_FIELD:
         return int.from_bytes(head[16:18], "little") + 1
     return 0
+
+
+class _Inflater(Protocol):
+    """What inflates one member or stream, of whatever library."""
+
+    @property
+    def eof(self) -> bool: ...
+    @property
+    def needs_input(self) -> bool: ...
+    def decompress(self, packed: bytes | memoryview, most_bytes: int, /) -> bytes: ...
+
+
+def inflated(inflater: _Inflater, piece: bytes | memoryview) -> Iterator[bytes]:
+    """Yield what a piece inflates to, in slices; raises what the library raises."""
+    part = inflater.decompress(piece, _SLICE_BYTES)
+    while True:
+        if part:
+            yield part
+        if inflater.eof or inflater.needs_input:
+            return
+        part = inflater.decompress(b"", _SLICE_BYTES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,13 +189,7 @@ class GzipMembers:
 
     def _inflate(self, member: igzip_lib.IgzipDecompressor, piece: bytes | memoryview) -> Iterator[bytes]:
         try:
-            part = member.decompress(piece, _SLICE_BYTES)
-            while True:
-                if part:
-                    yield part
-                if member.eof or member.needs_input:
-                    return
-                part = member.decompress(b"", _SLICE_BYTES)
+            yield from inflated(member, piece)
         except _InflateError as error:
             raise _broken(self._name, self.form, self._member_at, str(error)) from error
 

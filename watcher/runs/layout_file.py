@@ -1,8 +1,9 @@
 """Layouts as data: one TOML file each, those of the package in `layouts/`, an operator's own in a folder of theirs.
 
-`extends` takes another layout's keys: tables merge deeply, lists replace. A layout is checked whole when it is
-loaded, and all mistakes of all files come back as one ConfigError with file, line and key. What a layout means for a
-run folder is in `layout.py`; what may stand in its conditions in `conditions.py`.
+`extends` takes another layout's keys: tables merge deeply, lists replace, but for `also`, which adds to an inherited
+`any`. A layout is checked whole when it is loaded, and all mistakes of all files come back as one ConfigError with
+file, line and key. What a layout means for a run folder is in `layout.py`; what may stand in its conditions in
+`conditions.py`.
 """
 
 from __future__ import annotations
@@ -29,8 +30,8 @@ _KEYS: Mapping[str, frozenset[str]] = {
     ),
     "run": frozenset({"name", "has_all", "has_any", "not_has"}),
     "complete": frozenset({"all", "any"}),
-    "failed": frozenset({"any"}),
-    "held": frozenset({"any"}),
+    "failed": frozenset({"any", "also"}),
+    "held": frozenset({"any", "also"}),
     "files": frozenset({"include", "exclude", "exclude_folders", "temporary", "min"}),
     "sample": frozenset({"regex", "reads", "drop", "project", "pair"}),
     "sheet": frozenset({"path", "zero"}),
@@ -189,9 +190,16 @@ def _extended(
 
 def _merged(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:
     merged = dict(lower)
+    if "any" in upper:
+        merged.pop("also", None)  # it added to what is replaced now
     for key, value in upper.items():
         below = merged.get(key)
-        merged[key] = _merged(below, value) if isinstance(value, dict) and isinstance(below, dict) else value
+        if isinstance(value, dict) and isinstance(below, dict):
+            merged[key] = _merged(below, value)
+        elif key == "also" and isinstance(value, list) and isinstance(below, list):
+            merged[key] = [*below, *value]
+        else:
+            merged[key] = value
     return merged
 
 
@@ -231,8 +239,8 @@ def _layout(name: str, written: Mapping[str, Any]) -> Layout:
         max_wait=parse_duration(written.get("max_wait", "12h"), "max_wait"),
         complete_all=_conditions(tables, "complete", "all", unit),
         complete_any=_conditions(tables, "complete", "any", unit),
-        failed=_conditions(tables, "failed", "any", unit),
-        held=_conditions(tables, "held", "any", unit),
+        failed=_conditions(tables, "failed", "any", unit) + _conditions(tables, "failed", "also", unit),
+        held=_conditions(tables, "held", "any", unit) + _conditions(tables, "held", "also", unit),
         include=_texts(tables, "files", "include"),
         exclude=_exclusions(tables, "exclude"),
         exclude_folders=_texts(tables, "files", "exclude_folders"),

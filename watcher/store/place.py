@@ -17,14 +17,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from watcher.errors import StateError
-
-NETWORK_TYPES = re.compile(
-    r"9p|acfs|afp|afs|autofs|beegfs|ceph|cifs|coda|davfs2?|fuse|fuse\..*|gfs2?|glusterfs|gpfs|lustre|mmfs|ncpfs|nfs[34]?"
-    r"|ocfs2|orangefs|panfs|pvfs2|smb[23]?|smbfs|vboxsf|virtiofs|wekafs"
-)
-"""Types as the kernel's list of mounts writes them: network, cluster and user-space file systems, the same as the disk
-room's (rooms do not import each other; a test compares the two).
-"""
+from watcher.model import NETWORK_FILE_SYSTEMS
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +64,7 @@ def refuse_network_disk(path: Path, mountinfo: str | None = None) -> None:
         except OSError:
             return  # no Linux: nothing to read it from
     fstype, source = _mount_of(path, mountinfo)
-    if NETWORK_TYPES.fullmatch(fstype):
+    if NETWORK_FILE_SYSTEMS.fullmatch(fstype):
         raise StateError(
             f"The state database {path} lies on a network file system ({fstype} {source}), where SQLite loses data.",
             hint="Put it on a local disk (state: {path: ...}), or use PostgreSQL (state: {url: ...}).",
