@@ -350,7 +350,9 @@ async def _imported(unit: Unit, rooms: Rooms, galaxy: Galaxy, path: str) -> Work
 
 async def _import_asked_at(rooms: Rooms, key: str) -> datetime | None:
     """Return when any unit last asked for this import without hearing an answer: it may still come true for all."""
-    asked = [unit.more.get(IMPORTS, {}).get(key, {}).get("intent_at", "") for unit in await rooms.store.units()]
+    # A unit that is done has heard its answer, and one that is ignored never asked: years of them are left unread.
+    units = await rooms.store.units(status=set(Status) - {Status.DONE, Status.IGNORED})
+    asked = [unit.more.get(IMPORTS, {}).get(key, {}).get("intent_at", "") for unit in units]
     return max((datetime.fromisoformat(intent_at) for intent_at in asked if intent_at), default=None)
 
 
