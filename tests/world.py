@@ -14,6 +14,7 @@ taken (`existing: process`); `world.write_config(...)` changes anything. `world.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import hashlib
 import json
@@ -342,7 +343,9 @@ class World:
         return {**kept, "WATCHER_CONFIG": str(self.config_file), "NO_COLOR": "1", "COLUMNS": "100", **more}
 
     def command(self, *arguments: str, timeout_s: float = 120.0, **variables: str) -> Ended:
-        """Run `galaxy-watcher` to its end."""
+        """Run `galaxy-watcher` to its end; beside `daemon()` only in a thread, so that the daemon can answer."""
+        if self._store is not None and _is_in_loop():
+            raise RuntimeError("the daemon in this process stands still while a command runs: use asyncio.to_thread")
         ended = subprocess.run(
             [sys.executable, "-m", "watcher", *arguments],
             cwd=self.folder, env=self.environment(PYTHONPATH=str(ROOT), **variables), timeout=timeout_s,
@@ -366,6 +369,14 @@ class World:
         )  # fmt: skip
         self._running.append(Running(process))
         return self._running[-1]
+
+
+def _is_in_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def _merged(below: Json, above: Mapping[str, Any] | None) -> Json:
