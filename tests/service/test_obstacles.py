@@ -6,6 +6,7 @@ import pytest
 
 from tests.fakes.galaxy import Fault
 from tests.world import RUN, World, until
+from watcher.service.obstacles import probe_obstacles
 from watcher.store.store import Store
 
 
@@ -112,7 +113,7 @@ async def test_over_quota_waits_until_there_is_room(world: World) -> None:
     """Uploads that Galaxy pauses for quota are an obstacle; with room again everything is sent once."""
     run = world.add_run()
     used = world.fake.faults.add(Fault("over_quota", tool="__DATA_FETCH__"))
-    world.fake.faults.add(Fault("act", method="POST", path="/api/tools/fetch", action=lambda: world.fake.set_quota(1)))
+    world.fake.faults.add(Fault("act", method="POST", path="/api/tools/fetch", action=lambda: world.fake.set_quota(0)))
     async with world.daemon():
         await until(lambda: open_obstacles(world), what="an obstacle")
         assert used.hits
@@ -183,6 +184,15 @@ async def test_a_target_that_is_not_mounted_is_waited_for(world: World) -> None:
         await world.until_status("done")
     assert (base / RUN / "MANIFEST.sha256").exists()
     assert (world.results / RUN / "MANIFEST.sha256").exists()
+
+
+async def test_a_target_that_was_missed_just_now_stands(world: World) -> None:
+    """A probe between the fault and the row that stands behind it ends nothing: one fault, one notice."""
+    world.write_config(limits={"probe": "1h"})
+    async with world.daemon() as daemon:
+        await daemon.rooms.store.raise_obstacle("target:/share", "target", "/share", "The share is away.", "")
+        assert await probe_obstacles(daemon.rooms) == 0
+        assert await open_obstacles(world) == ["target:/share"]
 
 
 async def _none(world: World) -> bool:

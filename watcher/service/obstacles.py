@@ -61,6 +61,8 @@ async def _root_answers(rooms: Rooms, obstacle: Obstacle) -> bool:
 async def _target_takes_results(rooms: Rooms, obstacle: Obstacle) -> bool:
     """Ask as the deliveries will; one that fits goes on by itself while others still wait for more room."""
     stuck = [one for one in await rooms.store.batches(stage=Stage.DELIVER) if one.obstacle == obstacle.key]
+    if not stuck:  # the batch that met it may not stand behind it yet; once it had the time, nobody needs the target
+        return obstacle.since <= rooms.clock.now() - rooms.settings.limits.probe
     fit = [batch for batch in stuck if await _fits(rooms, obstacle.subject, batch)]
     if len(fit) == len(stuck):
         return True
