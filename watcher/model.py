@@ -100,9 +100,10 @@ class Fail:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The end, and well."""
+    """The end, and well; `code` tells an end that is not the usual one."""
 
     reason: str = ""
+    code: str = ""
 
 
 Outcome = Next | Wait | Hold | Fail | Done

@@ -77,6 +77,7 @@ class Tree:
         quiet_s: float | Mapping[str, float] = 3600.0,
         settle: timedelta | None = None,
         max_wait: timedelta | None = None,
+        abandoned: timedelta | None = None,
         assume_quiet: bool = False,
     ) -> UnitView:
         """Return the view a stage makes of a unit; a number for `quiet_s` is that of every file."""
@@ -91,6 +92,7 @@ class Tree:
             quiet_s=quiet_s if isinstance(quiet_s, Mapping) else dict.fromkeys(self.files, float(quiet_s)),
             settle=settle,
             max_wait=max_wait,
+            abandoned=abandoned,
             assume_quiet=assume_quiet,
         )
 

@@ -47,7 +47,8 @@ def unmet(tree: Tree, layout: str, unit: str = ".", quiet_s: float = 3600.0) -> 
         (novaseqx(), "novaseqx"),
         (folder(), "folder"),
         (folder("p/q/a.bam"), "folder"),
-        (Tree("run").add("RunInfo.xml", run_info("run")), None),
+        (Tree("run").add("RunInfo.xml", run_info(RUN)), "dragen-bcl"),
+        (Tree("run").add("RunInfo.xml", run_info("run")), "illumina-bcl"),
         (Tree("empty"), None),
         (Tree("notes").add("readme.txt"), None),
     ],
@@ -59,21 +60,24 @@ def unmet(tree: Tree, layout: str, unit: str = ".", quiet_s: float = 3600.0) -> 
         "folder",
         "folder-bam",
         "run-without-reads",
+        "run-of-an-unknown-instrument",
         "empty",
         "no-reads",
     ],
 )
 def test_folders_are_recognised_by_what_is_in_them(tree: Tree, layout: str | None) -> None:
-    """The name of a folder never matters, and a run without reads is nobody's folder."""
+    """The name of a folder never matters where the content says more, and a run without reads is nobody's folder."""
     for name in ("anything", RUN, MISEQ_RUN):
-        found = recognise(LAYOUTS, tree.listing(), name)
+        if b'Id="run"' in tree.files.get("RunInfo.xml", b"") and name != "anything":
+            continue  # then the name is all there is
+        found = recognise(LAYOUTS, tree.listing(), name, tree.files.get("RunInfo.xml", b""))
         assert (found.name if found else None) == layout
 
 
 def test_detection_enters_no_base_calls_but_all_places_of_recognition() -> None:
     """One cheap listing serves all layouts."""
     look = detection(LAYOUTS)
-    assert look.depth == 4
+    assert look.depth == 5
     assert f"{BASE_CALLS}/L[0-9][0-9][0-9]" in look.prune
     assert "Logs" not in look.prune
 
@@ -81,10 +85,19 @@ def test_detection_enters_no_base_calls_but_all_places_of_recognition() -> None:
 @pytest.mark.parametrize("name", [name for name, layout in LAYOUTS.items() if not layout.abstract])
 def test_every_layout_asks_for_quiet_and_for_files(name: str) -> None:
     """However a layout is written, nothing is taken while it moves, and nothing is complete without files."""
-    tree = {"files": Tree("inbox").add("a.bam"), "novaseqx": novaseqx()}.get(name, bclconvert())
-    unit = tree.units(name)[0].unit
-    names = [one.name for one in tree.judged(name, unit).predicates]
-    assert "files" in names and any("quiet" in one for one in names)
+    layout = LAYOUTS[name]
+    folder = {
+        "Alignment_*/*": "Alignment_1/x",
+        "Analysis/[0-9]*": "Analysis/1",
+        "[0-9]_[A-H][0-9][0-9]": "1_A01",
+        "L0[1-8]": "L01",
+    }.get(layout.unit, layout.unit)
+    tree = Tree("any").add(f"{folder}/a_pass_0a0b0c0d_01020304_0.bam".removeprefix("./"))
+    (found,) = tree.units(name)
+    names = [one.name for one in tree.judged(name, found.unit).predicates]
+    assert any("quiet" in one for one in names)
+    assert ("files" in names) is bool(layout.include)
+    assert layout.include or layout.nothing, "what a run has nothing of must be said"
 
 
 @pytest.mark.parametrize(
@@ -264,7 +277,7 @@ def test_a_warning_of_miseq_reporter_is_for_a_person_to_read(inside: str, held: 
     tree = miseq().add("CompletedJobInfo.xml", f"<AnalysisJobInfo>{inside}</AnalysisJobInfo>".encode())
     judgement = tree.judged("miseq-msr")
     assert judgement.held == (f"CompletedJobInfo.xml {held}" if held else "")
-    assert (judgement.held_by_run, judgement.complete, judgement.failed) == (bool(held), not held, "")
+    assert (judgement.held_as, judgement.complete, judgement.failed) == ("by_run" if held else "", not held, "")
 
 
 def test_a_miseq_holds_and_fails_what_all_instruments_of_illumina_do() -> None:
@@ -287,13 +300,46 @@ def test_a_half_written_status_is_no_status(content: bytes) -> None:
     assert (judgement.complete, judgement.failed, judgement.held) == (False, "", "")
 
 
-def test_nobody_waits_for_ever() -> None:
-    """After `max_wait` without any change, what is missing is a person's business."""
+def test_what_is_missing_for_too_long_is_told_and_then_asked_about() -> None:
+    """After `max_wait` without any change it is told, after `abandoned` it is a person's business; never complete."""
     tree = bclconvert().without("Logs/FastqComplete.txt")
-    assert tree.judged("bclconvert", quiet_s=11 * 3600).held == ""
-    held = tree.judged("bclconvert", quiet_s=12 * 3600).held
-    assert held == "nothing has changed for 12 h, but Logs/FastqComplete.txt is not there"
-    assert judge(tree.look("bclconvert", quiet_s=61, max_wait=timedelta(minutes=1))).held
+    early = tree.judged("bclconvert", quiet_s=11 * 3600)
+    assert (early.overdue, early.held, early.complete) == ("", "", False)
+    late = tree.judged("bclconvert", quiet_s=12 * 3600)
+    assert late.overdue == "nothing has changed for 12 h, but Logs/FastqComplete.txt is not there"
+    assert (late.held, late.complete) == ("", False)
+    over = tree.judged("bclconvert", quiet_s=72 * 3600)
+    assert over.held == "nothing has changed for 3 d, but Logs/FastqComplete.txt is not there"
+    assert (over.held_as, over.overdue, over.complete) == ("abandoned", "", False)
+    assert judge(tree.look("bclconvert", quiet_s=61, max_wait=timedelta(minutes=1))).overdue
+    assert judge(tree.look("bclconvert", quiet_s=61, abandoned=timedelta(minutes=1))).held
+
+
+def test_a_run_that_never_started_is_no_abandoned_one() -> None:
+    """A folder with nothing of what the instrument writes later says so."""
+    judgement = (
+        Tree(RUN)
+        .add("RunInfo.xml", run_info(RUN))
+        .add("Analysis/1/x", b"")
+        .judged("novaseqx", "Analysis/1", quiet_s=72 * 3600)
+    )
+    assert judgement.held_as == "never_started"
+    assert judgement.held.startswith(
+        "the run seems never to have started: nothing has changed for 3 d, but CopyComplete"
+    )
+
+
+def test_an_analysis_without_reads_says_so() -> None:
+    """All markers are there, but no read is: a person is told at once, with ORA named as such."""
+    tree = novaseqx()
+    reads = [path for path in tree.files if path.endswith(".fastq.gz")]
+    bare = tree.without(*reads, "Analysis/1/Manifest.tsv")
+    judgement = bare.judged("novaseqx", "Analysis/1")
+    assert (judgement.held_as, judgement.complete) == ("no_reads", False)
+    assert judgement.held.startswith("it is complete, but there is no FASTQ in the analysis")
+    packed = bare.add("Analysis/1/Data/BCLConvert/ora_fastq/S1_S1_L001_R1_001.fastq.ora")
+    packed.add("Analysis/1/CopyComplete.txt", b"")
+    assert "compressed as ORA" in packed.judged("novaseqx", "Analysis/1").held
 
 
 def test_every_file_of_reads_is_taken_or_left_out_with_a_reason() -> None:

@@ -194,9 +194,9 @@ async def test_a_sample_no_rule_takes_holds_the_unit(world: World) -> None:
     assert "S2" in unit["reason"]
 
 
-async def test_a_lone_r1_in_a_flat_folder_is_held_after_max_wait(world: World) -> None:
+async def test_a_lone_r1_in_a_flat_folder_is_held_when_abandoned(world: World) -> None:
     """In a folder where files are dropped, a read whose partner never comes is held, and goes on when it does."""
-    world.write_config(watch={"layout": "files", "max_wait": "1s"})
+    world.write_config(watch={"layout": "files", "abandoned": "1s"})
     (world.watched / "a_R1.fastq.gz").write_bytes(packed(fastq(3)))
     async with world.daemon():
         unit = await world.until_status("held")

@@ -58,6 +58,11 @@ class Match(Section):
         )
         return all(any(fnmatchcase(value, pattern) for pattern in patterns) for patterns, value in asked)
 
+    def may_take(self, *, watch: str, layout: str) -> bool:
+        """Say whether a sample of such a run may belong to this rule."""
+        asked = ((self.watch, watch), (self.layout, layout))
+        return all(any(fnmatchcase(value, pattern) for pattern in patterns) for patterns, value in asked)
+
 
 class WorkflowSettings(Section):
     """A workflow to run on a batch, with its inputs and tool parameters. Exactly one of `id`, `name`, `file` is set."""
@@ -101,6 +106,8 @@ def _absent_is_empty(value: object) -> object:
     return () if value is None else one_or_many(value)
 
 
+KindOfReads = Literal["fastq", "bam", "cram", "pod5"]
+Read = Literal["R1", "R2", "R3", "R4", "I1", "I2"]
 Tag = Annotated[NameTemplate, AfterValidator(_check_tag)]
 
 
@@ -112,6 +119,17 @@ class RuleSettings(Section):
         default_factory=Match, description="Which samples it takes: patterns with * and ?. Left out: all."
     )
     per: Per = Field("run", description="What travels together: the samples of a run, of a project, or each one alone.")
+    kinds: Annotated[tuple[KindOfReads, ...], BeforeValidator(one_or_many)] = Field(
+        (), description="Kinds of files: fastq, bam, cram, pod5. Left out: what the layout takes by itself."
+    )
+    reads: Annotated[tuple[Read, ...], BeforeValidator(one_or_many)] = Field(
+        (), description="Reads: R1, R2, R3, R4, I1, I2. Left out: all but index reads. Two of them make a pair."
+    )
+    lanes: Literal["merge", "concat", "keep"] = Field(
+        "merge",
+        description="A sample on several lanes: merge makes an element for each lane, concat one file for each read,"
+        " keep a sample for each lane.",
+    )
     priority: Priority = Field(0, description="Higher goes first when transfers compete.")
     galaxy: Name | None = Field(None, description="Which of several Galaxies.")
     destination: Destination = Field(default_factory=Destination, description="Where its datasets land.")

@@ -21,7 +21,10 @@ class WatchSettings(Section):
     layout: Name = Field("auto", description="How runs look here: name of a layout; auto recognises it.")
     settle: Duration | None = Field(None, description="How long a run must lie still; else as the layout says.")
     max_wait: Duration | None = Field(
-        None, description="How long to wait for what is missing before a person is asked; else as the layout says."
+        None, description="Nothing moved for so long and something is missing: say so once; else as the layout says."
+    )
+    abandoned: Duration | None = Field(
+        None, description="Nothing moved for so long and something is missing: ask a person; else as the layout says."
     )
     existing: Literal["ignore", "process"] = Field(
         "ignore", description="Runs that were complete at the first look: ignore lists them, process takes them."

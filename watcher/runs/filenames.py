@@ -26,7 +26,7 @@ _NUMBERED = re.compile(rf"(?P<sample>.+)_(?P<read>\d+){_FASTQ_END}", re.IGNORECA
 _STEM = re.compile(
     r"(?P<stem>.+?)\.(?:(?:fastq|fq|fasta|fa|fna|vcf|sam)(?:\.gz|\.bz2|\.ora)?|bam|cram|pod5|fast5)", re.IGNORECASE
 )
-READS = re.compile(r".*\.(?:fastq|fq|bam|cram)(?:\.[^/]*)?", re.IGNORECASE)
+READS = re.compile(r".*\.(?:fastq|fq|bam|cram|pod5)(?:\.[^/]*)?", re.IGNORECASE)
 """Names that look like reads, finished or in the middle of a transfer."""
 
 _FOLDS = str.maketrans(" _.", "---")
@@ -132,31 +132,34 @@ def folded(name: str) -> str:
     return name.strip().translate(_FOLDS).casefold()
 
 
-def _parsed(name: str, pattern: re.Pattern[str] | None, highest: Mapping[str, int]) -> ReadsName:
-    if pattern is not None and (found := pattern.fullmatch(name)) is not None:
-        return _from_match(found)
-    if (found := ILLUMINA.fullmatch(name)) is not None or (found := _WRITTEN_OUT.fullmatch(name)) is not None:
-        return _from_match(found)
-    found = _NUMBERED.fullmatch(name)
-    if found is not None and found["read"] in ("1", "2") and highest[found["sample"]] <= 2:
-        return _from_match(found)
-    stem = found["stem"] if (found := _STEM.fullmatch(name)) is not None else name
-    return ReadsName(sample=stem, stem=name)
-
-
-def _from_match(found: re.Match[str]) -> ReadsName:
+def name_from(found: re.Match[str]) -> ReadsName:
+    """Return what the groups of a match say: sample, read, lane, chunk, number (or snum); a group that took no part
+    says nothing.
+    """
     groups = found.groupdict()
     read = (groups.get("read") or "").upper()
     lane = re.sub(r"\D", "", groups.get("lane") or "")
     number = groups.get("number") or groups.get("snum")
     return ReadsName(
-        sample=groups.get("sample") or found.string,
+        sample=groups.get("sample") or "",
         read=f"R{read}" if read.isdigit() else read,
         lane=int(lane or 0),
         chunk=int(groups.get("chunk") or 1),
         number=int(number) if number else None,
         stem=_stem(found) if groups.get("read") else found.string,
     )
+
+
+def _parsed(name: str, pattern: re.Pattern[str] | None, highest: Mapping[str, int]) -> ReadsName:
+    if pattern is not None and (found := pattern.fullmatch(name)) is not None:
+        return name_from(found)
+    if (found := ILLUMINA.fullmatch(name)) is not None or (found := _WRITTEN_OUT.fullmatch(name)) is not None:
+        return name_from(found)
+    found = _NUMBERED.fullmatch(name)
+    if found is not None and found["read"] in ("1", "2") and highest[found["sample"]] <= 2:
+        return name_from(found)
+    stem = found["stem"] if (found := _STEM.fullmatch(name)) is not None else name
+    return ReadsName(sample=stem, stem=name)
 
 
 def _stem(found: re.Match[str]) -> str:

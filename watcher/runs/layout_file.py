@@ -3,14 +3,14 @@
 `extends` takes another layout's keys: tables merge deeply, lists replace, but for `also`, which adds to an inherited
 `any`. A layout is checked whole when it is loaded, and all mistakes of all files come back as one ConfigError with
 file, line and key. What a layout means for a run folder is in `layout.py`; what may stand in its conditions in
-`conditions.py`.
+`conditions.py`, how single values are read in `layout_values.py`.
 """
 
 from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from difflib import get_close_matches
@@ -19,46 +19,43 @@ from pathlib import Path
 from typing import Any
 
 from watcher.errors import ConfigError, ConfigProblem
-from watcher.runs.conditions import Condition, LayoutMistake, parse_condition, parse_duration
-from watcher.runs.globs import anchored, compiled, depth_of
+from watcher.runs.conditions import Condition, LayoutMistake
+from watcher.runs.globs import compiled, depth_of
+from watcher.runs.layout_values import Exclusion, ManifestRule, Source, Written, line_of
 
 _OWN = Path(__file__).parent / "layouts"
+KINDS_OF_READS: Mapping[str, tuple[str, ...]] = {
+    "fastq": (".fastq", ".fq", ".fastq.gz", ".fq.gz", ".fastq.bz2", ".fq.bz2"),
+    "bam": (".bam",),
+    "cram": (".cram",),
+    "pod5": (".pod5",),
+}
+"""What kinds of files of reads a rule may ask for, with their endings."""
+
+EMPTY = ("skip", "upload", "hold")
+"""What becomes of files without a single read."""
+
 _KEYS: Mapping[str, frozenset[str]] = {
     "": frozenset(
-        {"extends", "title", "abstract", "rank", "flat", "id", "unit", "prune", "settle", "max_wait"}
+        {"extends", "title", "abstract", "rank", "flat", "id", "unit", "unit_has", "unit_id", "prune"}
+        | {"settle", "max_wait", "abandoned"}
         | {"run", "complete", "failed", "held", "files", "sample", "sheet", "verify"}
     ),
-    "run": frozenset({"name", "has_all", "has_any", "not_has"}),
+    "run": frozenset({"depth", "name", "instrument", "has_all", "has_any", "not_has"}),
     "complete": frozenset({"all", "any"}),
     "failed": frozenset({"any", "also"}),
     "held": frozenset({"any", "also"}),
-    "files": frozenset({"include", "exclude", "exclude_folders", "temporary", "min"}),
-    "sample": frozenset({"regex", "reads", "drop", "project", "pair"}),
-    "sheet": frozenset({"path", "zero"}),
+    "files": frozenset({"include", "more", "none", "exclude", "exclude_folders", "temporary", "min", "empty"}),
+    "sample": frozenset({"regex", "path", "default", "join", "reads", "drop", "project", "pair"}),
+    "sheet": frozenset({"path", "kind", "zero", "by"}),
     "verify": frozenset({"manifests"}),
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Exclusion:
-    """Files that are not taken, and why."""
-
-    glob: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class ManifestRule:
-    """Where lists of checksums lie, and of which kind they are."""
-
-    globs: tuple[str, ...]
-    kind: str
-
-
 @dataclass(frozen=True)
 class Layout:
-    """How one kind of folder is laid out; globs are relative to the unit, those of recognition and `prune` to the run
-    folder.
+    """How one kind of folder is laid out; globs are relative to the unit, those of recognition, `unit` and `prune` to
+    the run folder. docs/layouts.md tells what each key is for.
     """
 
     name: str
@@ -66,30 +63,43 @@ class Layout:
     abstract: bool
     rank: int
     flat: bool
+    depth: int
     run_name: re.Pattern[str] | None
+    instrument: re.Pattern[str] | None
     has_all: tuple[str, ...]
     has_any: tuple[str, ...]
     not_has: tuple[str, ...]
-    id: tuple[str, ...]
+    id: tuple[str | Source, ...]
     unit: str
+    unit_has: tuple[str, ...]
+    unit_id: re.Pattern[str] | None
     prune: tuple[str, ...]
     settle: timedelta
     max_wait: timedelta
+    abandoned: timedelta
     complete_all: tuple[Condition, ...]
     complete_any: tuple[Condition, ...]
     failed: tuple[Condition, ...]
     held: tuple[Condition, ...]
     include: tuple[str, ...]
+    more: Mapping[str, tuple[str, ...]]
+    nothing: str
     exclude: tuple[Exclusion, ...]
     exclude_folders: tuple[str, ...]
     temporary: tuple[Exclusion, ...]
     least_files: int
+    empty: str
     sample_regex: re.Pattern[str] | None
+    sample_path: re.Pattern[str] | None
+    sample_default: tuple[str | Source, ...]
+    join: bool
     reads: tuple[str, ...]
     drop_samples: tuple[str, ...]
     project_from_folder: bool
     pair: bool
     sheet_paths: tuple[str, ...]
+    sheet_kind: str
+    sheet_by: str
     zero_yield: tuple[str, ...]
     manifests: tuple[ManifestRule, ...]
 
@@ -98,15 +108,37 @@ class Layout:
         """Return how many levels a listing must go down to recognise a run folder and find its units, None = all the
         way.
         """
-        depths = [depth_of(glob) for glob in (*self.has_all, *self.has_any, *self.not_has)]
-        depths.append(1 if self.unit == "." else depth_of(self.unit))
+        if self.unit_id is not None:
+            return None
+        below = f"{self.unit}/" if self.unit != "." else ""
+        units = [f"{below}{glob}" for glob in self.unit_has] or [self.unit]
+        depths = [depth_of(glob) for glob in (*self.has_all, *self.has_any, *self.not_has, *units)]
         known = [depth for depth in depths if depth is not None]
         return None if len(known) < len(depths) else max(known)
+
+    @property
+    def look_depth_to_recognise(self) -> int | None:
+        """Return how many levels below the folder right under the watch's root a listing must go down to recognise such
+        a run, None = all the way.
+        """
+        depths = [depth_of(glob) for glob in self.recognises_by]
+        known = [depth for depth in depths if depth is not None]
+        return None if len(known) < len(depths) else max(known, default=1) + self.depth - 1
+
+    @property
+    def recognises_by(self) -> tuple[str, ...]:
+        """Return the globs that tell whether a folder is such a run."""
+        return (*self.has_all, *self.has_any, *self.not_has)
 
     @cached_property
     def included(self) -> re.Pattern[str]:
         """Return what matches the unit's paths that are asked for."""
         return compiled(self.include)
+
+    @cached_property
+    def more_of(self) -> Mapping[str, re.Pattern[str]]:
+        """Return, by kind, what matches the paths that are taken when somebody asks for that kind."""
+        return {kind: compiled(globs) for kind, globs in self.more.items()}
 
     @cached_property
     def excluded(self) -> tuple[tuple[re.Pattern[str], str], ...]:
@@ -138,18 +170,18 @@ def load_layouts(own: Path | None = None) -> Mapping[str, Layout]:
         try:
             layouts[name] = _layout(name, _extended(name, shipped, added, ()))
         except LayoutMistake as mistake:
-            line = _line_of(file.read_text(encoding="utf-8"), mistake.key)
+            line = line_of(file.read_text(encoding="utf-8"), mistake.key)
             problems.append(ConfigProblem(str(file), line, mistake.key, mistake.message))
     if problems:
         raise ConfigError(problems, hint="Correct the layout.")
     return layouts
 
 
-_Written = tuple[Path, Mapping[str, Any]]
+_Found = tuple[Path, Mapping[str, Any]]
 
 
-def _read_folder(folder: Path, problems: list[ConfigProblem]) -> dict[str, _Written]:
-    found: dict[str, _Written] = {}
+def _read_folder(folder: Path, problems: list[ConfigProblem]) -> dict[str, _Found]:
+    found: dict[str, _Found] = {}
     try:
         files = sorted(folder.glob("*.toml"))
         if not files:
@@ -168,7 +200,7 @@ def _read_folder(folder: Path, problems: list[ConfigProblem]) -> dict[str, _Writ
 
 
 def _extended(
-    name: str, shipped: Mapping[str, _Written], added: Mapping[str, _Written], below: tuple[str, ...]
+    name: str, shipped: Mapping[str, _Found], added: Mapping[str, _Found], below: tuple[str, ...]
 ) -> Mapping[str, Any]:
     # An own layout may extend ours of the same name, so a name may come up once from each side.
     source = shipped if name in below else {**shipped, **added}
@@ -203,149 +235,53 @@ def _merged(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any
     return merged
 
 
-def _layout(name: str, written: Mapping[str, Any]) -> Layout:
-    tables: dict[str, Mapping[str, Any]] = {"": written}
-    for table, keys in _KEYS.items():
-        part = written.get(table, {}) if table else written
-        if not isinstance(part, dict):
-            raise LayoutMistake(table, f"expected a table, not {part!r}")
-        tables[table] = part
-        for key in part:
-            if key not in keys:
-                near = get_close_matches(key, keys, n=1)
-                wish = f"; did you mean {near[0]}?" if near else ""
-                raise LayoutMistake(f"{table}.{key}".strip("."), f"unknown key {key!r}{wish}")
-    unit = _text(tables, "", "unit", ".")
-    project = _text(tables, "sample", "project", "")
-    if project not in ("", "folder"):
-        raise LayoutMistake("sample.project", f"{project!r}: only 'folder' or nothing is known")
-    regex = _regex(tables, "sample", "regex")
-    if regex is not None and "sample" not in regex.groupindex:
-        raise LayoutMistake("sample.regex", "the pattern has no (?P<sample>…)")
-    layout = Layout(
+def _layout(name: str, found: Mapping[str, Any]) -> Layout:
+    written = Written(found, _KEYS)
+    unit = written.text("", "unit", ".")
+    include = written.texts("files", "include")
+    return Layout(
         name=name,
-        title=_text(tables, "", "title", name),
-        abstract=_flag(tables, "", "abstract"),
-        rank=_number(tables, "", "rank"),
-        flat=_flag(tables, "", "flat"),
-        run_name=_regex(tables, "run", "name"),
-        has_all=_texts(tables, "run", "has_all"),
-        has_any=_texts(tables, "run", "has_any"),
-        not_has=_texts(tables, "run", "not_has"),
-        id=_texts(tables, "", "id") or ("name",),
+        title=written.text("", "title", name),
+        abstract=written.flag("", "abstract"),
+        rank=written.number("", "rank"),
+        flat=written.flag("", "flat"),
+        depth=written.number("run", "depth", 1),
+        run_name=written.regex("run", "name"),
+        instrument=written.regex("run", "instrument"),
+        has_all=written.texts("run", "has_all"),
+        has_any=written.texts("run", "has_any"),
+        not_has=written.texts("run", "not_has"),
+        id=written.sources("", "id", "folder", "unit", "name") or ("name",),
         unit=unit,
-        prune=_texts(tables, "", "prune"),
-        settle=parse_duration(written.get("settle", 0), "settle"),
-        max_wait=parse_duration(written.get("max_wait", "12h"), "max_wait"),
-        complete_all=_conditions(tables, "complete", "all", unit),
-        complete_any=_conditions(tables, "complete", "any", unit),
-        failed=_conditions(tables, "failed", "any", unit) + _conditions(tables, "failed", "also", unit),
-        held=_conditions(tables, "held", "any", unit) + _conditions(tables, "held", "also", unit),
-        include=_texts(tables, "files", "include"),
-        exclude=_exclusions(tables, "exclude"),
-        exclude_folders=_texts(tables, "files", "exclude_folders"),
-        temporary=_exclusions(tables, "temporary"),
-        least_files=_number(tables, "files", "min", 1),
-        sample_regex=regex,
-        reads=_texts(tables, "sample", "reads"),
-        drop_samples=_texts(tables, "sample", "drop"),
-        project_from_folder=project == "folder",
-        pair=_flag(tables, "sample", "pair", True),
-        sheet_paths=_texts(tables, "sheet", "path"),
-        zero_yield=_texts(tables, "sheet", "zero"),
-        manifests=_manifests(tables),
+        unit_has=written.texts("", "unit_has"),
+        unit_id=written.regex("", "unit_id", group="unit"),
+        prune=written.texts("", "prune"),
+        settle=written.duration("settle", "0"),
+        max_wait=written.duration("max_wait", "12h"),
+        abandoned=written.duration("abandoned", "72h"),
+        complete_all=written.conditions("complete", "all", unit),
+        complete_any=written.conditions("complete", "any", unit),
+        failed=written.conditions("failed", "any", unit) + written.conditions("failed", "also", unit),
+        held=written.conditions("held", "any", unit) + written.conditions("held", "also", unit),
+        include=include,
+        more=written.texts_by_word("files", "more", tuple(KINDS_OF_READS)),
+        nothing=written.text("files", "none"),
+        exclude=written.exclusions("exclude"),
+        exclude_folders=written.texts("files", "exclude_folders"),
+        temporary=written.exclusions("temporary"),
+        least_files=written.number("files", "min", 1 if include else 0),
+        empty=written.one_of("files", "empty", EMPTY),
+        sample_regex=written.regex("sample", "regex", group="sample"),
+        sample_path=written.regex("sample", "path", group="sample"),
+        sample_default=written.sources("sample", "default", "run", "unit"),
+        join=written.flag("sample", "join"),
+        reads=written.texts("sample", "reads"),
+        drop_samples=written.texts("sample", "drop"),
+        project_from_folder=written.one_of("sample", "project", ("", "folder")) == "folder",
+        pair=written.flag("sample", "pair", True),
+        sheet_paths=written.texts("sheet", "path"),
+        sheet_kind=written.one_of("sheet", "kind", ("illumina", "ont", "element", "ultima", "columns")),
+        sheet_by=written.one_of("sheet", "by", ("sample", "barcode")),
+        zero_yield=written.texts("sheet", "zero"),
+        manifests=written.manifests(),
     )
-    for one in layout.id:
-        if one != "name" and not re.fullmatch(r"xml:[^:]+:[^:]+", one):
-            raise LayoutMistake("id", f"{one!r}: expected 'name' or 'xml:FILE:Element@Attribute'")
-    return layout
-
-
-_Tables = Mapping[str, Mapping[str, Any]]
-
-
-def _key(table: str, key: str) -> str:
-    return f"{table}.{key}".strip(".")
-
-
-def _text(tables: _Tables, table: str, key: str, default: str) -> str:
-    value = tables[table].get(key, default)
-    if not isinstance(value, str):
-        raise LayoutMistake(_key(table, key), f"expected a text, not {value!r}")
-    return value
-
-
-def _texts(tables: _Tables, table: str, key: str) -> tuple[str, ...]:
-    value = tables[table].get(key, [])
-    if not isinstance(value, list) or not all(isinstance(one, str) and one for one in value):
-        raise LayoutMistake(_key(table, key), f"expected a list of texts, not {value!r}")
-    return tuple(value)
-
-
-def _flag(tables: _Tables, table: str, key: str, default: bool = False) -> bool:
-    value = tables[table].get(key, default)
-    if not isinstance(value, bool):
-        raise LayoutMistake(_key(table, key), f"expected true or false, not {value!r}")
-    return value
-
-
-def _number(tables: _Tables, table: str, key: str, default: int = 0) -> int:
-    value = tables[table].get(key, default)
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise LayoutMistake(_key(table, key), f"expected a number, not {value!r}")
-    return value
-
-
-def _regex(tables: _Tables, table: str, key: str) -> re.Pattern[str] | None:
-    value = _text(tables, table, key, "")
-    try:
-        return re.compile(value) if value else None
-    except re.error as error:
-        raise LayoutMistake(_key(table, key), f"no valid regular expression: {error}") from error
-
-
-def _conditions(tables: _Tables, table: str, key: str, unit: str) -> tuple[Condition, ...]:
-    written = tables[table].get(key, [])
-    if not isinstance(written, list):
-        raise LayoutMistake(_key(table, key), f"expected a list of conditions, not {written!r}")
-    conditions = tuple(parse_condition(one, _key(table, key)) for one in written)
-    for condition in conditions:
-        for glob in (*condition.globs, *(condition.texts("than") or ())):
-            if anchored(unit, glob) is None:
-                raise LayoutMistake(_key(table, key), f"{glob!r} leaves the run folder")
-    return conditions
-
-
-def _exclusions(tables: _Tables, key: str) -> tuple[Exclusion, ...]:
-    written = tables["files"].get(key, [])
-    found: list[Exclusion] = []
-    for one in written if isinstance(written, list) else [written]:
-        if isinstance(one, str):
-            found.append(Exclusion(one, f"excluded by {one}"))
-        elif isinstance(one, dict) and set(one) == {"glob", "reason"}:
-            found.append(Exclusion(str(one["glob"]), str(one["reason"])))
-        else:
-            raise LayoutMistake(f"files.{key}", f"expected globs or {{ glob = …, reason = … }}, not {one!r}")
-    return tuple(found)
-
-
-def _manifests(tables: _Tables) -> tuple[ManifestRule, ...]:
-    written: Sequence[object] = tables["verify"].get("manifests", [])
-    found: list[ManifestRule] = []
-    for one in written if isinstance(written, list) else [written]:
-        condition = parse_condition({"manifest": one}, "verify.manifests")
-        found.append(ManifestRule(condition.globs, condition.text("kind")))
-    return tuple(found)
-
-
-def _line_of(text: str, key: str) -> int:
-    """Return the line, counted from 1, that most likely writes a key; 0 when none does (it is inherited)."""
-    lines = text.splitlines()
-    *tables, last = key.split(".") if key else [""]
-    begin = next((at for at, line in enumerate(lines) if tables and line.strip() == f"[{tables[0]}]"), 0)
-    for word in (last, *reversed(tables)):
-        pattern = re.compile(rf"\b{re.escape(word)}\b\s*(=|\])")
-        for at in range(begin, len(lines)):
-            if word and pattern.search(lines[at]):
-                return at + 1
-    return 0

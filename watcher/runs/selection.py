@@ -8,20 +8,23 @@ by its name but cannot be read is more than left out: without it a sample would 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from watcher.model import Kind, LeftOut, Listing, SourceFacts
-from watcher.runs.filenames import READS, ReadsName, parse_names
+from watcher.runs.filenames import READS, ReadsName, name_from, parse_names
 from watcher.runs.layout_file import Layout
-from watcher.runs.units import FoundUnit, is_dropped, reason_against, reason_by_name
+from watcher.runs.units import NO_WISH, FoundUnit, Wish, is_dropped, reason_against, reason_by_name
+
+__all__ = ["NO_WISH", "Selection", "Wish", "files_of", "select"]
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
     """What is taken of a unit; `names` is what the files' names say, `unfinished` are transfers in progress.
 
-    `unusable` is what would be taken if it were a regular file that we may read, with what the names say.
+    `unusable` is what would be taken if it were a regular file that we may read, with what the names say; `extra` is
+    taken only because somebody wished it.
     """
 
     selected: tuple[str, ...]
@@ -29,6 +32,7 @@ class Selection:
     unfinished: tuple[str, ...]
     names: Mapping[str, ReadsName]
     unusable: Mapping[str, ReadsName]
+    extra: frozenset[str] = frozenset()
 
 
 def files_of(listing: Listing, found: FoundUnit) -> Iterator[tuple[str, SourceFacts]]:
@@ -47,7 +51,7 @@ def files_of(listing: Listing, found: FoundUnit) -> Iterator[tuple[str, SourceFa
             yield path[len(prefix) :], facts
 
 
-def select(layout: Layout, listing: Listing, found: FoundUnit) -> Selection:
+def select(layout: Layout, listing: Listing, found: FoundUnit, wish: Wish = NO_WISH) -> Selection:
     """Return what is taken of a unit and what is not; each path is in at most one of the two."""
     wanted: dict[str, str] = {}
     unusable: dict[str, str] = {}
@@ -56,37 +60,53 @@ def select(layout: Layout, listing: Listing, found: FoundUnit) -> Selection:
     for inner, facts in files_of(listing, found):
         if facts.kind is Kind.FOLDER:
             continue
-        reason = reason_against(layout, facts, inner)
+        reason = reason_against(layout, facts, inner, wish)
         if not reason:
-            wanted[facts.path] = inner.rsplit("/", 1)[-1]
+            wanted[facts.path] = inner
         elif facts.kind is Kind.OTHER or layout.flat or READS.fullmatch(inner) or layout.included.fullmatch(inner):
             left_out[facts.path] = reason
             if facts.kind is Kind.FILE and layout.any_unfinished.fullmatch(inner):
                 unfinished.append(facts.path)
-            if facts.kind is Kind.OTHER and not reason_by_name(layout, inner):
-                unusable[facts.path] = inner.rsplit("/", 1)[-1]
-    by_name = parse_names([*wanted.values(), *unusable.values()], layout.sample_regex)
+            if facts.kind is Kind.OTHER and not reason_by_name(layout, inner, wish):
+                unusable[facts.path] = inner
+    by_inner = _names_of(layout, [*wanted.values(), *unusable.values()])
     names: dict[str, ReadsName] = {}
+    extra: set[str] = set()
     for path in sorted(wanted):
-        name = by_name[wanted[path]]
-        if reason := _not_asked_for(layout, name):
+        name = by_inner[wanted[path]]
+        if reason := _not_asked_for(layout, name, wish):
             left_out[path] = reason
-        else:
-            names[path] = name
-    missed = {path: by_name[unusable[path]] for path in sorted(unusable)}
+            continue
+        names[path] = name
+        if _not_asked_for(layout, name) or not layout.included.fullmatch(wanted[path]):
+            extra.add(path)
+    missed = {path: by_inner[unusable[path]] for path in sorted(unusable)}
     return Selection(
         selected=tuple(names),
         left_out=tuple(LeftOut(path, left_out[path]) for path in sorted(left_out)),
         unfinished=tuple(sorted(unfinished)),
         names=names,
         unusable={path: name for path, name in missed.items() if _is_of_unit(layout, found, name)},
+        extra=frozenset(extra),
     )
 
 
-def _not_asked_for(layout: Layout, name: ReadsName) -> str:
+def _names_of(layout: Layout, inners: Iterable[str]) -> dict[str, ReadsName]:
+    """Return what the names of files say, by their paths relative to the unit."""
+    bases = {inner: inner.rsplit("/", 1)[-1] for inner in inners}
+    by_base = parse_names(bases.values(), layout.sample_regex)
+    names = {inner: by_base[base] for inner, base in bases.items()}
+    if layout.sample_path is not None:
+        for inner in names:
+            if (found := layout.sample_path.fullmatch(inner)) is not None:
+                names[inner] = name_from(found)
+    return names
+
+
+def _not_asked_for(layout: Layout, name: ReadsName, wish: Wish = NO_WISH) -> str:
     if is_dropped(layout, name):
         return "Undetermined reads"
-    if layout.reads and name.read and name.read not in layout.reads:
+    if layout.reads and name.read and name.read not in layout.reads and name.read not in wish.reads:
         return "index read" if name.read.startswith("I") else f"read {name.read} is not asked for"
     return ""
 

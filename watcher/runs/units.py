@@ -19,11 +19,22 @@ from watcher.runs.layout_file import Layout
 
 
 @dataclass(frozen=True, slots=True)
+class Wish:
+    """What is asked for beyond what a layout takes by itself: reads (`I1`) and kinds of files (`bam`)."""
+
+    reads: frozenset[str] = frozenset()
+    kinds: frozenset[str] = frozenset()
+
+
+NO_WISH = Wish()
+
+
+@dataclass(frozen=True, slots=True)
 class FoundUnit:
     """A unit in a listing: its name and its folder relative to the run folder ("." = the folder itself).
 
-    Of a flat layout also its files, and what lies `beside` them without being taken: transfers of its files, lists of
-    checksums.
+    Of a unit that is told by the names of its files also these, and what lies `beside` them without being taken:
+    transfers of its files, lists of checksums, what is of all units.
     """
 
     unit: str
@@ -41,10 +52,21 @@ def find_units(layout: Layout, listing: Listing) -> list[FoundUnit]:
     """Return the units there are by now, sorted; a run folder may have none yet."""
     if layout.flat:
         return _flat_units(layout, listing)
+    if layout.unit_id is not None:
+        return _units_by_name(layout.unit_id, listing)
     if layout.unit == ".":
         return [FoundUnit(".")]
     pattern = compiled([layout.unit])
     found = {folder for folder in _folders(listing) if pattern.fullmatch(folder)}
+    if layout.unit_has:
+        needed = compiled(layout.unit_has)
+        found = {
+            folder
+            for folder in found
+            if any(
+                path.startswith(f"{folder}/") and needed.fullmatch(path, len(folder) + 1) for path in listing.entries
+            )
+        }
     return [FoundUnit(folder, folder) for folder in sorted(found, key=_by_number)]
 
 
@@ -67,21 +89,25 @@ def not_taken(layout: Layout, listing: Listing, *, all_of_it: bool = False) -> t
     return tuple(sorted([*strays, *folders], key=lambda one: one.path))
 
 
-def reason_against(layout: Layout, facts: SourceFacts, inner: str) -> str:
+def reason_against(layout: Layout, facts: SourceFacts, inner: str, wish: Wish = NO_WISH) -> str:
     """Return why a path is not taken by its name and kind, "" when it is; `inner` is the path relative to the unit."""
     if facts.kind is Kind.OTHER:
         return facts.problem or "no regular file"
-    return reason_by_name(layout, inner)
+    return reason_by_name(layout, inner, wish)
 
 
-def reason_by_name(layout: Layout, inner: str) -> str:
+def reason_by_name(layout: Layout, inner: str, wish: Wish = NO_WISH) -> str:
     """Return why a file of this name would not be taken, "" when it would."""
     if layout.any_unfinished.fullmatch(inner):
         return next(reason for pattern, reason in layout.unfinished if pattern.fullmatch(inner))
     if not layout.included.fullmatch(inner):
-        if inner.endswith(".ora"):
-            return "compressed as ORA, which Galaxy does not know"
-        return f"not where layout {layout.name} looks for reads"
+        kind = next((kind for kind, pattern in layout.more_of.items() if pattern.fullmatch(inner)), "")
+        if not kind:
+            if inner.endswith(".ora"):
+                return "compressed as ORA, which Galaxy does not know"
+            return f"not where layout {layout.name} looks for reads"
+        if kind not in wish.kinds:
+            return f"{kind} files are taken when a rule asks for them"
     for pattern, reason in layout.excluded:
         if pattern.fullmatch(inner):
             return reason
@@ -116,6 +142,35 @@ def _flat_units(layout: Layout, listing: Listing) -> list[FoundUnit]:
     return [
         FoundUnit(unit, ".", tuple(sorted(paths)), tuple(sorted({*beside.get(unit, ()), *for_all})))
         for unit, paths in sorted(groups.items())
+    ]
+
+
+def _units_by_name(pattern: re.Pattern[str], listing: Listing) -> list[FoundUnit]:
+    """Return the units of runs that share a folder; what no name gives to one of them is of all, but for what names
+    another one's `part`.
+    """
+    files: dict[str, list[str]] = {}
+    parts: dict[str, str] = {}
+    others: list[str] = []
+    for path, facts in listing.entries.items():
+        if facts.kind is Kind.FOLDER:
+            continue
+        if (told := pattern.search(path.rsplit("/", 1)[-1])) is None:
+            others.append(path)
+            continue
+        files.setdefault(told["unit"], []).append(path)
+        parts[told["unit"]] = told.groupdict().get("part") or told["unit"]
+    return [
+        FoundUnit(
+            unit,
+            files=tuple(sorted(files[unit])),
+            beside=tuple(
+                sorted(
+                    path for path in others if parts[unit] in path or not any(part in path for part in parts.values())
+                )
+            ),
+        )
+        for unit in sorted(files)
     ]
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import cached_property
 
@@ -17,10 +17,11 @@ from watcher.model import Kind, LeftOut, Listing, PredicateResult, SourceFacts
 from watcher.runs.filenames import ReadsName
 from watcher.runs.globs import anchored, compiled, is_literal
 from watcher.runs.layout_file import Layout
-from watcher.runs.markup import NotReadable, parse_xml, planned_reads, xml_texts
+from watcher.runs.layout_values import Source
+from watcher.runs.markup import NotReadable, planned_reads, texts_at
 from watcher.runs.read_groups import ReadGroup, read_groups
 from watcher.runs.sample_sheet import SampleSheet, read_sample_sheet
-from watcher.runs.selection import Selection, select
+from watcher.runs.selection import NO_WISH, Selection, Wish, select
 from watcher.runs.units import FoundUnit
 
 RUN_INFO = ("/RunInfo.xml", "/Reports/RunInfo.xml", "Reports/RunInfo.xml")
@@ -30,9 +31,11 @@ RUN_INFO = ("/RunInfo.xml", "/Reports/RunInfo.xml", "Reports/RunInfo.xml")
 class Judgement:
     """What a look says of a unit. Paths are relative to the run folder.
 
-    `identity` is the run id where the run tells one (`identity_from` = "xml:…"), else only the folder's or unit's
-    name ("name"), to which the caller adds watch and path. `failed` and `held` are "" or the reason; `complete` is
-    true only without both. `held_by_run` tells that the run itself says so, not that too much time has passed.
+    `identity` is the run id where the run tells one (`identity_from` = "xml:…", or "folder" or "unit" where those are
+    named by the instrument), else only the folder's or unit's name ("name"), to which the caller adds watch and path.
+    `failed` and `held` are "" or the reason; `complete` is true only without both. `held_as` is short and stable:
+    `by_run` (the run itself says so), `abandoned`, `never_started`, `no_reads`. `overdue` is what has been missing for
+    too long already, `nothing` why a complete unit has nothing to upload.
     """
 
     run: str
@@ -44,7 +47,9 @@ class Judgement:
     left_out: tuple[LeftOut, ...]
     held: str
     identity_from: str = "name"
-    held_by_run: bool = False
+    held_as: str = ""
+    overdue: str = ""
+    nothing: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +65,8 @@ class SheetLook:
 class UnitView:
     """A look. `contents` holds the files that `wanted` named; `quiet_s` the seconds each path has been seen unchanged.
 
-    `settle` and `max_wait` override the layout's; `assume_quiet` answers as if nothing changed any more.
+    `settle`, `max_wait` and `abandoned` override the layout's; `assume_quiet` answers as if nothing changed any more;
+    `wish` is what is asked for beyond what the layout takes.
     """
 
     layout: Layout
@@ -71,12 +77,14 @@ class UnitView:
     quiet_s: Mapping[str, float]
     settle: timedelta | None = None
     max_wait: timedelta | None = None
+    abandoned: timedelta | None = None
     assume_quiet: bool = False
+    wish: Wish = NO_WISH
 
     @cached_property
     def selection(self) -> Selection:
         """Return what is taken and what is not."""
-        return select(self.layout, self.listing, self.found)
+        return select(self.layout, self.listing, self.found, self.wish)
 
     def find(self, globs: Iterable[str], *, ignore_case: bool = False) -> list[SourceFacts]:
         """Return the regular files that match any of a unit's globs, sorted by path; nothing outside the run folder."""
@@ -155,20 +163,46 @@ class UnitView:
         for source in self.layout.id:
             if source == "name":
                 break
-            _, glob, at = source.split(":", 2)
-            for facts in self.find([f"/{glob}"]):
-                try:
-                    texts = xml_texts(parse_xml(self.contents.get(facts.path, b"")), at)
-                except NotReadable:
-                    continue
-                if value := next((text.strip() for text in texts if text.strip()), ""):
-                    return value, source
-        return (self.found.unit if self.layout.flat else self.folder_name), "name"
+            if source == "folder":
+                return self.folder_name, "folder"
+            if source == "unit":
+                return self.found.unit, "unit"
+            if isinstance(source, Source) and (value := self.told(replace(source, glob=f"/{source.glob}"))):
+                return value, source.written
+        return self.called, "name"
 
     @property
+    def called(self) -> str:
+        """Return what people call the run when it does not say."""
+        return self.found.unit if self.layout.flat else self.folder_name
+
+    def told(self, source: Source) -> str:
+        """Return what the first file that matches tells at a place, "" when none does."""
+        for facts in self.find([source.glob]):
+            try:
+                texts = texts_at(source.kind, self.contents.get(facts.path, b""), source.at)
+            except NotReadable:
+                continue
+            if value := next((text.strip() for text in texts if text.strip()), ""):
+                return value
+        return ""
+
+    @cached_property
     def names(self) -> Mapping[str, ReadsName]:
-        """Return what the name of each taken file says."""
-        return self.selection.names
+        """Return what the name of each taken file says; a sample that no name tells is told by the run."""
+        names = self.selection.names
+        if all(name.sample for name in names.values()):
+            return names
+        default = self._default_sample()
+        return {path: name if name.sample else replace(name, sample=default) for path, name in names.items()}
+
+    def _default_sample(self) -> str:
+        for source in self.layout.sample_default:
+            if source == "unit":
+                return self.found.unit
+            if isinstance(source, Source) and (value := self.told(source)):
+                return value
+        return self.folder_name
 
     def _matching(self, globs: Iterable[str], ignore_case: bool) -> list[SourceFacts]:
         found: dict[str, SourceFacts] = {}
@@ -177,7 +211,7 @@ class UnitView:
             if (resolved := anchored(self.found.folder, glob)) is None:
                 continue
             base, rest = resolved
-            if is_literal(rest) and not ignore_case and not self.layout.flat:
+            if is_literal(rest) and not ignore_case and not self.found.files:
                 path = f"{base}/{rest}".strip("/")
                 if (facts := self.listing.entries.get(path)) is not None:
                     found[path] = facts
@@ -192,7 +226,7 @@ class UnitView:
         return [found[path] for path in sorted(found)]
 
     def _entries_in(self, folder: str) -> Iterator[SourceFacts]:
-        if self.layout.flat:
+        if self.found.files:
             for path in (*self.found.files, *self.found.beside):
                 if (facts := self.listing.entries.get(path)) is not None:
                     yield facts

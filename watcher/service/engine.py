@@ -219,9 +219,9 @@ class Engine:
                 return await store.finish_stage(
                     row, stage=row.stage, status=Status.FAILED, code=code, reason=reason, hint=hint, due_at=None
                 )
-            case Done(reason):
+            case Done(reason, code):
                 return await store.finish_stage(
-                    row, stage=row.stage, status=Status.DONE, code="", reason=reason, hint="", due_at=None
+                    row, stage=row.stage, status=Status.DONE, code=code, reason=reason, hint="", due_at=None
                 )
 
     async def _after(self, row: Row, stage: Stage, outcome: Outcome) -> None:

@@ -17,7 +17,7 @@ from watcher.model import Kind, SourceFacts, Stage, Status
 from watcher.rows import Batch, SourceFile, Unit
 from watcher.stages.looking import find_again
 from watcher.stages.rooms import Rooms
-from watcher.stages.settle import HELD_BY_RUN, INCOMPLETE, belongs
+from watcher.stages.settle import COMES_BACK, belongs
 
 log = structlog.get_logger("watcher")
 
@@ -33,7 +33,7 @@ async def release_changed_holds(rooms: Rooms) -> int:
             told = [(batch, await _changed(rooms, unit, _named(batch), remembered)) for batch in held]
             batches = [batch for batch, changed in told if changed]
             why = [path for _, changed in told for path in changed]
-        elif unit.code in (INCOMPLETE, HELD_BY_RUN):
+        elif unit.code in COMES_BACK:
             why = await _come_since(rooms, unit, remembered)
         else:
             why = await _changed(rooms, unit, _named(unit), remembered)

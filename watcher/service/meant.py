@@ -18,7 +18,7 @@ from watcher.errors import DiskError
 from watcher.model import Kind
 from watcher.runs.layout import FoundUnit, Layout, may_be
 from watcher.runs.units import reason_by_name
-from watcher.stages.looking import Place, look_at
+from watcher.stages.looking import Place, look_at, runs_in
 
 MOST_PARENTS = 8
 """How far above a path its run is looked for: the reads of a NovaSeq X lie six folders below theirs."""
@@ -52,8 +52,10 @@ def watch_around(path: Path, settings: Settings | None) -> WatchSettings | None:
 
 def concerns(path: Path, place: Place, found: FoundUnit) -> bool:
     """Tell whether the unit lies below the path, is it, or holds it."""
-    if place.layout.flat:
-        return path == place.root or path in [place.root / name for name in found.files]
+    if found.files:
+        return (
+            path == place.root or place.root.is_relative_to(path) or path in [place.root / name for name in found.files]
+        )
     unit = place.root / found.subpath
     return path == unit or path in unit.parents or unit in path.parents
 
@@ -70,7 +72,7 @@ async def run_folders(threads: DiskThreads, clock: Clock, asked: Asked) -> list[
         below = await _folders_in(threads, clock, start)
         # One that can be told by its content is enough to take the path for a place where runs lie.
         for folder in below:
-            if await _recognised(threads, clock, asked, folder):
+            if await _holds_runs(threads, clock, asked, folder):
                 return below
     return [start]
 
@@ -102,8 +104,10 @@ async def _around(threads: DiskThreads, clock: Clock, asked: Asked, start: Path)
     taking: Path | None = None
     for candidate in (start, *list(start.parents)[:MOST_PARENTS]):
         place = await _recognised(threads, clock, asked, candidate)
-        units = [found for found in place.units if concerns(asked.path, place, found)] if place else []
-        if place is None or not units:
+        if place is None:
+            continue
+        units = [found for found in place.units if concerns(asked.path, place, found)]
+        if not units:
             continue
         if asked.is_folder:
             return candidate
@@ -120,7 +124,7 @@ def takes_by_name(path: Path, place: Place, found: FoundUnit) -> bool:
 
 
 async def _recognised(threads: DiskThreads, clock: Clock, asked: Asked, folder: Path) -> Place | None:
-    """Return what a folder is, where its content speaks for a certain kind of run."""
+    """Return what a folder itself is, where its content speaks for a certain kind of run."""
     specific = [
         layout
         for name, layout in asked.layouts.items()
@@ -129,7 +133,18 @@ async def _recognised(threads: DiskThreads, clock: Clock, asked: Asked, folder: 
     try:
         if not may_be(specific, await list_folder(threads, folder, depth=1, clock=clock), folder.name):
             return None
-        place = await look_at(threads, clock, asked.layouts, asked.wanted, folder, shallow_only=True)
+        for path, layout in await runs_in(threads, clock, asked.layouts, asked.wanted, folder):
+            if path == folder and layout.name not in _UNSPECIFIC:
+                return await look_at(threads, clock, layout, path, shallow_only=True)
     except DiskError:  # somebody else's folder on the way up
         return None
-    return place if place and place.layout.name not in _UNSPECIFIC else None
+    return None
+
+
+async def _holds_runs(threads: DiskThreads, clock: Clock, asked: Asked, folder: Path) -> bool:
+    """Tell whether a folder is a certain kind of run, or holds one."""
+    try:
+        found = await runs_in(threads, clock, asked.layouts, asked.wanted, folder)
+    except DiskError:
+        return False
+    return any(layout.name not in _UNSPECIFIC for _, layout in found)

@@ -22,10 +22,10 @@ from watcher.runs.grouping import collection, datasets
 from watcher.runs.integrity import ContentPass, check_pair, kind_of
 from watcher.runs.layout import FoundUnit, Layout, UnitView, judge, load_layouts, not_taken
 from watcher.runs.manifests import expected_checksums
-from watcher.runs.selection import select
+from watcher.runs.selection import NO_WISH, select
 from watcher.runs.units import reason_against
 from watcher.service.meant import Asked, concerns, run_folders, watch_around
-from watcher.stages.looking import Place, identity_of, look_at, problems_of, view_of
+from watcher.stages.looking import Place, identity_of, look_at, problems_of, runs_in, view_of, wish_of
 from watcher.stages.plan import Facts, cut
 
 READ_CHUNK_BYTES = 4 * 1024**2
@@ -51,20 +51,20 @@ async def preview(
         strays: list[LeftOut] = []
         for folder in folders:
             try:
-                place = await look_at(threads, clock, layouts, asked.wanted, folder)
+                runs = await runs_in(threads, clock, layouts, asked.wanted, folder)
+                places = [await look_at(threads, clock, found_as, run) for run, found_as in runs]
             except DiskError as error:
                 if len(folders) == 1:
                     raise
                 strays.append(LeftOut(folder.name, error.message))  # one bad folder never stops the others
                 continue
-            if place is None:
-                continue
-            for found in place.units:
-                if concerns(asked.path, place, found):
-                    units.append(
-                        await _unit(threads, clock, settings, asked.watch, place, found, content, assume_quiet)
-                    )
-            strays += _strays(asked, place)
+            for place in places:
+                for found in place.units:
+                    if concerns(asked.path, place, found):
+                        units.append(
+                            await _unit(threads, clock, settings, asked.watch, place, found, content, assume_quiet)
+                        )
+                strays += _strays(asked, place)
         if not units and not strays and not asked.is_folder:
             strays = [_in_no_run(asked)]
         told = {left["path"] for unit in units for left in unit["left_out"]}
@@ -97,7 +97,7 @@ def _strays(asked: Asked, place: Place) -> list[LeftOut]:
     inner = str(asked.path.relative_to(place.root))
     for found in place.units:
         if concerns(asked.path, place, found):
-            if place.layout.flat or inner in select(place.layout, place.listing, found).selected:
+            if found.files or inner in select(place.layout, place.listing, found).selected:
                 return []
             facts = place.listing.entries.get(inner)
             inside = _inside(inner, found)
@@ -125,11 +125,18 @@ async def _unit(
     assume_quiet: bool,
 ) -> dict[str, Any]:
     view = await view_of(
-        threads, place, found, quiet_s=_untouched_s(place, clock), settle=watch.settle if watch else None,
-        max_wait=None, assume_quiet=assume_quiet,
-    )  # fmt: skip
+        threads,
+        place,
+        found,
+        quiet_s=_untouched_s(place, clock),
+        settle=watch.settle if watch else None,
+        max_wait=watch.max_wait if watch else None,
+        abandoned=watch.abandoned if watch else None,
+        assume_quiet=assume_quiet,
+        wish=wish_of(settings, watch.name, place.layout.name) if settings and watch else NO_WISH,
+    )
     judgement = judge(view)
-    _, run = identity_of(watch.name if watch else "", place, judgement)
+    _, run = identity_of(watch.name if watch else "", watch.path if watch else place.root.parent, place, judgement)
     reasons: list[str] = []
     batches: list[dict[str, Any]] = []
     left_out = list(judgement.left_out)
@@ -138,6 +145,8 @@ async def _unit(
         status, reasons = Status.FAILED, [judgement.failed]
     elif judgement.held:
         status, reasons = Status.HELD, [judgement.held]
+    elif judgement.complete and judgement.nothing:
+        status, reasons = Status.IGNORED, [f"Nothing to upload: {judgement.nothing}."]
     else:
         problems, _, grouping = await problems_of(threads, view)
         if grouping is not None:

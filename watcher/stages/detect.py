@@ -20,7 +20,7 @@ from watcher.errors import FileGone, MountGone, StateError, WatcherError
 from watcher.model import Kind, Outcome, Stage, Status, Wait
 from watcher.rows import Unit, Watch
 from watcher.runs.layout import FoundUnit, judge, not_taken
-from watcher.stages.looking import Place, identity_of, known_names, look_at, view_of
+from watcher.stages.looking import Place, identity_of, known_names, look_at, runs_in, view_of
 from watcher.stages.revisions import files_of, has_new_files
 from watcher.stages.rooms import Rooms
 
@@ -44,12 +44,12 @@ async def detect(watch: Watch, rooms: Rooms) -> Outcome:
     watch = await _look_at_root(watch, rooms, settings, known)
     problems = []
     left_out: dict[str, Any] = {}
-    for folder in await _run_folders(rooms, settings):
+    for folder in await _folders(rooms, settings):
         try:
-            place = await look_at(rooms.threads, rooms.clock, rooms.layouts, settings.layout, folder, shallow_only=True)
-            if place is not None:
+            for path, layout in await runs_in(rooms.threads, rooms.clock, rooms.layouts, settings.layout, folder):
+                place = await look_at(rooms.threads, rooms.clock, layout, path, shallow_only=True)
                 left_out = left_out or _left_out(watch, place)
-                await _take_in(watch, rooms, settings, place, [unit for unit in known if unit.run_path == str(folder)])
+                await _take_in(watch, rooms, settings, place, [unit for unit in known if unit.run_path == str(path)])
         except (MountGone, StateError):
             raise
         except WatcherError as error:  # one bad folder never stops the others
@@ -97,8 +97,8 @@ async def _look_at_root(watch: Watch, rooms: Rooms, settings: WatchSettings, kno
     )
 
 
-async def _run_folders(rooms: Rooms, settings: WatchSettings) -> list[Path]:
-    """Return the folders that may be runs: the root itself for a flat layout, else each folder in it."""
+async def _folders(rooms: Rooms, settings: WatchSettings) -> list[Path]:
+    """Return the folders that may be runs or hold some: the root itself for a flat layout, else each folder in it."""
     layout = rooms.layouts.get(settings.layout)
     if layout is not None and layout.flat:
         return [settings.path]
@@ -165,7 +165,7 @@ async def _add(
         rooms.threads, place, found, quiet_s={}, settle=settings.settle, max_wait=settings.max_wait, assume_quiet=True
     )
     judgement = judge(view)
-    identity, run = identity_of(watch.name, place, judgement)
+    identity, run = identity_of(watch.name, settings.path, place, judgement)
     before = watch.first_look_at is None and settings.existing == "ignore" and not rooms.takes_existing
     ignore = before and await _is_complete(rooms, settings, place, found)
     unit = await rooms.store.add_unit(
@@ -197,9 +197,7 @@ async def _add(
 
 async def _is_complete(rooms: Rooms, settings: WatchSettings, place: Place, found: FoundUnit) -> bool:
     """Tell whether a unit is complete but for quiet time, looking at all of its files."""
-    whole = await look_at(rooms.threads, rooms.clock, rooms.layouts, place.layout.name, place.root)
-    if whole is None:
-        return False
+    whole = await look_at(rooms.threads, rooms.clock, place.layout, place.root)
     same = next((one for one in whole.units if one.unit == found.unit), None)
     if same is None:
         return False

@@ -13,10 +13,11 @@ from datetime import timedelta
 from pathlib import Path, PurePosixPath
 
 from watcher.clock import Clock
+from watcher.config import Settings
 from watcher.disk.mounts import RootLook, inspect_root
 from watcher.disk.scan import list_folder, read_ends, read_small
 from watcher.disk.threads import DiskThreads
-from watcher.errors import FileGone, MountGone, StructureBroken, Superseded, UnsafePath
+from watcher.errors import FileGone, MountGone, PlanError, StructureBroken, Superseded, UnsafePath
 from watcher.model import Kind, Listing
 from watcher.rows import Unit, Watch
 from watcher.runs.grouping import Grouping, group
@@ -26,11 +27,13 @@ from watcher.runs.layout import (
     Layout,
     UnitView,
     detection,
+    find_runs,
     find_units,
     judge,
-    recognise,
+    run_info_paths,
     wanted,
 )
+from watcher.runs.selection import NO_WISH, Wish
 from watcher.runs.structure import check_structure
 from watcher.stages.rooms import Rooms
 
@@ -48,23 +51,25 @@ class Place:
     units: tuple[FoundUnit, ...]
 
 
+async def runs_in(
+    threads: DiskThreads, clock: Clock, layouts: Mapping[str, Layout], wanted_layout: str, folder: Path
+) -> list[tuple[Path, Layout]]:
+    """Return the run folders that a folder right below a watch's root is, or holds, with their layouts."""
+    fixed = layouts.get(wanted_layout)
+    if fixed is not None and fixed.depth == 1:
+        return [(folder, fixed)]
+    possible = layouts if fixed is None else {wanted_layout: fixed}
+    look = detection(possible)
+    listing = await list_folder(threads, folder, depth=look.depth, prune=look.prune, clock=clock)
+    run_infos = await read_small(threads, folder, run_info_paths(possible, listing))
+    found = find_runs(possible, listing, folder.name, run_infos)
+    return [(folder / run.path if run.path else folder, run.layout) for run in found]
+
+
 async def look_at(
-    threads: DiskThreads,
-    clock: Clock,
-    layouts: Mapping[str, Layout],
-    wanted_layout: str,
-    root: Path,
-    *,
-    shallow_only: bool = False,
-) -> Place | None:
-    """List a run folder (`shallow_only`: just deep enough to find its units) under its layout; None when none fits."""
-    layout = layouts.get(wanted_layout)
-    if layout is None:
-        first = detection(layouts)
-        shallow = await list_folder(threads, root, depth=first.depth, prune=first.prune, clock=clock)
-        layout = recognise(layouts, shallow, root.name)
-        if layout is None:
-            return None
+    threads: DiskThreads, clock: Clock, layout: Layout, root: Path, *, shallow_only: bool = False
+) -> Place:
+    """List a run folder of this layout; `shallow_only`: just deep enough to find its units."""
     depth = layout.look_depth if shallow_only else (1 if layout.flat else None)
     listing = await list_folder(threads, root, depth=depth, prune=layout.prune, clock=clock)
     return Place(root, root.name, layout, listing, tuple(find_units(layout, listing)))
@@ -78,7 +83,9 @@ async def view_of(
     quiet_s: Mapping[str, float],
     settle: timedelta | None,
     max_wait: timedelta | None,
+    abandoned: timedelta | None = None,
     assume_quiet: bool = False,
+    wish: Wish = NO_WISH,
 ) -> UnitView:
     """Read what the layout wants to know and put it beside the listing."""
     paths = wanted(place.layout, place.listing, found)
@@ -92,8 +99,17 @@ async def view_of(
         quiet_s=quiet_s,
         settle=settle,
         max_wait=max_wait,
+        abandoned=abandoned,
         assume_quiet=assume_quiet,
+        wish=wish,
     )
+
+
+def wish_of(settings: Settings, watch: str, layout: str) -> Wish:
+    """Return what the rules that may take samples of this watch and layout ask for beyond what the layout takes."""
+    asking = [rule for rule in settings.rules if rule.match.may_take(watch=watch, layout=layout)]
+    reads = frozenset(read for rule in asking for read in rule.reads)
+    return Wish(reads, frozenset(kind for rule in asking for kind in rule.kinds))
 
 
 async def see_root(watch_name: str, rooms: Rooms) -> tuple[Watch, RootLook]:
@@ -116,9 +132,14 @@ async def see_root(watch_name: str, rooms: Rooms) -> tuple[Watch, RootLook]:
 async def find_again(unit: Unit, rooms: Rooms) -> tuple[Place, FoundUnit]:
     """List the unit's run folder in full and find the unit in it; FileGone when it is not there."""
     root = Path(unit.run_path)
-    place = await look_at(rooms.threads, rooms.clock, rooms.layouts, unit.layout, root)
-    found = next((one for one in place.units if one.unit == unit.unit), None) if place else None
-    if place is None or found is None:
+    layout = rooms.layouts.get(unit.layout)
+    if layout is None:
+        raise PlanError(
+            f"There is no layout `{unit.layout}` any more.", hint=f"Put it back, or `galaxy-watcher cancel {unit.id}`."
+        )
+    place = await look_at(rooms.threads, rooms.clock, layout, root)
+    found = next((one for one in place.units if one.unit == unit.unit), None)
+    if found is None:
         raise FileGone(
             f"{unit.unit if unit.unit != '.' else unit.run} is not in {root} any more.",
             hint=f"Put it back, or `galaxy-watcher cancel {unit.id}`.",
@@ -157,17 +178,22 @@ async def problems_of(threads: DiskThreads, view: UnitView) -> tuple[list[str], 
     return problems, tuple(dict.fromkeys(path for path in blamed if path)), grouping
 
 
-def identity_of(watch: str, place: Place, judgement: Judgement) -> tuple[str, str]:
-    """Return identity and display name of a run: what the run says of itself, else watch and folder name."""
-    if judgement.identity_from == "name":
-        where = f"{watch}/{place.name}" if not place.layout.flat else f"{watch}/"
-        return where, judgement.run
-    return judgement.identity, judgement.run
+def identity_of(watch: str, root: Path, place: Place, judgement: Judgement) -> tuple[str, str]:
+    """Return identity and display name of a run: what the run says of itself, else the watch and the path below its
+    `root`.
+    """
+    if judgement.identity_from != "name":
+        return judgement.identity, judgement.run
+    if place.layout.flat:
+        return f"{watch}/", judgement.run
+    inner = place.root.relative_to(root) if place.root.is_relative_to(root) else place.name
+    return f"{watch}/{inner}", judgement.run
 
 
 def known_names(units: Iterable[Unit], root: Path) -> set[str]:
     """Return the names right below a watch's root that we have met before; a flat folder's files come and go."""
-    return {Path(unit.run_path).name for unit in units if unit.run_path != str(root)}
+    paths = (Path(unit.run_path) for unit in units)
+    return {path.relative_to(root).parts[0] for path in paths if path != root and path.is_relative_to(root)}
 
 
 def event_folders(place: Place, found: FoundUnit) -> list[Path]:

@@ -37,7 +37,7 @@ from watcher.model import (
 )
 from watcher.rows import Batch, DeliveryRow, GalaxyObject, Unit
 from watcher.runs.grouping import collection, datasets
-from watcher.stages.looking import find_again, problems_of, see_root, view_of
+from watcher.stages.looking import find_again, problems_of, see_root, view_of, wish_of
 from watcher.stages.rooms import Rooms
 
 GIVEN_UP = ("replanned", "superseded")
@@ -72,7 +72,14 @@ async def plan(unit: Unit, rooms: Rooms) -> Outcome:
     await see_root(unit.watch, rooms)
     place, found = await find_again(unit, rooms)
     view = await view_of(
-        rooms.threads, place, found, quiet_s={}, settle=settings.settle, max_wait=None, assume_quiet=True
+        rooms.threads,
+        place,
+        found,
+        quiet_s={},
+        settle=settings.settle,
+        max_wait=None,
+        assume_quiet=True,
+        wish=wish_of(rooms.settings, unit.watch, unit.layout),
     )
     problems, files, grouping = await problems_of(rooms.threads, view)
     if problems or grouping is None:

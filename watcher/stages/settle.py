@@ -11,18 +11,34 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+import structlog
+
 from watcher.disk.mounts import RootLook
 from watcher.disk.quiet import add_quiet, filer_time
-from watcher.model import Fail, Hold, Listing, Next, Outcome, PredicateResult, Stage, Wait
+from watcher.model import Done, Fail, Hold, Listing, Next, Outcome, PredicateResult, Stage, Wait
 from watcher.rows import SourceFile, Unit, Watch
 from watcher.runs.layout import FoundUnit, Judgement, UnitView, judge
-from watcher.stages.looking import event_folders, find_again, see_root, view_of
+from watcher.stages.looking import event_folders, find_again, see_root, view_of, wish_of
 from watcher.stages.rooms import Rooms
+
+log = structlog.get_logger("watcher")
 
 SHORTEST = timedelta(milliseconds=200)
 
-INCOMPLETE, HELD_BY_RUN = "incomplete", "held_by_run"
-"""Codes of holds that end when anything has come: something is missing for too long, or the run says so itself."""
+INCOMPLETE = "incomplete"
+"""Code of a unit that waits for something."""
+
+HELD_BY_RUN = "held_by_run"
+"""Code of a hold because of what the run says of itself."""
+
+COMES_BACK = (HELD_BY_RUN, "abandoned", "never_started", "no_reads")
+"""Codes of holds that end when anything has come."""
+
+NOTHING = "nothing_to_upload"
+"""Code of a unit that ended well, because nothing of it is for Galaxy: base calls wait for their converter."""
+
+OVERDUE = "overdue"
+"""What has been missing for longer than `max_wait`, as told once."""
 
 TAKEN_AS_IT_IS = "taken_as_it_is"
 """What a run said of itself when a person's `retry` took it all the same."""
@@ -36,7 +52,14 @@ async def settle(unit: Unit, rooms: Rooms) -> Outcome:
     files = await _remember(unit, rooms, place.listing, found, watch, look)
     quiet_s = {row.path: row.unchanged_s for row in files}
     view = await view_of(
-        rooms.threads, place, found, quiet_s=quiet_s, settle=settings.settle, max_wait=settings.max_wait
+        rooms.threads,
+        place,
+        found,
+        quiet_s=quiet_s,
+        settle=settings.settle,
+        max_wait=settings.max_wait,
+        abandoned=settings.abandoned,
+        wish=wish_of(rooms.settings, unit.watch, unit.layout),
     )
     judgement = judge(view)
     since = _since(unit, judgement.predicates, rooms.clock.now())
@@ -49,16 +72,29 @@ async def settle(unit: Unit, rooms: Rooms) -> Outcome:
             rooms.wakeups.watch(key, folder)
     if judgement.failed:
         return Fail(judgement.failed, "run_failed", hint="Look at the instrument; nothing of this run is uploaded.")
-    if judgement.held_by_run and judgement.held != unit.more.get(TAKEN_AS_IT_IS):
+    if judgement.held_as == "by_run" and judgement.held != unit.more.get(TAKEN_AS_IT_IS):
         hint = f"Look at the instrument; `galaxy-watcher retry {unit.id}` takes the run as it is."
         return Hold(judgement.held, HELD_BY_RUN, hint=hint, files=judgement.selected)
-    if judgement.held and not judgement.held_by_run:
-        return Hold(
-            judgement.held, INCOMPLETE, hint="Add what is missing; the watcher sees it.", files=judgement.selected
-        )
+    if judgement.held and judgement.held_as != "by_run":
+        hint = f"Add what is missing, and the watcher sees it; or `galaxy-watcher cancel {unit.id}`."
+        return Hold(judgement.held, judgement.held_as, hint=hint, files=judgement.selected)
     if all(predicate.holds for predicate in judgement.predicates):
+        if judgement.nothing:
+            return Done(f"Nothing to upload: {judgement.nothing}.", NOTHING)
         return Next(Stage.VERIFY, "Finished: every condition holds.")
+    await _tell_overdue(unit, rooms, judgement)
     return _wait(rooms, judgement, view)
+
+
+async def _tell_overdue(unit: Unit, rooms: Rooms, judgement: Judgement) -> None:
+    """Say once what has been missing for too long; nothing is ever completed, or given up, because of it."""
+    told = unit.more.get(OVERDUE, "")
+    if bool(judgement.overdue) == bool(told):
+        return
+    await rooms.store.touch(unit, more={OVERDUE: judgement.overdue})
+    if judgement.overdue:
+        await rooms.store.journal("unit.overdue", f"{judgement.overdue}.", unit_id=unit.id)
+        log.warning("unit.overdue", reason=judgement.overdue, now="The watcher goes on waiting.")
 
 
 def _wait(rooms: Rooms, judgement: Judgement, view: UnitView) -> Wait:

@@ -11,7 +11,7 @@ from watcher.errors import StructureBroken
 from watcher.model import Done, Hold, Next, Outcome, Stage
 from watcher.rows import Unit
 from watcher.runs.manifests import expected_checksums
-from watcher.stages.looking import find_again, problems_of, see_root, view_of
+from watcher.stages.looking import find_again, problems_of, see_root, view_of, wish_of
 from watcher.stages.revisions import brings_nothing_new
 from watcher.stages.rooms import Rooms
 
@@ -22,7 +22,14 @@ async def verify(unit: Unit, rooms: Rooms) -> Outcome:
     await see_root(unit.watch, rooms)
     place, found = await find_again(unit, rooms)
     view = await view_of(
-        rooms.threads, place, found, quiet_s={}, settle=settings.settle, max_wait=None, assume_quiet=True
+        rooms.threads,
+        place,
+        found,
+        quiet_s={},
+        settle=settings.settle,
+        max_wait=None,
+        assume_quiet=True,
+        wish=wish_of(rooms.settings, unit.watch, unit.layout),
     )
     problems, files, _ = await problems_of(rooms.threads, view)
     if problems:
