@@ -188,12 +188,18 @@ class Stored(BaseModel):
 
 
 class SampleFile(Stored):
-    """One source file of a sample: `read` is R1, R2, R3, I1, I2 or empty; `lane` counts from 1, 0 = not told."""
+    """One source file of a sample: `read` is R1, R2, R3, I1, I2 or empty; `lane` counts from 1, 0 = not told.
+
+    Files of one read with a `part` are pieces of one dataset, in its order; None is a dataset by itself. `extra` is
+    there only because a rule asks for it.
+    """
 
     path: str
     read: str = ""
     lane: int = 0
     size: int = 0
+    part: int | None = None
+    extra: bool = False
 
 
 class Sample(Stored):

@@ -26,6 +26,9 @@ class WatchSettings(Section):
     abandoned: Duration | None = Field(
         None, description="Nothing moved for so long and something is missing: ask a person; else as the layout says."
     )
+    empty: Literal["skip", "upload", "hold"] | None = Field(
+        None, description="Samples without a single read: skip lists them, hold asks a person; else as the layout says."
+    )
     existing: Literal["ignore", "process"] = Field(
         "ignore", description="Runs that were complete at the first look: ignore lists them, process takes them."
     )

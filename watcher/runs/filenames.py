@@ -29,6 +29,11 @@ _STEM = re.compile(
 READS = re.compile(r".*\.(?:fastq|fq|bam|cram|pod5)(?:\.[^/]*)?", re.IGNORECASE)
 """Names that look like reads, finished or in the middle of a transfer."""
 
+LANE = re.compile(r"_L\d{3}(?=_[RI]\d)")
+"""The lane in a name of Illumina's form."""
+
+_ENDING = re.compile(r"\.(?:[A-Za-z0-9]+\.(?:gz|bz2)|[A-Za-z0-9]+)$")
+_KIND = re.compile(r"\.(fastq|fq|bam|cram|pod5)(?:\.gz|\.bz2)?$", re.IGNORECASE)
 _FOLDS = str.maketrans(" _.", "---")
 _EXTENSIONS: Mapping[str, str] = {
     ".fastq.gz": "fastqsanger.gz",
@@ -125,6 +130,19 @@ def extension_for(name: str) -> str:
         if len(parts) > count and (ext := _EXTENSIONS.get("." + ".".join(parts[-count:]))) is not None:
             return ext
     return "data"
+
+
+def ending_of(name: str) -> str:
+    """Return the ending of a name or path, of packed files with what is packed: `.fastq.gz`, `.bam`."""
+    found = _ENDING.search(name)
+    return found[0] if found else ""
+
+
+def kind_of_reads(name: str) -> str:
+    """Return which kind of reads a file holds by its name: fastq, bam, cram or pod5, "" for anything else."""
+    found = _KIND.search(name)
+    kind = found[1].lower() if found else ""
+    return "fastq" if kind == "fq" else kind
 
 
 def folded(name: str) -> str:

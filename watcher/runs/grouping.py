@@ -9,19 +9,21 @@ Rules and names in Galaxy are the plan's business.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from watcher.errors import PlanError
 from watcher.model import LeftOut, PlannedCollection, PlannedDataset, PlannedElement, Sample, SampleFile
-from watcher.runs.filenames import extension_for
+from watcher.runs.filenames import LANE, ending_of, extension_for, kind_of_reads
 from watcher.runs.pairing import double_reads, expected_reads, match_sheet, missing_reads
 from watcher.runs.read_groups import ReadGroup
 from watcher.runs.sample_sheet import SheetRow
 from watcher.runs.view import Judgement, UnitView
 
 COLLECTION_TYPES = ("auto", "list", "paired", "list:paired", "none")
-_PAIR = {"R1", "R2"}
+NO_READS = "no reads in it (0 records)"
+PAIR = ("R1", "R2")
+"""The reads of a pair, forward first, where no rule says otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +43,15 @@ class Grouping:
     left_out: tuple[LeftOut, ...]
 
 
-def group(view: UnitView, judgement: Judgement) -> Grouping:
-    """Return the samples of a unit by project and name, and what is wrong with them."""
-    groups = view.groups
+def group(view: UnitView, judgement: Judgement, empty: Collection[str] = ()) -> Grouping:
+    """Return the samples of a unit by project and name, and what is wrong with them; `empty` are files without a single
+    read.
+    """
+    groups, without_reads, half_empty = _with_reads(view, frozenset(empty))
     match = match_sheet(view)
     problems = [
         StructureProblem(path, f"{sentence}.")
-        for path, sentence in (*missing_reads(view, _needed(view)), *double_reads(view))
+        for path, sentence in (*missing_reads(view, _needed(view)), *double_reads(view), *half_empty)
     ]
     sheet = view.sheet
     if sheet.problem:
@@ -61,46 +65,57 @@ def group(view: UnitView, judgement: Judgement) -> Grouping:
         _sample(view, of_sample, match.rows.get((name, project), ()))
         for (project, name), of_sample in _by_sample(groups).items()
     )
-    return Grouping(samples, tuple(problems), judgement.left_out)
+    if without_reads and not groups:
+        problems.append(StructureProblem(without_reads[0].path, "No sample of it has a single read."))
+    return Grouping(samples, tuple(problems), (*judgement.left_out, *without_reads))
 
 
-def datasets(samples: Iterable[Sample]) -> tuple[PlannedDataset, ...]:
+def datasets(samples: Iterable[Sample], *, joins_lanes: bool = False) -> tuple[PlannedDataset, ...]:
     """Return one dataset for each sample, lane and read, in that order, with stable keys from 001 on.
 
-    Chunks of one read become one dataset. Names are base names; equal ones get their folder, then a number appended.
+    Parts of one read become one dataset, with `joins_lanes` those of all lanes: FASTQ, packed or not, may be put end to
+    end. Names are base names of files, of the sample where parts are joined; equal ones get their folder, then a
+    number appended.
     """
-    parts: list[tuple[Sample, SampleFile, tuple[SampleFile, ...]]] = []
+    joined: list[tuple[Sample, tuple[SampleFile, ...]]] = []
     for sample in sorted(samples, key=lambda one: (one.project, one.name)):
-        chunks: dict[tuple[int, str], list[SampleFile]] = {}
-        for file in sorted(sample.files, key=lambda one: (one.lane, one.read, one.path)):
-            # Files without a read (a BAM) never belong together.
-            chunks.setdefault((file.lane, file.read or file.path), []).append(file)
-        parts += ((sample, files[0], tuple(files)) for files in chunks.values())
-    names = _unique_names([first.path for _, first, _ in parts])
-    width = max(3, len(str(len(parts))))
+        parts: dict[tuple[int, str, str], list[SampleFile]] = {}
+        for file in sorted(sample.files, key=lambda one: (one.lane, one.read, one.part or 0, one.path)):
+            lane = 0 if joins_lanes and file.part is not None else file.lane
+            # Files without a part (a BAM) never belong together, nor do packed and plain ones.
+            parts.setdefault((lane, file.read, file.path if file.part is None else ending_of(file.path)), []).append(
+                file
+            )
+        joined += ((sample, tuple(files)) for files in parts.values())
+    names = _unique_names([(_name_of(sample, files), files[0].path) for sample, files in joined])
+    width = max(3, len(str(len(joined))))
     return tuple(
         PlannedDataset(
             key=f"{number:0{width}d}",
             name=name,
-            ext=extension_for(first.path.rsplit("/", 1)[-1]),
+            ext=extension_for(files[0].path.rsplit("/", 1)[-1]),
             sources=tuple(file.path for file in files),
             size=sum(file.size for file in files),
             sample=sample.name,
-            read=first.read,
-            lane=first.lane,
+            read=files[0].read,
+            lane=files[0].lane if len({file.lane for file in files}) == 1 else 0,
         )
-        for number, ((sample, first, files), name) in enumerate(zip(parts, names, strict=True), start=1)
+        for number, ((sample, files), name) in enumerate(zip(joined, names, strict=True), start=1)
     )
 
 
 def collection(
-    type_: str, name: str, samples: Iterable[Sample], planned: Iterable[PlannedDataset]
+    type_: str,
+    name: str,
+    samples: Iterable[Sample],
+    planned: Iterable[PlannedDataset],
+    pair: tuple[str, str] = PAIR,
 ) -> PlannedCollection | None:
     """Return a batch's collection, None for type `none`.
 
-    `auto` is `list:paired` when every sample has exactly R1 and R2 in each of its lanes, else `list`. A sample with
-    several lanes becomes elements `NAME_L001` and so on. Raises PlanError when the type cannot be made of these
-    samples, or two elements would share a name.
+    `auto` is `list:paired` when every sample has exactly the two reads of a `pair` in each of its lanes, else `list`. A
+    sample with several lanes becomes elements `NAME_L001` and so on. Raises PlanError when the type cannot be made of
+    these samples, or two elements would share a name.
     """
     if type_ not in COLLECTION_TYPES:
         raise PlanError(f"There is no collection type {type_!r}.", hint=f"Use one of {', '.join(COLLECTION_TYPES)}.")
@@ -109,12 +124,12 @@ def collection(
     lanes = _lanes(samples, planned)
     if not lanes:
         raise PlanError(f"Collection {name} would be empty: there are no files.")
-    unpaired = [lane.called for lane in lanes if set(lane.datasets) != _PAIR]
+    unpaired = [lane.called for lane in lanes if set(lane.datasets) != set(pair)]
     if type_ == "auto":
         type_ = "list" if unpaired else "list:paired"
     elif type_ != "list" and unpaired:
         raise PlanError(
-            f"Collection {name} cannot be {type_}: {unpaired[0]} has not exactly one R1 and one R2.",
+            f"Collection {name} cannot be {type_}: {unpaired[0]} has not exactly one {pair[0]} and one {pair[1]}.",
             hint="Use collection: list or auto.",
         )
     if type_ == "paired":
@@ -123,9 +138,9 @@ def collection(
                 f"Collection {name} cannot be paired: it has {len(lanes)} pairs, {lanes[0].called} the first.",
                 hint="Use collection: list:paired, or per: sample.",
             )
-        return PlannedCollection(type=type_, name=name, elements=_pair(lanes[0].datasets))
+        return PlannedCollection(type=type_, name=name, elements=_pair(lanes[0].datasets, pair))
     if type_ == "list:paired":
-        elements = [PlannedElement(name=lane.called, elements=_pair(lane.datasets)) for lane in lanes]
+        elements = [PlannedElement(name=lane.called, elements=_pair(lane.datasets, pair)) for lane in lanes]
     else:
         elements = [
             PlannedElement(
@@ -151,6 +166,28 @@ class _Lane:
     datasets: Mapping[str, str]
 
 
+def _with_reads(view: UnitView, empty: frozenset[str]) -> tuple[list[ReadGroup], list[LeftOut], list[tuple[str, str]]]:
+    """Return the groups that have reads, what is left out of the others, and what is wrong: (path, sentence)."""
+    kept: list[ReadGroup] = []
+    left_out: list[LeftOut] = []
+    wrong: list[tuple[str, str]] = []
+    policy = view.empty or view.layout.empty
+    for one in view.groups:
+        paths = [path for paths in one.reads.values() for path in paths]
+        without = [path for path in paths if path in empty]
+        if policy == "hold":
+            wrong += ((path, f"`{path}` has no reads") for path in without)
+        if policy != "skip" or not without or (view.layout.join and len(without) < len(paths)):
+            kept.append(one)
+        elif len(without) == len(paths):
+            left_out += (LeftOut(path, NO_READS) for path in paths)
+        else:
+            full = next(path for path in paths if path not in empty)
+            wrong.append((without[0], f"`{without[0]}` has no reads, but `{full}` has"))
+            kept.append(one)
+    return kept, left_out, wrong
+
+
 def _needed(view: UnitView) -> tuple[str, ...]:
     # R2 alone is never right, whatever is known of the run.
     expected = expected_reads(view)
@@ -172,7 +209,14 @@ def _by_sample(groups: Iterable[ReadGroup]) -> Mapping[tuple[str, str], list[Rea
 
 def _sample(view: UnitView, groups: Sequence[ReadGroup], rows: Sequence[SheetRow]) -> Sample:
     files = tuple(
-        SampleFile(path=path, read=read, lane=one.lane, size=view.listing.entries[path].size)
+        SampleFile(
+            path=path,
+            read=read,
+            lane=one.lane,
+            size=view.listing.entries[path].size,
+            part=view.names[path].chunk if kind_of_reads(path) == "fastq" and (read or view.layout.join) else None,
+            extra=path in view.selection.extra,
+        )
         for one in groups
         for read, paths in one.reads.items()
         for path in paths
@@ -186,13 +230,20 @@ def _sample(view: UnitView, groups: Sequence[ReadGroup], rows: Sequence[SheetRow
     return Sample(name=groups[0].sample, project=project, files=files, columns=columns)
 
 
-def _unique_names(paths: Sequence[str]) -> list[str]:
-    plain = [path.rsplit("/", 1)[-1] for path in paths]
-    counts = Counter(plain)
-    longer = [
-        f"{name} ({path.split('/')[-2]})" if counts[name] > 1 and "/" in path else name
-        for name, path in zip(plain, paths, strict=True)
-    ]
+def _name_of(sample: Sample, files: Sequence[SampleFile]) -> str:
+    """Return the name of a dataset: that of its file, or what the names of its parts have in common."""
+    name = files[0].path.rsplit("/", 1)[-1]
+    if len(files) == 1:
+        return name
+    if files[0].read:
+        return LANE.sub("", name) if len({file.lane for file in files}) > 1 else name
+    return f"{sample.name}{ending_of(name)}"
+
+
+def _unique_names(named: Sequence[tuple[str, str]]) -> list[str]:
+    """Return names that are each given once; a name comes with the path of its first file."""
+    counts = Counter(name for name, _ in named)
+    longer = [f"{name} ({path.split('/')[-2]})" if counts[name] > 1 and "/" in path else name for name, path in named]
     given: set[str] = set()
     unique: list[str] = []
     for name in longer:
@@ -209,12 +260,12 @@ def _lanes(samples: Iterable[Sample], planned: Iterable[PlannedDataset]) -> list
     lanes: list[_Lane] = []
     for sample in sorted(samples, key=lambda one: (one.project, one.name)):
         by_lane: dict[tuple[int, str], dict[str, str]] = {}
-        for file in sorted(sample.files, key=lambda one: (one.lane, one.read, one.path)):
+        for file in sorted(sample.files, key=lambda one: (one.lane, one.read, one.part or 0, one.path)):
             dataset = by_source.get(file.path)
             if dataset is None:
                 raise PlanError(f"{file.path} of sample {sample.name} is in no dataset.")
-            alone = "" if file.read else file.path
-            by_lane.setdefault((file.lane, alone), {})[file.read] = dataset.key
+            alone = "" if file.read else dataset.key
+            by_lane.setdefault((dataset.lane, alone), {})[file.read] = dataset.key
         several = len({lane for lane, _ in by_lane}) > 1
         lanes += (
             _Lane(f"{sample.name}_L{lane:03d}" if several and lane else sample.name, reads)
@@ -223,5 +274,9 @@ def _lanes(samples: Iterable[Sample], planned: Iterable[PlannedDataset]) -> list
     return lanes
 
 
-def _pair(reads: Mapping[str, str]) -> tuple[PlannedElement, ...]:
-    return (PlannedElement(name="forward", dataset=reads["R1"]), PlannedElement(name="reverse", dataset=reads["R2"]))
+def _pair(reads: Mapping[str, str], pair: tuple[str, str]) -> tuple[PlannedElement, ...]:
+    forward, reverse = pair
+    return (
+        PlannedElement(name="forward", dataset=reads[forward]),
+        PlannedElement(name="reverse", dataset=reads[reverse]),
+    )

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from difflib import get_close_matches
@@ -20,7 +20,7 @@ from typing import Any
 
 from watcher.errors import ConfigError, ConfigProblem
 from watcher.runs.conditions import Condition, LayoutMistake
-from watcher.runs.globs import compiled, depth_of
+from watcher.runs.globs import compiled, depth_of, literal_parents
 from watcher.runs.layout_values import Exclusion, ManifestRule, Source, Written, line_of
 
 _OWN = Path(__file__).parent / "layouts"
@@ -129,6 +129,13 @@ class Layout:
     def recognises_by(self) -> tuple[str, ...]:
         """Return the globs that tell whether a folder is such a run."""
         return (*self.has_all, *self.has_any, *self.not_has)
+
+    def prune_but(self, kinds: Collection[str]) -> tuple[str, ...]:
+        """Return the folders never to enter, but for those in which files of the wished kinds lie."""
+        below = f"{self.unit}/" if self.unit != "." else ""
+        wished = [f"{below}{glob}" for kind in kinds for glob in self.more.get(kind, ())]
+        entered = {parent for glob in wished for parent in literal_parents(glob)}
+        return tuple(glob for glob in self.prune if not any(compiled([glob]).fullmatch(parent) for parent in entered))
 
     @cached_property
     def included(self) -> re.Pattern[str]:

@@ -7,6 +7,11 @@ is sent, see `integrity.py`.
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import zlib
+from collections.abc import Callable, Mapping
+
 from watcher.runs.bzip2 import SMALLEST_BYTES, starts_stream
 from watcher.runs.inflate import BGZF_END, block_length
 from watcher.runs.integrity import kind_of
@@ -20,6 +25,7 @@ _CRAM_ENDS = (
     bytes.fromhex("0b000000ffffffff0fe0454f460000000001000001000606010001000100"),
 )
 _POD5_MARK = b"\x8bPOD\r\n\x1a\n"  # at both ends, POD5 file format specification
+_UNPACK: Mapping[str, Callable[[bytes], bytes]] = {"fastq.gz": gzip.decompress, "fastq.bz2": bz2.decompress}
 _TABLES = (".csv", ".tsv", ".txt", ".xml", ".json", ".html", ".log")
 _SEQUENCES = (".fasta", ".fa", ".fna", ".sam", ".vcf", ".bed", ".gtf", ".gff3")
 _TEXT = _TABLES + _SEQUENCES
@@ -53,6 +59,19 @@ def check_structure(path: str, size: int, head: bytes, tail: bytes) -> str:
             return f"is no POD5: it starts with {head[:8].hex(' ')}"
         return "" if tail.endswith(_POD5_MARK) else "is cut off: the end mark of POD5 is missing"
     return _check_text_end(tail) if low.endswith(_TEXT) else ""
+
+
+def has_no_reads(path: str, size: int, tail: bytes) -> bool:
+    """Tell whether a file of FASTQ is whole but holds nothing: converters make such for samples that failed.
+
+    `tail` are its last bytes; what does not fit in there holds something.
+    """
+    if len(tail) < size or (unpack := _UNPACK.get(kind_of(path))) is None:
+        return False
+    try:
+        return not unpack(tail)
+    except (OSError, EOFError, zlib.error):
+        return False  # broken, which is said elsewhere
 
 
 def _check_gzip(kind: str, size: int, head: bytes, tail: bytes) -> str:

@@ -65,8 +65,8 @@ class SheetLook:
 class UnitView:
     """A look. `contents` holds the files that `wanted` named; `quiet_s` the seconds each path has been seen unchanged.
 
-    `settle`, `max_wait` and `abandoned` override the layout's; `assume_quiet` answers as if nothing changed any more;
-    `wish` is what is asked for beyond what the layout takes.
+    `settle`, `max_wait`, `abandoned` and `empty` override the layout's; `assume_quiet` answers as if nothing changed
+    any more; `wish` is what is asked for beyond what the layout takes.
     """
 
     layout: Layout
@@ -78,6 +78,7 @@ class UnitView:
     settle: timedelta | None = None
     max_wait: timedelta | None = None
     abandoned: timedelta | None = None
+    empty: str = ""
     assume_quiet: bool = False
     wish: Wish = NO_WISH
 

@@ -22,7 +22,7 @@ from watcher.runs.grouping import collection, datasets
 from watcher.runs.integrity import ContentPass, check_pair, kind_of
 from watcher.runs.layout import FoundUnit, Layout, UnitView, judge, load_layouts, not_taken
 from watcher.runs.manifests import expected_checksums
-from watcher.runs.selection import NO_WISH, select
+from watcher.runs.selection import NO_WISH, Wish, select
 from watcher.runs.units import reason_against
 from watcher.service.meant import Asked, concerns, run_folders, watch_around
 from watcher.stages.looking import Place, identity_of, look_at, problems_of, runs_in, view_of, wish_of
@@ -52,7 +52,10 @@ async def preview(
         for folder in folders:
             try:
                 runs = await runs_in(threads, clock, layouts, asked.wanted, folder)
-                places = [await look_at(threads, clock, found_as, run) for run, found_as in runs]
+                places = [
+                    await look_at(threads, clock, found_as, run, wish=_wish(settings, asked.watch, found_as))
+                    for run, found_as in runs
+                ]
             except DiskError as error:
                 if len(folders) == 1:
                     raise
@@ -128,12 +131,10 @@ async def _unit(
         threads,
         place,
         found,
+        watch,
         quiet_s=_untouched_s(place, clock),
-        settle=watch.settle if watch else None,
-        max_wait=watch.max_wait if watch else None,
-        abandoned=watch.abandoned if watch else None,
         assume_quiet=assume_quiet,
-        wish=wish_of(settings, watch.name, place.layout.name) if settings and watch else NO_WISH,
+        wish=_wish(settings, watch, place.layout),
     )
     judgement = judge(view)
     _, run = identity_of(watch.name if watch else "", watch.path if watch else place.root.parent, place, judgement)
@@ -185,6 +186,10 @@ async def _unit(
         "left_out": [{"path": _inside(left.path, found), "reason": left.reason} for left in left_out],
         "batches": batches,
     }
+
+
+def _wish(settings: Settings | None, watch: WatchSettings | None, layout: Layout) -> Wish:
+    return wish_of(settings, watch.name, layout.name) if settings and watch else NO_WISH
 
 
 def _untouched_s(place: Place, clock: Clock) -> dict[str, float]:

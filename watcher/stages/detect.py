@@ -161,9 +161,7 @@ async def _add(
     watch: Watch, rooms: Rooms, settings: WatchSettings, place: Place, found: FoundUnit, elder: Unit | None = None
 ) -> None:
     """Give a unit its row, or the next version of `elder` one of its own."""
-    view = await view_of(
-        rooms.threads, place, found, quiet_s={}, settle=settings.settle, max_wait=settings.max_wait, assume_quiet=True
-    )
+    view = await view_of(rooms.threads, place, found, settings, quiet_s={}, assume_quiet=True)
     judgement = judge(view)
     identity, run = identity_of(watch.name, settings.path, place, judgement)
     before = watch.first_look_at is None and settings.existing == "ignore" and not rooms.takes_existing
@@ -201,9 +199,7 @@ async def _is_complete(rooms: Rooms, settings: WatchSettings, place: Place, foun
     same = next((one for one in whole.units if one.unit == found.unit), None)
     if same is None:
         return False
-    view = await view_of(
-        rooms.threads, whole, same, quiet_s={}, settle=settings.settle, max_wait=settings.max_wait, assume_quiet=True
-    )
+    view = await view_of(rooms.threads, whole, same, settings, quiet_s={}, assume_quiet=True)
     return judge(view).complete
 
 

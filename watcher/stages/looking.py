@@ -9,11 +9,10 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path, PurePosixPath
 
 from watcher.clock import Clock
-from watcher.config import Settings
+from watcher.config import Settings, WatchSettings
 from watcher.disk.mounts import RootLook, inspect_root
 from watcher.disk.scan import list_folder, read_ends, read_small
 from watcher.disk.threads import DiskThreads
@@ -34,7 +33,7 @@ from watcher.runs.layout import (
     wanted,
 )
 from watcher.runs.selection import NO_WISH, Wish
-from watcher.runs.structure import check_structure
+from watcher.runs.structure import check_structure, has_no_reads
 from watcher.stages.rooms import Rooms
 
 MOST_EVENT_FOLDERS = 32
@@ -67,11 +66,17 @@ async def runs_in(
 
 
 async def look_at(
-    threads: DiskThreads, clock: Clock, layout: Layout, root: Path, *, shallow_only: bool = False
+    threads: DiskThreads,
+    clock: Clock,
+    layout: Layout,
+    root: Path,
+    *,
+    shallow_only: bool = False,
+    wish: Wish = NO_WISH,
 ) -> Place:
     """List a run folder of this layout; `shallow_only`: just deep enough to find its units."""
     depth = layout.look_depth if shallow_only else (1 if layout.flat else None)
-    listing = await list_folder(threads, root, depth=depth, prune=layout.prune, clock=clock)
+    listing = await list_folder(threads, root, depth=depth, prune=layout.prune_but(wish.kinds), clock=clock)
     return Place(root, root.name, layout, listing, tuple(find_units(layout, listing)))
 
 
@@ -79,15 +84,13 @@ async def view_of(
     threads: DiskThreads,
     place: Place,
     found: FoundUnit,
+    watch: WatchSettings | None,
     *,
     quiet_s: Mapping[str, float],
-    settle: timedelta | None,
-    max_wait: timedelta | None,
-    abandoned: timedelta | None = None,
     assume_quiet: bool = False,
     wish: Wish = NO_WISH,
 ) -> UnitView:
-    """Read what the layout wants to know and put it beside the listing."""
+    """Read what the layout wants to know and put it beside the listing; `watch` may override what the layout says."""
     paths = wanted(place.layout, place.listing, found)
     contents = await read_small(threads, place.root, paths)
     return UnitView(
@@ -97,9 +100,10 @@ async def view_of(
         found=found,
         contents=contents,
         quiet_s=quiet_s,
-        settle=settle,
-        max_wait=max_wait,
-        abandoned=abandoned,
+        settle=watch.settle if watch else None,
+        max_wait=watch.max_wait if watch else None,
+        abandoned=watch.abandoned if watch else None,
+        empty=(watch.empty or "") if watch else "",
         assume_quiet=assume_quiet,
         wish=wish,
     )
@@ -137,7 +141,8 @@ async def find_again(unit: Unit, rooms: Rooms) -> tuple[Place, FoundUnit]:
         raise PlanError(
             f"There is no layout `{unit.layout}` any more.", hint=f"Put it back, or `galaxy-watcher cancel {unit.id}`."
         )
-    place = await look_at(rooms.threads, rooms.clock, layout, root)
+    wish = wish_of(rooms.settings, unit.watch, unit.layout)
+    place = await look_at(rooms.threads, rooms.clock, layout, root, wish=wish)
     found = next((one for one in place.units if one.unit == unit.unit), None)
     if found is None:
         raise FileGone(
@@ -155,6 +160,7 @@ async def problems_of(threads: DiskThreads, view: UnitView) -> tuple[list[str], 
     problems: list[str] = []
     blamed: list[str] = []
     root = Path(view.listing.root)
+    empty: list[str] = []
     for path in view.selection.unusable:
         problems.append(f"`{path}`: {view.listing.entries[path].problem or 'it is no regular file'}.")
         blamed.append(path)
@@ -168,8 +174,10 @@ async def problems_of(threads: DiskThreads, view: UnitView) -> tuple[list[str], 
         if wrong := check_structure(path, view.listing.entries[path].size, head, tail):
             problems.append(f"`{path}`: {wrong}.".replace("..", "."))
             blamed.append(path)
+        elif has_no_reads(path, view.listing.entries[path].size, tail):
+            empty.append(path)
     try:
-        grouping = group(view, judgement)
+        grouping = group(view, judgement, empty)
     except StructureBroken as error:
         return [*problems, error.message], (*blamed, *error.files), None
     for problem in grouping.problems:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -37,6 +37,7 @@ from watcher.model import (
 )
 from watcher.rows import Batch, DeliveryRow, GalaxyObject, Unit
 from watcher.runs.grouping import collection, datasets
+from watcher.runs.portions import pair_of, portion
 from watcher.stages.looking import find_again, problems_of, see_root, view_of, wish_of
 from watcher.stages.rooms import Rooms
 
@@ -75,9 +76,8 @@ async def plan(unit: Unit, rooms: Rooms) -> Outcome:
         rooms.threads,
         place,
         found,
+        settings,
         quiet_s={},
-        settle=settings.settle,
-        max_wait=None,
         assume_quiet=True,
         wish=wish_of(rooms.settings, unit.watch, unit.layout),
     )
@@ -96,8 +96,7 @@ async def plan(unit: Unit, rooms: Rooms) -> Outcome:
     )
     known = await rooms.store.batches(unit.id)
     standing = [batch for batch in known if batch.code not in GIVEN_UP]
-    samples = not_planned(grouping.samples, standing)
-    plans, unmatched = cut(rooms.settings, facts, samples, numbers_of(known))
+    plans, unmatched = cut(rooms.settings, facts, grouping.samples, numbers_of(known), sources_of(standing))
     if unmatched and rooms.settings.unmatched == "hold":
         names = ", ".join(sample.name for sample in unmatched)
         return Hold(
@@ -148,22 +147,30 @@ async def _freeze(unit: Unit, rooms: Rooms, number: int, planned: Plan, known: S
 
 
 def cut(
-    settings: Settings, facts: Facts, samples: Sequence[Sample], numbers: Mapping[tuple[str, str], int] | None = None
+    settings: Settings,
+    facts: Facts,
+    samples: Sequence[Sample],
+    numbers: Mapping[tuple[str, str], int] | None = None,
+    planned: Collection[str] = (),
 ) -> tuple[dict[int, Plan], list[Sample]]:
     """Return a plan per batch, by its number, and the samples no rule takes.
 
-    Each sample goes to the first rule that matches it. `numbers` are those of an earlier plan (see `part_of`): what was
-    batch 2 stays batch 2, whatever else comes or goes.
+    Each sample goes to the first rule that matches it and finds files in it. `numbers` are those of an earlier plan
+    (see `part_of`): what was batch 2 stays batch 2, whatever else comes or goes; samples whose files are all `planned`
+    already are left out: what was sent is not sent again under another rule.
     """
     taken: dict[tuple[str, str], list[Sample]] = defaultdict(list)
     unmatched: list[Sample] = []
     rules = {rule.name: rule for rule in settings.rules}
     for sample in samples:
-        rule = next((rule for rule in settings.rules if _takes(rule, facts, sample)), None)
+        rule, portions = _first_rule(settings.rules, facts, sample)
         if rule is None:
-            unmatched.append(sample)
-        else:
-            taken[rule.name, _part(rule.per, sample)].append(sample)
+            if not {file.path for file in sample.files} <= set(planned):
+                unmatched.append(sample)
+            continue
+        for one in portions:
+            if not {file.path for file in one.files} <= set(planned):
+                taken[rule.name, _part(rule.per, one)].append(one)
     order = {rule.name: number for number, rule in enumerate(settings.rules)}
     keys = sorted(taken, key=lambda key: (order[key[0]], key[1]))
     given = {key: number for key, number in (numbers or {}).items() if key in taken}
@@ -174,10 +181,20 @@ def cut(
     }, unmatched
 
 
-def not_planned(samples: Sequence[Sample], standing: Sequence[Batch]) -> list[Sample]:
-    """Return the samples with a file that no standing batch has: what was sent is not sent again under another rule."""
-    covered = {path for batch in standing for dataset in batch.plan.datasets for path in dataset.sources}
-    return [sample for sample in samples if not {file.path for file in sample.files} <= covered]
+def sources_of(standing: Sequence[Batch]) -> frozenset[str]:
+    """Return the files that these batches send."""
+    return frozenset(path for batch in standing for dataset in batch.plan.datasets for path in dataset.sources)
+
+
+def _first_rule(
+    rules: Sequence[RuleSettings], facts: Facts, sample: Sample
+) -> tuple[RuleSettings | None, tuple[Sample, ...]]:
+    for rule in rules:
+        if _takes(rule, facts, sample):
+            keeps_lanes = rule.lanes == "keep"
+            if portions := portion(sample, reads=rule.reads, kinds=rule.kinds, keeps_lanes=keeps_lanes):
+                return rule, portions
+    return None, ()
 
 
 def numbers_of(known: Sequence[Batch]) -> dict[tuple[str, str], int]:
@@ -209,7 +226,7 @@ def _takes(rule: RuleSettings, facts: Facts, sample: Sample) -> bool:
 def _plan(settings: Settings, rule: RuleSettings, facts: Facts, samples: list[Sample], number: int) -> Plan:
     values = template_values(facts, rule, samples, f"{facts.id}-{number}")
     galaxy = settings.galaxy_of(rule)
-    planned = datasets(samples)
+    planned = datasets(samples, joins_lanes=rule.lanes == "concat")
     shape, name = rule.destination.collection, render(rule.destination.collection_name, values)
     return Plan(
         rule=rule.name,
@@ -223,7 +240,7 @@ def _plan(settings: Settings, rule: RuleSettings, facts: Facts, samples: list[Sa
         tags=tuple(render(tag, values) for tag in rule.tags),
         samples=tuple(samples),
         datasets=planned,
-        collection=None if shape == "none" else collection(shape, name, samples, planned),
+        collection=None if shape == "none" else collection(shape, name, samples, planned, pair_of(rule.reads)),
         workflows=tuple(
             PlannedWorkflow(key=one.key, ref=one.ref, by=one.by, inputs=one.inputs, steps=one.steps)
             for one in rule.workflow

@@ -55,10 +55,8 @@ async def settle(unit: Unit, rooms: Rooms) -> Outcome:
         rooms.threads,
         place,
         found,
+        settings,
         quiet_s=quiet_s,
-        settle=settings.settle,
-        max_wait=settings.max_wait,
-        abandoned=settings.abandoned,
         wish=wish_of(rooms.settings, unit.watch, unit.layout),
     )
     judgement = judge(view)

@@ -25,9 +25,8 @@ async def verify(unit: Unit, rooms: Rooms) -> Outcome:
         rooms.threads,
         place,
         found,
+        settings,
         quiet_s={},
-        settle=settings.settle,
-        max_wait=None,
         assume_quiet=True,
         wish=wish_of(rooms.settings, unit.watch, unit.layout),
     )
