@@ -16,6 +16,7 @@ from pathlib import Path
 
 from watcher.model import Kind, Listing, SourceFacts
 from watcher.runs.layout import FoundUnit, Judgement, Layout, UnitView, find_units, judge, load_layouts, wanted
+from watcher.runs.selection import NO_WISH, Wish
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LAYOUTS = load_layouts()
@@ -79,6 +80,7 @@ class Tree:
         max_wait: timedelta | None = None,
         abandoned: timedelta | None = None,
         assume_quiet: bool = False,
+        wish: Wish = NO_WISH,
     ) -> UnitView:
         """Return the view a stage makes of a unit; a number for `quiet_s` is that of every file."""
         chosen, listing = _layout(layout), self.listing()
@@ -94,6 +96,7 @@ class Tree:
             max_wait=max_wait,
             abandoned=abandoned,
             assume_quiet=assume_quiet,
+            wish=wish,
         )
 
     def judged(self, layout: str | Layout, unit: str = ".", *, quiet_s: float = 3600.0) -> Judgement:
