@@ -7,9 +7,10 @@ room and the runs room and brings them together; it writes nothing.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from watcher.clock import Clock
 from watcher.config import Settings, WatchSettings
@@ -17,7 +18,7 @@ from watcher.disk.mounts import RootLook, inspect_root
 from watcher.disk.scan import list_folder, read_ends, read_small
 from watcher.disk.threads import DiskThreads
 from watcher.errors import FileGone, MountGone, PlanError, StructureBroken, Superseded, UnsafePath
-from watcher.model import Kind, Listing
+from watcher.model import Kind, LeftOut, Listing
 from watcher.rows import Unit, Watch
 from watcher.runs.grouping import Grouping, group
 from watcher.runs.layout import (
@@ -37,6 +38,9 @@ from watcher.runs.structure import check_structure, has_no_reads
 from watcher.stages.rooms import Rooms
 
 MOST_EVENT_FOLDERS = 32
+
+MOST_LEFT_OUT = 200
+"""How many of the files that are not taken a unit remembers: a long run of MinKNOW leaves out thousands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,3 +220,9 @@ def event_folders(place: Place, found: FoundUnit) -> list[Path]:
         if entered and path.startswith(inside) and path.removeprefix(inside).count("/") < 2:
             folders.add(path)
     return [place.root / folder for folder in sorted(folders)[:MOST_EVENT_FOLDERS]]
+
+
+def left_out_of(left_out: Sequence[LeftOut]) -> dict[str, Any]:
+    """Return what a unit remembers of the files that are not taken: the first ones, and how many more there are."""
+    told = [[left.path, left.reason] for left in left_out[:MOST_LEFT_OUT]]
+    return {"left_out": told, "left_out_more": len(left_out) - len(told)}

@@ -18,7 +18,7 @@ from watcher.disk.quiet import add_quiet, filer_time
 from watcher.model import Done, Fail, Hold, Listing, Next, Outcome, PredicateResult, Stage, Wait
 from watcher.rows import SourceFile, Unit, Watch
 from watcher.runs.layout import FoundUnit, Judgement, UnitView, judge
-from watcher.stages.looking import event_folders, find_again, see_root, view_of, wish_of
+from watcher.stages.looking import event_folders, find_again, left_out_of, see_root, view_of, wish_of
 from watcher.stages.rooms import Rooms
 
 log = structlog.get_logger("watcher")
@@ -61,9 +61,7 @@ async def settle(unit: Unit, rooms: Rooms) -> Outcome:
     )
     judgement = judge(view)
     since = _since(unit, judgement.predicates, rooms.clock.now())
-    await rooms.store.touch(
-        unit, more={"predicates": since, "left_out": [[left.path, left.reason] for left in judgement.left_out]}
-    )
+    await rooms.store.touch(unit, more={"predicates": since, **left_out_of(judgement.left_out)})
     watched = rooms.wakeups.watched()
     for folder in event_folders(place, found):
         if (key := f"unit:{unit.id}:{folder}") not in watched:

@@ -11,7 +11,7 @@ from watcher.errors import StructureBroken
 from watcher.model import Done, Hold, Next, Outcome, Stage
 from watcher.rows import Unit
 from watcher.runs.manifests import expected_checksums
-from watcher.stages.looking import find_again, problems_of, see_root, view_of, wish_of
+from watcher.stages.looking import find_again, left_out_of, problems_of, see_root, view_of, wish_of
 from watcher.stages.revisions import brings_nothing_new
 from watcher.stages.rooms import Rooms
 
@@ -30,7 +30,9 @@ async def verify(unit: Unit, rooms: Rooms) -> Outcome:
         assume_quiet=True,
         wish=wish_of(rooms.settings, unit.watch, unit.layout),
     )
-    problems, files, _ = await problems_of(rooms.threads, view)
+    problems, files, grouping = await problems_of(rooms.threads, view)
+    if grouping is not None:
+        await rooms.store.touch(unit, more=left_out_of(grouping.left_out))
     if problems:
         return Hold(
             " ".join(problems[:5]) + (f" And {len(problems) - 5} more." if len(problems) > 5 else ""),
