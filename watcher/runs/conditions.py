@@ -119,12 +119,15 @@ def _one_of(*words: str) -> Callable[[object], bool]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Grammar:
-    """Arguments of a kind: `needed` and `allowed` with their checks; `lone` is the key a bare value stands for."""
+class Grammar:
+    """Arguments of a kind: `needed` and `allowed` with their checks; `lone` is the key a bare value stands for, `holds`
+    says when such a condition does.
+    """
 
     lone: str
     needed: Mapping[str, Callable[[object], bool]]
     allowed: Mapping[str, Callable[[object], bool]]
+    holds: str
 
 
 _CI = {"ci": _is_flag}
@@ -138,16 +141,37 @@ _VALUES = {
     **_CI,
 }
 
-KINDS: Mapping[str, _Grammar] = {
-    "file": _Grammar("file", {"file": _is_texts}, _CI),
-    "no_file": _Grammar("file", {"file": _is_texts}, _CI),
-    "each": _Grammar("", {"glob": _is_text, "for": _one_of("runinfo.reads")}, _CI),
-    "xml": _Grammar("", {"file": _is_texts, "at": _is_text}, _VALUES),
-    "json": _Grammar("", {"file": _is_texts, "at": _is_text}, _VALUES),
-    "kv": _Grammar("", {"file": _is_texts, "key": _is_text}, _VALUES),
-    "text": _Grammar("", {"file": _is_texts, "regex": _is_regex}, {"if_present": _is_flag, **_CI}),
-    "count": _Grammar("", {"glob": _is_texts, "equals": _is_count}, {}),
-    "manifest": _Grammar(
+KINDS: Mapping[str, Grammar] = {
+    "file": Grammar("file", {"file": _is_texts}, _CI, "A file is there."),
+    "no_file": Grammar("file", {"file": _is_texts}, _CI, "No such file is there."),
+    "each": Grammar(
+        "",
+        {"glob": _is_text, "for": _one_of("runinfo.reads")},
+        _CI,
+        "A file is there for each read of RunInfo.xml, index reads counted; `{n}` is its number.",
+    ),
+    "xml": Grammar(
+        "",
+        {"file": _is_texts, "at": _is_text},
+        _VALUES,
+        "The text at `Parent/Element` or `Element@Attribute` (namespaces do not matter) is one of `in`, none of "
+        "`not_in`, exists, or is not empty.",
+    ),
+    "json": Grammar("", {"file": _is_texts, "at": _is_text}, _VALUES, "The same for the value at a dotted path."),
+    "kv": Grammar("", {"file": _is_texts, "key": _is_text}, _VALUES, "The same for a line `key=value`."),
+    "text": Grammar(
+        "",
+        {"file": _is_texts, "regex": _is_regex},
+        {"if_present": _is_flag, **_CI},
+        "The pattern is found in the file.",
+    ),
+    "count": Grammar(
+        "",
+        {"glob": _is_texts, "equals": _is_count},
+        {},
+        "So many files are there: a number, `kv:FILE:key`, or as many as another glob finds.",
+    ),
+    "manifest": Grammar(
         "",
         {"file": _is_texts, "kind": _one_of("md5", "sha", "crc32-tsv", "ont-hash", "pacbio", "fastq_list")},
         {
@@ -158,13 +182,19 @@ KINDS: Mapping[str, _Grammar] = {
             "sidecars": _is_flag,
             **_CI,
         },
+        "All files that a list names are there (and with `covers` no other one is taken).",
     ),
-    "pairs": _Grammar("asked", {"asked": _is_flag}, {}),
-    "sheet_covered": _Grammar("asked", {"asked": _is_flag}, {}),
-    "quiet": _Grammar("min", {"min": _is_duration}, {}),
-    "newer": _Grammar("", {"file": _is_texts, "than": _is_texts}, _CI),
-    "age": _Grammar("", {"file": _is_texts, "min": _is_duration}, _CI),
+    "pairs": Grammar("asked", {"asked": _is_flag}, {}, "Every sample has all its reads in every lane it has."),
+    "sheet_covered": Grammar("asked", {"asked": _is_flag}, {}, "Every sample of the sheet has files."),
+    "quiet": Grammar("min", {"min": _is_duration}, {}, "Nothing in the unit has changed for so long, as we saw it."),
+    "newer": Grammar(
+        "", {"file": _is_texts, "than": _is_texts}, _CI, "A file was changed after all that match `than`."
+    ),
+    "age": Grammar(
+        "", {"file": _is_texts, "min": _is_duration}, _CI, "A file has not changed for so long, as we saw it."
+    ),
 }
+"""The language of conditions; docs/layouts.md is made of it."""
 
 
 def parse_condition(written: object, key: str) -> Condition:
@@ -193,7 +223,7 @@ def parse_condition(written: object, key: str) -> Condition:
     return Condition(kind, arguments, name)
 
 
-def _check(kind: str, grammar: _Grammar, arguments: Mapping[str, Any], key: str) -> None:
+def _check(kind: str, grammar: Grammar, arguments: Mapping[str, Any], key: str) -> None:
     for needed in grammar.needed:
         if needed not in arguments:
             raise LayoutMistake(f"{key}.{kind}", f"{kind} needs {needed!r}")

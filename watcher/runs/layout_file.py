@@ -21,6 +21,7 @@ from typing import Any
 from watcher.errors import ConfigError, ConfigProblem
 from watcher.runs.conditions import Condition, LayoutMistake
 from watcher.runs.globs import compiled, depth_of, literal_parents
+from watcher.runs.layout_keys import KEYS
 from watcher.runs.layout_values import Exclusion, ManifestRule, Source, Written, line_of
 
 _OWN = Path(__file__).parent / "layouts"
@@ -33,23 +34,7 @@ KINDS_OF_READS: Mapping[str, tuple[str, ...]] = {
 """What kinds of files of reads a rule may ask for, with their endings."""
 
 EMPTY = ("skip", "upload", "hold")
-"""What becomes of files without a single read."""
-
-_KEYS: Mapping[str, frozenset[str]] = {
-    "": frozenset(
-        {"extends", "title", "abstract", "rank", "flat", "id", "unit", "unit_has", "unit_id", "prune"}
-        | {"settle", "max_wait", "abandoned"}
-        | {"run", "complete", "failed", "held", "files", "sample", "sheet", "verify"}
-    ),
-    "run": frozenset({"depth", "name", "instrument", "has_all", "has_any", "not_has"}),
-    "complete": frozenset({"all", "any"}),
-    "failed": frozenset({"any", "also"}),
-    "held": frozenset({"any", "also"}),
-    "files": frozenset({"include", "more", "none", "exclude", "exclude_folders", "temporary", "min", "empty"}),
-    "sample": frozenset({"regex", "path", "default", "join", "reads", "drop", "project", "pair"}),
-    "sheet": frozenset({"path", "kind", "zero", "by"}),
-    "verify": frozenset({"manifests"}),
-}
+"""What may become of files without a single read."""
 
 
 @dataclass(frozen=True)
@@ -243,7 +228,7 @@ def _merged(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any
 
 
 def _layout(name: str, found: Mapping[str, Any]) -> Layout:
-    written = Written(found, _KEYS)
+    written = Written(found, KEYS)
     unit = written.text("", "unit", ".")
     include = written.texts("files", "include")
     return Layout(

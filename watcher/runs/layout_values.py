@@ -6,7 +6,7 @@ Which keys there are stands in `layout_file.py`, what a condition may say in `co
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from difflib import get_close_matches
@@ -54,16 +54,17 @@ class Written:
     fit.
     """
 
-    def __init__(self, written: Mapping[str, Any], known: Mapping[str, frozenset[str]]) -> None:
+    def __init__(self, written: Mapping[str, Any], known: Mapping[str, Collection[str]]) -> None:
         self._tables: dict[str, Mapping[str, Any]] = {}
         for table, keys in known.items():
             part = written.get(table, {}) if table else written
             if not isinstance(part, dict):
                 raise LayoutMistake(table, f"expected a table, not {part!r}")
             self._tables[table] = part
+            here = {*keys, *(known if not table else ())} - {""}
             for key in part:
-                if key not in keys:
-                    near = get_close_matches(key, keys, n=1)
+                if key not in here:
+                    near = get_close_matches(key, here, n=1)
                     wish = f"; did you mean {near[0]}?" if near else ""
                     raise LayoutMistake(_key(table, key), f"unknown key {key!r}{wish}")
 
