@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tests.runs.gzips import one_member
 from tests.runs.instruments.content import BASE_CALLS
 from tests.runs.instruments.sheets import SINGLE_INDEX, Machine
 from tests.runs.run_folders import Tree
@@ -98,7 +99,7 @@ def call_rta2(tree: Tree, machine: Machine, *, by_lane: bool = True) -> Tree:
             tree.add(f"{place}/0001.bcl.bgzf", BASE_CALLS).add(f"{place}/0001.bcl.bgzf.bci", BASE_CALLS)
             tree.add(f"{place}/s_{lane}.bci", BASE_CALLS).add(f"{place}/s_{lane}.filter", BASE_CALLS)
         else:
-            tree.add(f"{place}/C1.1/s_{lane}_1101.bcl.gz", BASE_CALLS)
+            tree.add(f"{place}/C1.1/s_{lane}_1101.bcl.gz", one_member(BASE_CALLS))
             tree.add(f"{place}/s_{lane}_1101.filter", BASE_CALLS)
     for number in range(1, len(machine.reads) + 1):
         tree.add(f"RTARead{number}Complete.txt", f"RTA 2.11.3 completed read {number}\r\n".encode())
