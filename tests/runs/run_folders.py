@@ -9,12 +9,14 @@ by what a tree was built for.
 from __future__ import annotations
 
 import gzip
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from watcher.model import Kind, Listing, SourceFacts
+from watcher.runs.globs import compiled
 from watcher.runs.layout import FoundUnit, Judgement, Layout, UnitView, find_units, judge, load_layouts, wanted
 from watcher.runs.selection import NO_WISH, Wish
 
@@ -25,14 +27,32 @@ RUN = "20260228_LH00188_0028_B22F52TLT3"
 MISEQ_RUN = "260228_M02439_0043_000000000-KT42M"
 
 
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """What a look says of one file where it differs from what its place in the order of writing tells.
+
+    Times are nanoseconds since 1970. A `size` that is not the content's is what NTFS and caches report meanwhile.
+    """
+
+    mtime_ns: int | None = None
+    ctime_ns: int | None = None
+    size: int | None = None
+
+
 @dataclass
 class Tree:
-    """A folder's files in the order they were written, one second apart; `others` are no regular files."""
+    """A folder's files in the order they were written, one second apart; `others` are no regular files.
+
+    `stamps` say of single files what a look sees of them instead; `taken_at` is when the folder is looked at, without
+    it an hour after the last file.
+    """
 
     name: str
     files: dict[str, bytes] = field(default_factory=dict)
     others: dict[str, str] = field(default_factory=dict)
     pruned: frozenset[str] = frozenset()
+    stamps: dict[str, Stamp] = field(default_factory=dict)
+    taken_at: datetime | None = None
 
     def add(self, path: str, content: bytes = READS) -> Tree:
         """Write a file, or write it again: it is then the last one written."""
@@ -44,19 +64,39 @@ class Tree:
         """Return a copy without these files."""
         return replace(self, files={path: content for path, content in self.files.items() if path not in paths})
 
+    def copied(self) -> Tree:
+        """Return a copy that can be written to without changing this one."""
+        return replace(self, files=dict(self.files), others=dict(self.others), stamps=dict(self.stamps))
+
+    def seen_by(self, layout: Layout) -> Tree:
+        """Return what a look finds that does not enter the folders a layout prunes."""
+        pattern = compiled(layout.prune)
+        pruned = {above for path in self.files for above in folders_above(path) if pattern.fullmatch(above)}
+        kept = {path: one for path, one in self.files.items() if pruned.isdisjoint(folders_above(path))}
+        return replace(self, files=kept, pruned=frozenset(pruned))
+
     def listing(self) -> Listing:
         """Return what a look over the folder finds, an hour after the last file."""
         entries: dict[str, SourceFacts] = {}
         for number, (path, content) in enumerate(self.files.items()):
             at_ns = int((START + timedelta(seconds=number)).timestamp()) * 10**9
-            entries[path] = SourceFacts(path, Kind.FILE, len(content), at_ns, at_ns, number + 1)
+            stamp = self.stamps.get(path, Stamp())
+            entries[path] = SourceFacts(
+                path,
+                Kind.FILE,
+                len(content) if stamp.size is None else stamp.size,
+                at_ns if stamp.mtime_ns is None else stamp.mtime_ns,
+                at_ns if stamp.ctime_ns is None else stamp.ctime_ns,
+                number + 1,
+            )
         for path, problem in self.others.items():
             entries[path] = SourceFacts(path, Kind.OTHER, problem=problem)
         for path in list(entries):
-            while "/" in path:
-                path = path.rsplit("/", 1)[0]
-                entries.setdefault(path, SourceFacts(path, Kind.FOLDER))
-        return Listing("/watched", entries, START + timedelta(hours=1, seconds=len(self.files)), self.pruned)
+            for above in folders_above(path):
+                entries.setdefault(above, SourceFacts(above, Kind.FOLDER))
+        entries |= {path: SourceFacts(path, Kind.FOLDER) for path in self.pruned}
+        taken_at = self.taken_at or START + timedelta(hours=1, seconds=len(self.files))
+        return Listing("/watched", entries, taken_at, self.pruned)
 
     def write(self, root: Path) -> Path:
         """Write the tree below a real folder and return its path."""
@@ -64,6 +104,11 @@ class Tree:
             place = root / self.name / path
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_bytes(content)
+            stamp = self.stamps.get(path, Stamp())
+            if stamp.size is not None:
+                os.truncate(place, stamp.size)
+            if stamp.mtime_ns is not None:
+                os.utime(place, ns=(stamp.mtime_ns, stamp.mtime_ns))
         return root / self.name
 
     def units(self, layout: str | Layout) -> list[FoundUnit]:
@@ -102,6 +147,12 @@ class Tree:
     def judged(self, layout: str | Layout, unit: str = ".", *, quiet_s: float = 3600.0) -> Judgement:
         """Return the verdict on a unit."""
         return judge(self.look(layout, unit, quiet_s=quiet_s))
+
+
+def folders_above(path: str) -> list[str]:
+    """Return the folders a path lies in, the innermost first."""
+    steps = path.split("/")[:-1]
+    return ["/".join(steps[:count]) for count in range(len(steps), 0, -1)]
 
 
 def run_info(run: str, reads: Iterable[tuple[int, bool]] = ((151, False), (8, True), (8, True), (151, False))) -> bytes:

@@ -129,6 +129,17 @@ def test_minknow_lists_sha256() -> None:
     }
 
 
+def test_a_sample_of_minknow_may_be_called_like_a_file() -> None:
+    """The column file_path holds the path, whatever the ids beside it look like."""
+    head = "runid,protocol_group_id,flow_cell_id,sample_id,file_hash,file_path,barcode,barcode_alias"
+    content = f"{head}\ne0-1,reef.2026,PAA1,library.7,{SHA256},fastq_pass/coral.1/a.fastq.gz,barcode01,coral.1\n"
+    assert read_manifest(content.encode(), "ont-hash", "output_hash_1.csv") == {
+        "fastq_pass/coral.1/a.fastq.gz": ("sha256", SHA256)
+    }
+    with pytest.raises(StructureBroken, match=r"output_hash_1\.csv:2: not a path and a SHA-256"):
+        read_manifest(f"{head}\ne0-1,reef.2026,PAA1,library.7,{SHA256}".encode(), "ont-hash", "output_hash_1.csv")
+
+
 def test_pacbio_lists_paths_of_the_instrument() -> None:
     """transferdone: as many paths as the first line says, given from below the movie's folder."""
     content = "Transfer Manifest nfiles: 2\nAcqId: x list size 2\n"

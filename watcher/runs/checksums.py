@@ -140,10 +140,18 @@ def _read_crc32(text: str, name: str) -> Iterator[tuple[int, str, Checksum]]:
 
 
 def _read_ont(text: str, name: str) -> Iterator[tuple[int, str, Checksum | None]]:
-    """MinKNOW's output_hash_*.csv: a path and a SHA-256 per row, among other columns; the first row may name them."""
+    """MinKNOW's output_hash_*.csv: a path and a SHA-256 per row, among other columns; the first row may name them.
+
+    Names of samples and groups may look like paths (`library.7`), so a column that is called `file_path` decides.
+    """
+    column: int | None = None
     for number, row in _rows(text, name):
         digits = [cell for cell in row if re.fullmatch(r"[0-9a-fA-F]{64}", cell)]
-        paths = [cell for cell in row if "/" in cell or re.search(r"\.\w+$", cell)]
+        if number == 1 and not digits and "file_path" in (low := [cell.lower() for cell in row]):
+            column = low.index("file_path")
+            continue
+        places = row if column is None else row[column : column + 1]
+        paths = [cell for cell in places if "/" in cell or re.search(r"\.\w+$", cell)]
         if number == 1 and not digits and not paths:
             continue
         if not paths or len(digits) > 1:
