@@ -21,6 +21,7 @@ from typing import Any
 from watcher.errors import ConfigError, ConfigProblem
 from watcher.runs.conditions import Condition, LayoutMistake, parse_condition, parse_duration
 from watcher.runs.globs import anchored, compiled, depth_of
+from watcher.runs.sample_sheet import SHEET_KINDS
 
 _OWN = Path(__file__).parent / "layouts"
 _KEYS: Mapping[str, frozenset[str]] = {
@@ -34,7 +35,7 @@ _KEYS: Mapping[str, frozenset[str]] = {
     "held": frozenset({"any", "also"}),
     "files": frozenset({"include", "exclude", "exclude_folders", "temporary", "min"}),
     "sample": frozenset({"regex", "reads", "drop", "project", "pair"}),
-    "sheet": frozenset({"path", "zero"}),
+    "sheet": frozenset({"path", "kind", "zero"}),
     "verify": frozenset({"manifests"}),
 }
 
@@ -90,6 +91,7 @@ class Layout:
     project_from_folder: bool
     pair: bool
     sheet_paths: tuple[str, ...]
+    sheet_kind: str
     zero_yield: tuple[str, ...]
     manifests: tuple[ManifestRule, ...]
 
@@ -252,12 +254,15 @@ def _layout(name: str, written: Mapping[str, Any]) -> Layout:
         project_from_folder=project == "folder",
         pair=_flag(tables, "sample", "pair", True),
         sheet_paths=_texts(tables, "sheet", "path"),
+        sheet_kind=_text(tables, "sheet", "kind", "illumina"),
         zero_yield=_texts(tables, "sheet", "zero"),
         manifests=_manifests(tables),
     )
     for one in layout.id:
         if one != "name" and not re.fullmatch(r"xml:[^:]+:[^:]+", one):
             raise LayoutMistake("id", f"{one!r}: expected 'name' or 'xml:FILE:Element@Attribute'")
+    if layout.sheet_kind not in SHEET_KINDS:
+        raise LayoutMistake("sheet.kind", f"{layout.sheet_kind!r}: expected one of {', '.join(SHEET_KINDS)}")
     return layout
 
 
