@@ -40,9 +40,9 @@ async def settle(unit: Unit, rooms: Rooms) -> Outcome:
     )
     judgement = judge(view)
     since = _since(unit, judgement.predicates, rooms.clock.now())
-    await rooms.store.touch(
-        unit, more={"predicates": since, "left_out": [[left.path, left.reason] for left in judgement.left_out]}
-    )
+    left_out = [[left.path, left.reason] for left in judgement.left_out]
+    sheet = view.sheet.told(unit.run_path)
+    await rooms.store.touch(unit, more={"predicates": since, "left_out": left_out, "sheet": sheet})
     watched = rooms.wakeups.watched()
     for folder in event_folders(place, found):
         if (key := f"unit:{unit.id}:{folder}") not in watched:
