@@ -203,12 +203,15 @@ class SampleFile(Stored):
 
 
 class Sample(Stored):
-    """What the sample sheet or the file names call a sample; `columns` are its cells of the sample sheet."""
+    """What the sample sheet or the file names call a sample; `columns` are its cells of the sample sheet, the first of
+    each column, and `several` all of those columns that differ between the sample's rows.
+    """
 
     name: str
     project: str = ""
     files: tuple[SampleFile, ...]
     columns: Mapping[str, str] = {}
+    several: Mapping[str, tuple[str, ...]] = {}
 
 
 # --- the frozen plan of a batch -------------------------------------------------------------------------------------
@@ -244,7 +247,9 @@ class PlannedCollection(Stored):
 
 
 class PlannedWorkflow(Stored):
-    """A workflow as asked for (`ref` = id, name or file) and as found in Galaxy when the plan was frozen."""
+    """A workflow as asked for (`ref` = id, name or file) and as found in Galaxy when the plan was frozen; `cells` are
+    inputs that the sample sheet fills.
+    """
 
     key: str
     ref: str
@@ -252,6 +257,7 @@ class PlannedWorkflow(Stored):
     workflow_id: WorkflowId = WorkflowId("")
     uuid: str = ""
     inputs: Mapping[str, Any] = {}
+    cells: Mapping[str, str] = {}
     steps: Mapping[str, Mapping[str, Any]] = {}
 
 

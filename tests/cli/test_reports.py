@@ -18,13 +18,14 @@ from tests.world import RUN, World, fastq, packed, tree_of, write_bclconvert
 Json = dict[str, Any]
 
 # The contract names these; more may come, none may go.
-UNIT = {"id", "watch", "layout", "run", "unit", "version", "stage", "status", "reason", "batches"}
+UNIT = {"id", "watch", "layout", "run", "unit", "version", "stage", "status", "reason", "batches", "sheet"}
 BATCH = {
     "id", "rule", "stage", "status", "reason", "bytes_total", "bytes_done", "checked", "history_url", "invocations",
     "deliveries",
 }  # fmt: skip
 PLANNED_UNIT = {
     "watch", "layout", "run", "unit", "version", "path", "status", "reasons", "predicates", "left_out", "batches",
+    "sheet",
 }  # fmt: skip
 PLANNED_BATCH = {"rule", "samples", "destination", "collection", "workflow", "deliveries"}
 WORDS = {"ready", "working", "waiting", "held", "failed", "done", "cancelled", "ignored"}

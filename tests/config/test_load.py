@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
@@ -45,11 +46,25 @@ def test_the_first_matching_rule_is_told_by_patterns(write: WriteConfig) -> None
     """Every key of a match has to fit, upper and lower case differ, a list offers several patterns."""
     text = GOOD.replace('"16S*"', '["16S*", "ITS-?"]')
     match = load_config(write(text), {}).rules[0].match
-    where = {"watch": "miseq", "layout": "bclconvert", "run": "240612"}
+    where: dict[str, Any] = {"watch": "miseq", "layout": "bclconvert", "run": "240612"}
     assert match.takes(**where, project="16S-soil", sample="S1")
     assert match.takes(**where, project="ITS-1", sample="S1")
     assert not match.takes(**where, project="16s-soil", sample="S1")
     assert not match.takes(**{**where, "watch": "nova"}, project="16S-soil", sample="S1")
+
+
+def test_columns_of_the_sample_sheet_are_matched_by_patterns(write: WriteConfig) -> None:
+    """Columns are found in any case, cells are not; a column with several cells fits by one, a missing one is empty."""
+    text = GOOD.replace('project: "16S*"', 'sheet: {Galaxy_Group: ["soil*", sea], pi: "?o*"}')
+    match = load_config(write(text), {}).rules[0].match
+    where: dict[str, Any] = {"watch": "miseq", "layout": "bclconvert", "run": "240612"}
+    assert match.takes(**where, sheet={"galaxy_group": ("soil 1",), "pi": ("botany",)})
+    assert match.takes(**where, sheet={"galaxy_group": ("lake", "sea"), "pi": ("Jo",), "other": ("x",)})
+    assert not match.takes(**where, sheet={"galaxy_group": ("Soil 1",), "pi": ("botany",)})
+    assert not match.takes(**where, sheet={"galaxy_group": ("soil 1",)})
+    assert not match.takes(**where)
+    anything = load_config(write(GOOD.replace('project: "16S*"', 'sheet: {PI: "*"}')), {}).rules[0].match
+    assert anything.takes(**where)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from watcher.config import render, render_folder
-from watcher.config.destinations import DEFAULT_HISTORY, TEMPLATE_FIELDS, fixed_folder, misfit_of_place, safe_component
+from watcher.config.destinations import (
+    DEFAULT_HISTORY,
+    TEMPLATE_FIELDS,
+    fixed_folder,
+    misfit_of_place,
+    safe_component,
+    sheet_columns,
+)
 
 VALUES = {
     "run": "240612_M00123_0042_000000000-ABCDE",
@@ -29,6 +36,7 @@ NAMES = [
     ("{{x}} {id} v{version}", {}, "{x} k7m2x9-1 v1"),
     ("{sample}", {"sample": "a\nb\x07c\udc80"}, "a_b_c_"),
     ("{sample}", {"sample": "{run}"}, "{run}"),
+    ("{sheet.Galaxy History}", {"sheet.Galaxy History": "soil\n {x}"}, "soil_ {x}"),
 ]
 
 
@@ -50,6 +58,8 @@ FOLDERS = [
     ("/results/{unit}./{run}", {"unit": ".", "run": "R"}, "/results/_/R"),
     ("/results/{project}", {"project": "a\\b\0c\nd"}, "/results/a_b_c_d"),
     ("//results//{project}/", {"project": "p"}, "/results/p"),
+    ("/results/{sheet.PI}/{run}", {"sheet.PI": "../../etc", "run": "R"}, "/results/___.._etc/R"),
+    ("/results/{sheet.PI}/{run}", {"sheet.PI": "..", "run": "R"}, "/results/__/R"),
 ]
 
 
@@ -93,6 +103,9 @@ PLACES = [
     ("{run} {project} {sample}", "project", "no single value"),
     ("{watch} {date}", "run", "same place for every run"),
     ("fixed", "project", "same place for every run"),
+    ("{sheet.Galaxy_History}", "sample", ""),
+    ("{sheet.PI}", "run", ""),
+    ("{sheet.PI} {sample}", "project", "no single value"),
     *((history, per, "") for per, history in DEFAULT_HISTORY.items()),
 ]
 
@@ -103,3 +116,8 @@ def test_a_place_tells_batches_apart(template: str, per: str, message: str) -> N
     misfit = misfit_of_place(template, per)  # type: ignore[arg-type]
     assert (misfit is None) == (not message)
     assert misfit is None or message in misfit[0]
+
+
+def test_columns_of_templates_are_named_once() -> None:
+    """As they are spelled, in the order in which they come; doubled braces name nothing."""
+    assert sheet_columns("{run} {sheet.PI}", "{sheet.pi}{sheet.PI} {{sheet.x}}") == ("PI", "pi")

@@ -235,3 +235,28 @@ def test_nothing_is_lost_between_values_and_request(inputs: dict[str, Any], step
     if not binding.problems:
         assert set(binding.inputs(CollectionId("c"))) == set(inputs)
         assert sum(map(len, binding.parameters.values())) == sum(map(len, steps.values()))
+
+
+@pytest.mark.parametrize(
+    ("label", "cell", "told"),
+    [
+        ("minlen", "50", 50),
+        ("Cutoff", "0.5", 0.5),
+        ("Strict", "yes", True),
+        ("Kit", "truseq", "truseq"),
+        ("minlen", None, None),
+        ("minlen", "fifty", "Input “minlen” wants an integer, not 'fifty'."),
+        ("Kit", "own", "wants one of nextera, truseq, not 'own'"),
+        ("Reference", "reads", "Input “Reference” takes a dataset, which the sample sheet cannot give."),
+        ("minlenn", "50", "did you mean “minlen”?"),
+    ],
+)
+def test_cells_of_a_sample_sheet_are_constants(label: str, cell: str | None, told: object) -> None:
+    """They are typed as the workflow's input wants it, and never mean the reads, whatever they say."""
+    binding = bind(FACTS, GOOD, cells={label: cell}, collection_type="list:paired")
+    if isinstance(told, str) and told != cell:
+        assert told in "\n".join(binding.problems)
+    else:
+        assert binding.problems == ()
+        assert binding.constants.get(label) == told
+        assert binding.reads_inputs == ("Reads",)

@@ -58,6 +58,7 @@ def test_conditions_are_added_to_inherited_ones(tmp_path: Path) -> None:
         ('[complete]\nany = [{ quiet = "soon" }]', 2, "complete.any.quiet.min", "does not fit"),
         ('[complete]\nall = [{ text = { file = "x", regex = "(" } }]', 2, "complete.all.text.regex", "does not fit"),
         ('unit = "A/*"\n[complete]\nall = [{ file = "../../../x" }]', 3, "complete.all", "leaves the run folder"),
+        ('[sheet]\nkind = "excel"', 2, "sheet.kind", "one of illumina, ont"),
         ('[files]\ninclude = "x"', 2, "files.include", "list of texts"),
         ("[sample]\nregex = 'x'", 2, "sample.regex", "(?P<sample>"),
         ('rank = "high"', 1, "rank", "expected a number"),

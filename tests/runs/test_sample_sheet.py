@@ -28,6 +28,15 @@ V1_ROWS = (
         V1_ROWS.replace("P1\n", "P1\n\n,,,\n").encode(),
         V1_ROWS.split("[Data]\n")[1].encode(),
         ("[Data]" + V1_ROWS.split("[Data]")[1]).encode(),
+        V1_ROWS.replace("\n", "\r").encode(),
+        V1_ROWS.encode("utf-16-be").join([b"\xfe\xff", b""]),
+        ("sep=;\n" + V1_ROWS.replace(",", ";")).encode(),
+        V1_ROWS.replace("Sample_ID,Sample_Name,Index,Sample_Project", "SAMPLE_ID,sample name,INDEX,Project").encode(),
+        V1_ROWS.replace(",Sample_Project\n", ",Sample_Project,\n").encode(),
+        V1_ROWS.replace("Index,", "   ,Index,").replace("ACGT,", "   ,ACGT,").replace("TTGG,", "   ,TTGG,").encode(),
+        V1_ROWS.replace("[Data]", "[Sequencing_Settings]\n[Data]").encode(),
+        V1_ROWS.replace("IEMFileVersion,4", "Investigator,botany; Jane; and; others").encode(),
+        V1_ROWS.replace("first", '"first"').encode(),
     ],
     ids=[
         "plain",
@@ -41,6 +50,15 @@ V1_ROWS = (
         "blank-rows",
         "bare-table",
         "data-only",
+        "cr",
+        "utf16-big-endian",
+        "excels-sep",
+        "any-case",
+        "empty-last-column",
+        "column-of-blanks",
+        "empty-section",
+        "other-delimiters-in-cells",
+        "quotes",
     ],
 )
 def test_every_spelling_of_a_sheet_says_the_same(content: bytes) -> None:
@@ -92,6 +110,12 @@ def test_quoted_cells_and_western_letters_are_kept() -> None:
         (b"[Data]\nSample_ID,Index\ns1,AC,extra\n", "s.csv:3:3", "'extra'"),
         (b"[Data]\nSample_ID,Index\ns1,AC\n,GT\n", "s.csv:4:1", "no Sample_ID"),
         (b"[Data]\nLane,Sample_ID,sample_id\n1,a,b\n", "s.csv:2:3", "comes twice"),
+        (b"[Data]\nSample_ID\na\n[Data]\nSample_ID\nb\n", "s.csv:4:1", "comes twice"),
+        (b'[Data]\nSample_ID,Note\na,"one\nb,two\nc,three\n', "s.csv:3:1", "never closed"),
+        (b'[Data]\nSample_ID,Note\na,"x\n\ny"\nb,"one\ntwo",three\n', "s.csv:6:3", "'three'"),
+        (b"[Data]\r\r\nSample_ID,Index\r\n,AC\r\n", "s.csv:4:1", "no Sample_ID"),
+        (b"\xff\xfe\x41", "s.csv:1:1", "no text"),
+        (b"PK\x03\x04\x00\x00", "s.csv:1:1", "no text"),
     ],
 )
 def test_a_broken_sheet_is_refused_with_its_place(content: bytes, place: str, word: str) -> None:
@@ -101,3 +125,24 @@ def test_a_broken_sheet_is_refused_with_its_place(content: bytes, place: str, wo
     assert refused.value.message.startswith(place + ":")
     assert word in refused.value.message
     assert refused.value.files == ("s.csv",)
+
+
+def test_a_row_stands_at_the_line_it_begins_at() -> None:
+    """Quoted cells hold line ends; the rows after them keep their true lines."""
+    sheet = read_sample_sheet(b'[Data]\r\nSample_ID,Note\r\na,"x\r\ny"\r\n,,\r\nb,z\r\n', "s.csv")
+    assert [(row.line, row.sample_id, row.cell("note")) for row in sheet.rows] == [(3, "a", "x\r\ny"), (6, "b", "z")]
+
+
+def test_names_are_kept_as_they_are_written() -> None:
+    """Percent escapes, blanks and dashes are a sample's own; fifty columns are all kept."""
+    more = [f"c{number}" for number in range(50)]
+    text = f"Sample_ID,{','.join(more)}\nSQPP-94282-Q%3AA1,{','.join(more)}\nphiX CT1462-2 1\n"
+    rows = read_sample_sheet(text.encode(), "s.csv").rows
+    assert [row.sample_id for row in rows] == ["SQPP-94282-Q%3AA1", "phiX CT1462-2 1"]
+    assert [rows[0].cells[column] for column in more] == more
+
+
+def test_an_unknown_kind_is_a_mistake_of_the_caller() -> None:
+    """Kinds are those of layouts, which are checked when they are loaded."""
+    with pytest.raises(ValueError, match="no kind of sample sheet 'exel'"):
+        read_sample_sheet(b"", "s.csv", "exel")

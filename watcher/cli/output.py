@@ -185,6 +185,8 @@ def print_plan(report: Mapping[str, Any], console: Console | None = None) -> Non
         )
         for reason in unit["reasons"]:
             console.print(Text(f"  {reason}", style="yellow"))
+        if unit["sheet"]:
+            console.print(Text(f"  Sample sheet: {unit['sheet']['path']}"))
         for predicate in unit["predicates"]:
             mark = "yes" if predicate["holds"] else "no "
             console.print(Text(f"  {mark} {predicate['name']}: {predicate['detail']}".rstrip(": ")))
@@ -223,6 +225,10 @@ def print_show(report: Mapping[str, Any], console: Console | None = None) -> Non
         console.print(
             Text(f"  {'yes' if predicate['holds'] else 'no '} {predicate['name']}: {predicate['detail']}{since}")
         )
+    if report.get("sheet"):
+        console.print(Text(f"  Sample sheet: {report['sheet']['path']}"))
+    for remark in report.get("remarks", []):
+        console.print(Text(f"  {remark}", style="yellow"))
     for batch in report["batches"]:
         if batch["history_url"]:
             console.print(f"  history     {batch['history']}  {batch['history_url']}")

@@ -2,8 +2,9 @@
 
 A template is text with fields in braces, for example `{run} {project}`. A place belongs to one batch, so a template
 must tell batches apart: one that does not name what its rule cuts by is an error of the configuration, and so is one
-that asks for something a batch has several of. `render` makes names, `render_folder` paths that stay below the folder
-the operator wrote.
+that asks for something a batch has several of. What `{sheet.Column}` stands for is known only with the sample sheet,
+so it is taken to tell batches apart, and the plan asks again. `render` makes names, `render_folder` paths that stay
+below the folder the operator wrote.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import string
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -41,6 +42,12 @@ DEFAULT_HISTORY: Mapping[str, str] = {
 }
 """The history of a batch when its rule names none."""
 
+SHEET = "sheet."
+"""What the name of a sample sheet's column follows, in fields (`{sheet.Galaxy_History}`) and workflow inputs."""
+
+ELEMENT_FIELDS = ("sample", "project")
+"""What the name of a collection's element may name, besides columns of the sample sheet."""
+
 # What a batch of such a rule has several of.
 _FINER: Mapping[str, frozenset[str]] = {
     "run": frozenset({"project", "sample"}),
@@ -61,7 +68,13 @@ def fields_of(template: str) -> tuple[str, ...]:
     return tuple(field for _, field, _, _ in _split(template) if field is not None)
 
 
-def check_template(template: str) -> str:
+def sheet_columns(*templates: str) -> tuple[str, ...]:
+    """Return the columns of the sample sheet that checked templates name, as they spell them."""
+    named = (field for template in templates for field in fields_of(template) if field.startswith(SHEET))
+    return tuple(dict.fromkeys(field.removeprefix(SHEET) for field in named))
+
+
+def check_template(template: str, fields: Collection[str] = tuple(TEMPLATE_FIELDS)) -> str:
     """Refuse broken braces, unknown fields and format instructions."""
     refuse_control(template)
     try:
@@ -70,11 +83,11 @@ def check_template(template: str) -> str:
         raise wrong(
             "has a brace without its counterpart.", "A brace meant as such is written twice: {{ or }}."
         ) from None
-    known = ", ".join(f"{{{name}}}" for name in TEMPLATE_FIELDS)
-    unknown = [field for _, field, _, _ in pieces if field is not None and field not in TEMPLATE_FIELDS]
+    known = ", ".join(f"{{{name}}}" for name in (*fields, f"{SHEET}COLUMN"))
+    unknown = [field for _, field, _, _ in pieces if field is not None and not _is_field(field, fields)]
     if unknown:
         names = ", ".join(f"{{{field}}}" for field in dict.fromkeys(unknown))
-        nearest = difflib.get_close_matches(unknown[0], TEMPLATE_FIELDS, n=1)
+        nearest = difflib.get_close_matches(unknown[0], fields, n=1)
         raise wrong(
             f"names an unknown field: {names}.",
             f"Did you mean {{{nearest[0]}}}?" if nearest else f"Fields are {known}.",
@@ -84,6 +97,15 @@ def check_template(template: str) -> str:
     if not template.strip():
         raise wrong("is empty.", "Write a value or remove the line.")
     return template
+
+
+def _is_field(field: str, fields: Collection[str]) -> bool:
+    return field in fields or (field.startswith(SHEET) and bool(field.removeprefix(SHEET).strip()))
+
+
+def check_element_template(template: str) -> str:
+    """Refuse what `check_template` refuses, and fields that an element of a collection has not."""
+    return check_template(template, ELEMENT_FIELDS)
 
 
 def check_folder_template(template: str) -> str:
@@ -124,8 +146,8 @@ def misfit_of_place(template: str, per: Per) -> tuple[str, str] | None:
     if misfit := misfit_of_name(template, per):
         return misfit
     fields = set(fields_of(template))
-    if "id" in fields:
-        return None
+    if "id" in fields or any(field.startswith(SHEET) for field in fields):
+        return None  # what a sheet's column says is known later; a place that is taken is never taken twice
     if "run" not in fields:
         return "is the same place for every run.", "Add {run} (or {id}, which differs for every batch)."
     if per != "run" and per not in fields:
@@ -138,6 +160,7 @@ def misfit_of_place(template: str, per: Per) -> tuple[str, str] | None:
 
 NameTemplate = Annotated[str, AfterValidator(check_template)]
 FolderTemplate = Annotated[str, AfterValidator(check_folder_template)]
+ElementTemplate = Annotated[str, AfterValidator(check_element_template)]
 
 
 class Destination(Section):
@@ -145,12 +168,17 @@ class Destination(Section):
 
     history: NameTemplate = Field(
         DEFAULT_HISTORY["run"],
-        description="Name of the new history. Fields: " + ", ".join(f"{{{name}}}" for name in TEMPLATE_FIELDS) + ".",
+        description="Name of the new history. Fields: "
+        + ", ".join(f"{{{name}}}" for name in TEMPLATE_FIELDS)
+        + ", and {sheet.COLUMN} for a column of the sample sheet in which all samples of the batch say the same.",
     )
     collection: CollectionType = Field(
         "auto", description="auto: list:paired when all samples are paired, else list; none: single datasets."
     )
     collection_name: NameTemplate = Field("{run}", description="Name of the collection.")
+    element: ElementTemplate = Field(
+        "{sample}", description="Names in the collection. Fields: {sample}, {project}, {sheet.COLUMN}."
+    )
 
 
 def render(template: str, values: Mapping[str, str]) -> str:

@@ -7,7 +7,7 @@ known to Galaxy alone and is compared by the plan stage.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Annotated, Any, Literal
 
@@ -16,11 +16,13 @@ from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, model_va
 from watcher.config.deliveries import DeliverySettings
 from watcher.config.destinations import (
     DEFAULT_HISTORY,
+    SHEET,
     Destination,
     NameTemplate,
     Per,
     misfit_of_name,
     misfit_of_place,
+    sheet_columns,
 )
 from watcher.config.values import (
     AbsolutePath,
@@ -46,9 +48,24 @@ class Match(Section):
         ("*",), description="Projects of the sample sheet; a sample without one has the empty name."
     )
     sample: Patterns = Field(("*",), description="Sample names.")
+    sheet: Mapping[Text, Patterns] = Field(
+        default_factory=dict, description="Columns of the sample sheet, in any case, with patterns for their cells."
+    )
 
-    def takes(self, *, watch: str, layout: str, run: str, project: str = "", sample: str = "") -> bool:
-        """Say whether a sample of that run belongs to this rule."""
+    def takes(
+        self,
+        *,
+        watch: str,
+        layout: str,
+        run: str,
+        project: str = "",
+        sample: str = "",
+        sheet: Mapping[str, Sequence[str]] | None = None,
+    ) -> bool:
+        """Say whether a sample of that run belongs to this rule; `sheet` are its cells by lower-case column.
+
+        A column with several cells matches by any of them; a sample without the column has the empty cell.
+        """
         asked = (
             (self.watch, watch),
             (self.layout, layout),
@@ -56,7 +73,11 @@ class Match(Section):
             (self.project, project),
             (self.sample, sample),
         )
-        return all(any(fnmatchcase(value, pattern) for pattern in patterns) for patterns, value in asked)
+        cells = sheet or {}
+        return all(any(fnmatchcase(value, pattern) for pattern in patterns) for patterns, value in asked) and all(
+            any(fnmatchcase(cell, pattern) for pattern in patterns for cell in cells.get(column.lower(), ("",)))
+            for column, patterns in self.sheet.items()
+        )
 
     def may_take(self, *, watch: str, layout: str) -> bool:
         """Say whether a sample of such a run may belong to this rule."""
@@ -72,7 +93,9 @@ class WorkflowSettings(Section):
     file: AbsolutePath | None = Field(None, description="Workflow file (.ga or gxformat2); imported once.")
     key: Name = Field("", description="Short name of this entry; its number when left out.")
     inputs: Mapping[str, JsonValue] = Field(
-        default_factory=dict, description="Inputs by label: reads means the collection, all else is a value."
+        default_factory=dict,
+        description="Inputs by label: reads means the collection, sheet.COLUMN what the sample sheet says in that"
+        " column for all samples of the batch, all else is a value.",
     )
     steps: Mapping[str, Mapping[str, JsonValue]] = Field(
         default_factory=dict, description="Tool parameters by label, number or tool id of the step."
@@ -82,6 +105,16 @@ class WorkflowSettings(Section):
     def by(self) -> Literal["id", "name", "file"]:
         """How the workflow is told."""
         return "id" if self.id is not None else "name" if self.name is not None else "file"
+
+    @property
+    def columns(self) -> Mapping[str, str]:
+        """Columns of the sample sheet by the label of the input that takes what they say."""
+        return {label: column for label, value in self.inputs.items() if (column := _column(value))}
+
+    @property
+    def values(self) -> Mapping[str, JsonValue]:
+        """Inputs by label that are the same for every batch."""
+        return {label: value for label, value in self.inputs.items() if not _column(value)}
 
     @property
     def ref(self) -> str:
@@ -94,6 +127,11 @@ class FinishSettings(Section):
 
     source: Literal["keep"] = Field("keep", description="The run folder: stays as it is.")
     history: Literal["keep"] = Field("keep", description="The history: stays as it is.")
+
+
+def _column(value: object) -> str:
+    """Return the column that `sheet.COLUMN` names, "" for any other value."""
+    return value.removeprefix(SHEET).strip() if isinstance(value, str) and value.startswith(SHEET) else ""
 
 
 def _check_tag(tag: str) -> str:
@@ -143,6 +181,12 @@ class RuleSettings(Section):
         (), description="Where results go: one delivery or a list."
     )
     finish: FinishSettings = Field(default_factory=FinishSettings, description="What happens at the very end.")
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns of the sample sheet that its names and places need, one value for a whole batch each."""
+        names = (self.destination.history, self.destination.collection_name, *self.tags)
+        return sheet_columns(*names, *(delivery.folder for delivery in self.deliver))
 
     @model_validator(mode="before")
     @classmethod

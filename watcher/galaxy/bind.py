@@ -49,11 +49,13 @@ def bind(
     inputs: Mapping[str, Any],
     steps: Mapping[str, Mapping[str, Any]] | None = None,
     collection_type: str = "",
+    cells: Mapping[str, str | None] | None = None,
 ) -> Binding:
     """Check values against a workflow and return what to ask for; every problem is a sentence that names the workflow's
     part.
 
-    `collection_type` is that of the batch's collection, empty when there is none.
+    `collection_type` is that of the batch's collection, empty when there is none. `cells` are values from a sample
+    sheet: only ever constants, whatever they say; None stands for one that is not known yet.
     """
     problems: list[str] = []
     constants: dict[str, Any] = {}
@@ -73,7 +75,18 @@ def bind(
                 constants[label] = _value(wanted, value)
             except ValueError as error:
                 problems.append(f"Input “{label}” {error}.")
-    problems.extend(_missing(facts, inputs))
+    for label, cell in (cells or {}).items():
+        wanted = by_label.get(label)
+        if wanted is None:
+            problems.append(f"“{facts.name}” has no input “{label}”{_did_you_mean(label, by_label)}.")
+        elif wanted.kind != "parameter":
+            problems.append(f"Input “{label}” takes a {wanted.kind}, which the sample sheet cannot give.")
+        elif cell is not None:
+            try:
+                constants[label] = _scalar(wanted, cell)
+            except ValueError as error:
+                problems.append(f"Input “{label}” {error}.")
+    problems.extend(_missing(facts, {**inputs, **(cells or {})}))
     if collection_type and not reads_inputs and not any("wants" in problem for problem in problems):
         problems.append(f"No input of “{facts.name}” takes the reads: write `{_likely(facts)}: {READS}`.")
     parameters = _parameters(facts, steps or {}, problems)

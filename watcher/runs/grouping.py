@@ -9,15 +9,16 @@ Rules and names in Galaxy are the plan's business.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from watcher.errors import PlanError
 from watcher.model import LeftOut, PlannedCollection, PlannedDataset, PlannedElement, Sample, SampleFile
 from watcher.runs.filenames import LANE, ending_of, extension_for, kind_of_reads
-from watcher.runs.pairing import double_reads, expected_reads, match_sheet, missing_reads
+from watcher.runs.pairing import double_reads, expected_reads, missing_reads
 from watcher.runs.read_groups import ReadGroup
 from watcher.runs.sample_sheet import SheetRow
+from watcher.runs.sheet_match import match_sheet
 from watcher.runs.view import Judgement, UnitView
 
 COLLECTION_TYPES = ("auto", "list", "paired", "list:paired", "none")
@@ -36,11 +37,14 @@ class StructureProblem:
 
 @dataclass(frozen=True, slots=True)
 class Grouping:
-    """The samples of a unit; `problems` are reasons to stop, `left_out` files that belong to no sample."""
+    """The samples of a unit; `problems` are reasons to stop, `left_out` files that belong to no sample, `remarks` what
+    is odd and stops nothing.
+    """
 
     samples: tuple[Sample, ...]
     problems: tuple[StructureProblem, ...]
     left_out: tuple[LeftOut, ...]
+    remarks: tuple[StructureProblem, ...] = ()
 
 
 def group(view: UnitView, judgement: Judgement, empty: Collection[str] = ()) -> Grouping:
@@ -57,7 +61,11 @@ def group(view: UnitView, judgement: Judgement, empty: Collection[str] = ()) -> 
     if sheet.problem:
         problems.append(StructureProblem(sheet.path, sheet.problem))
     problems += (StructureProblem(sheet.path, f"{clash}.") for clash in match.clashes)
-    if groups:
+    if match.is_of_others:
+        names = sorted({one.sample for one in groups})
+        told = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+        problems.append(StructureProblem(sheet.path, f"{sheet.path} names none of the samples {told}."))
+    elif groups:
         problems += (
             StructureProblem(sheet.path, message) for message in _without_files(sheet.path, match.without_files)
         )
@@ -67,7 +75,8 @@ def group(view: UnitView, judgement: Judgement, empty: Collection[str] = ()) -> 
     )
     if without_reads and not groups:
         problems.append(StructureProblem(without_reads[0].path, "No sample of it has a single read."))
-    return Grouping(samples, tuple(problems), (*judgement.left_out, *without_reads))
+    remarks = tuple(StructureProblem(sheet.path, f"{remark}.") for remark in match.remarks)
+    return Grouping(samples, tuple(problems), (*judgement.left_out, *without_reads), remarks)
 
 
 def datasets(samples: Iterable[Sample], *, joins_lanes: bool = False) -> tuple[PlannedDataset, ...]:
@@ -110,8 +119,9 @@ def collection(
     samples: Iterable[Sample],
     planned: Iterable[PlannedDataset],
     pair: tuple[str, str] = PAIR,
+    called: Callable[[Sample], str] | None = None,
 ) -> PlannedCollection | None:
-    """Return a batch's collection, None for type `none`.
+    """Return a batch's collection, None for type `none`; `called` names the element of a sample, else its own name.
 
     `auto` is `list:paired` when every sample has exactly the two reads of a `pair` in each of its lanes, else `list`. A
     sample with several lanes becomes elements `NAME_L001` and so on. Raises PlanError when the type cannot be made of
@@ -121,7 +131,7 @@ def collection(
         raise PlanError(f"There is no collection type {type_!r}.", hint=f"Use one of {', '.join(COLLECTION_TYPES)}.")
     if type_ == "none":
         return None
-    lanes = _lanes(samples, planned)
+    lanes = _lanes(samples, planned, called or (lambda sample: sample.name))
     if not lanes:
         raise PlanError(f"Collection {name} would be empty: there are no files.")
     unpaired = [lane.called for lane in lanes if set(lane.datasets) != set(pair)]
@@ -153,7 +163,7 @@ def collection(
     if twice:
         raise PlanError(
             f"Collection {name} would have {twice[0]} twice.",
-            hint="Use per: project, or rename one of the samples.",
+            hint="Use per: project, another `element` in the destination, or rename one of the samples.",
         )
     return PlannedCollection(type=type_, name=name, elements=tuple(elements))
 
@@ -221,13 +231,19 @@ def _sample(view: UnitView, groups: Sequence[ReadGroup], rows: Sequence[SheetRow
         for read, paths in one.reads.items()
         for path in paths
     )
-    columns: dict[str, str] = {}
+    cells: dict[str, list[str]] = {}
     for row in rows:
         for column, cell in row.cells.items():
-            if cell:
-                columns.setdefault(column, cell)
+            if cell and cell not in cells.setdefault(column, []):
+                cells[column].append(cell)
     project = next((row.project for row in rows if row.project), "") or groups[0].project
-    return Sample(name=groups[0].sample, project=project, files=files, columns=columns)
+    return Sample(
+        name=groups[0].sample,
+        project=project,
+        files=files,
+        columns={column: found[0] for column, found in cells.items() if found},
+        several={column: tuple(found) for column, found in cells.items() if len(found) > 1},
+    )
 
 
 def _name_of(sample: Sample, files: Sequence[SampleFile]) -> str:
@@ -255,7 +271,9 @@ def _unique_names(named: Sequence[tuple[str, str]]) -> list[str]:
     return unique
 
 
-def _lanes(samples: Iterable[Sample], planned: Iterable[PlannedDataset]) -> list[_Lane]:
+def _lanes(
+    samples: Iterable[Sample], planned: Iterable[PlannedDataset], called: Callable[[Sample], str]
+) -> list[_Lane]:
     by_source = {source: dataset for dataset in planned for source in dataset.sources}
     lanes: list[_Lane] = []
     for sample in sorted(samples, key=lambda one: (one.project, one.name)):
@@ -266,9 +284,9 @@ def _lanes(samples: Iterable[Sample], planned: Iterable[PlannedDataset]) -> list
                 raise PlanError(f"{file.path} of sample {sample.name} is in no dataset.")
             alone = "" if file.read else dataset.key
             by_lane.setdefault((dataset.lane, alone), {})[file.read] = dataset.key
-        several = len({lane for lane, _ in by_lane}) > 1
+        several, element = len({lane for lane, _ in by_lane}) > 1, called(sample)
         lanes += (
-            _Lane(f"{sample.name}_L{lane:03d}" if several and lane else sample.name, reads)
+            _Lane(f"{element}_L{lane:03d}" if several and lane else element, reads)
             for (lane, _), reads in by_lane.items()
         )
     return lanes

@@ -23,15 +23,11 @@ from watcher.runs.conditions import Condition, LayoutMistake
 from watcher.runs.globs import compiled, depth_of, literal_parents
 from watcher.runs.layout_keys import KEYS
 from watcher.runs.layout_values import Exclusion, ManifestRule, Source, Written, line_of
+from watcher.runs.sample_sheet import SHEET_KINDS
 
 _OWN = Path(__file__).parent / "layouts"
-KINDS_OF_READS: Mapping[str, tuple[str, ...]] = {
-    "fastq": (".fastq", ".fq", ".fastq.gz", ".fq.gz", ".fastq.bz2", ".fq.bz2"),
-    "bam": (".bam",),
-    "cram": (".cram",),
-    "pod5": (".pod5",),
-}
-"""What kinds of files of reads a rule may ask for, with their endings."""
+KINDS_OF_READS = ("fastq", "bam", "cram", "pod5")
+"""What kinds of files of reads a rule may ask for."""
 
 EMPTY = ("skip", "upload", "hold")
 """What may become of files without a single read."""
@@ -256,7 +252,7 @@ def _layout(name: str, found: Mapping[str, Any]) -> Layout:
         failed=written.conditions("failed", "any", unit) + written.conditions("failed", "also", unit),
         held=written.conditions("held", "any", unit) + written.conditions("held", "also", unit),
         include=include,
-        more=written.texts_by_word("files", "more", tuple(KINDS_OF_READS)),
+        more=written.texts_by_word("files", "more", KINDS_OF_READS),
         nothing=written.text("files", "none"),
         exclude=written.exclusions("exclude"),
         exclude_folders=written.texts("files", "exclude_folders"),
@@ -272,7 +268,7 @@ def _layout(name: str, found: Mapping[str, Any]) -> Layout:
         project_from_folder=written.one_of("sample", "project", ("", "folder")) == "folder",
         pair=written.flag("sample", "pair", True),
         sheet_paths=written.texts("sheet", "path"),
-        sheet_kind=written.one_of("sheet", "kind", ("illumina", "ont", "element", "ultima", "columns")),
+        sheet_kind=written.one_of("sheet", "kind", SHEET_KINDS),
         sheet_by=written.one_of("sheet", "by", ("sample", "barcode")),
         zero_yield=written.texts("sheet", "zero"),
         manifests=written.manifests(),

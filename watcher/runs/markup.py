@@ -11,13 +11,17 @@ import io
 import json
 import re
 import xml.etree.ElementTree as ElementTree
+from collections.abc import Mapping
 from dataclasses import dataclass
+from xml.parsers import expat
 
 _DECLARATION = re.compile(r"^\s*<\?xml[^>]*\?>")
 
 
 class NotReadable(Exception):
-    """The content is no XML, no JSON or no text; the message says which."""
+    """The content is no XML, no JSON or no text; the message says which, `at` the line and column where it is known."""
+
+    at: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +31,17 @@ class SequencedRead:
     number: int
     cycles: int
     is_index: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LocatedElement:
+    """An element of a document without its texts: where it begins (from 1) and how many elements it is inside of."""
+
+    name: str
+    attributes: Mapping[str, str]
+    depth: int
+    line: int
+    column: int
 
 
 def parse_xml(content: bytes) -> ElementTree.Element:
@@ -39,6 +54,19 @@ def parse_xml(content: bytes) -> ElementTree.Element:
             return ElementTree.fromstring(_DECLARATION.sub("", content.decode("utf-8-sig")))
         except (ElementTree.ParseError, ValueError) as error:
             raise NotReadable("cannot be read as XML") from error
+
+
+def located_elements(content: bytes) -> list[LocatedElement]:
+    """Return every element in the order of the document, whatever text stands between them."""
+    try:
+        return _elements(content)
+    except expat.ExpatError as first:
+        try:
+            return _elements(_DECLARATION.sub("", content.decode("utf-8-sig")))
+        except (expat.ExpatError, ValueError) as error:
+            broken = NotReadable("cannot be read as XML")
+            broken.at = (first.lineno, first.offset + 1)
+            raise broken from error
 
 
 def xml_texts(root: ElementTree.Element, at: str) -> list[str]:
@@ -120,6 +148,25 @@ def texts_at(kind: str, content: bytes, at: str) -> list[str]:
 def text_of(content: bytes) -> str:
     """Return content as text, whatever bytes it holds."""
     return content.decode("utf-8-sig", errors="replace")
+
+
+def _elements(content: bytes | str) -> list[LocatedElement]:
+    parser, found, depth = expat.ParserCreate(namespace_separator="}"), [], 0
+
+    def begin(name: str, attributes: dict[str, str]) -> None:
+        nonlocal depth
+        here = {_local(key): value for key, value in attributes.items()}
+        place = (parser.CurrentLineNumber, parser.CurrentColumnNumber + 1)
+        found.append(LocatedElement(_local(name), here, depth, *place))
+        depth += 1
+
+    def end(name: str) -> None:
+        nonlocal depth
+        depth -= 1
+
+    parser.StartElementHandler, parser.EndElementHandler = begin, end
+    parser.Parse(content, True)
+    return found
 
 
 def _local(tag: object) -> str:

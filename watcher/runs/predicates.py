@@ -14,7 +14,8 @@ from watcher.model import PredicateResult, SourceFacts
 from watcher.runs.conditions import Condition, spoken
 from watcher.runs.manifests import read_lists
 from watcher.runs.markup import NotReadable, json_texts, key_values, parse_xml, planned_reads, text_of, xml_texts
-from watcher.runs.pairing import expected_reads, match_sheet, missing_reads
+from watcher.runs.pairing import expected_reads, missing_reads
+from watcher.runs.sheet_match import match_sheet
 from watcher.runs.view import RUN_INFO, UnitView
 
 Answer = tuple[bool, str]

@@ -1,7 +1,8 @@
 """Puts the files of a unit together that are the same sample in the same lane, from their names and folders.
 
 Projects come from folders where the layout says so; the sample sheet only tells which folders are samples rather than
-projects. Which reads should be there, and what the sheet says of a sample, is asked in `pairing.py`.
+projects, and with the S numbers which of two samples a name means that is the same for both. Which reads should be
+there is asked in `pairing.py`, what the sheet says of a sample in `sheet_match.py`.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 
 from watcher.runs.filenames import ReadsName, folded
 from watcher.runs.sample_sheet import SampleSheet
+from watcher.runs.sheet_numbers import told_apart
 
 _PLACES_OF_READS = frozenset({"fastq", "fastqs", "basecalls"})
 
@@ -41,9 +43,11 @@ def read_groups(
     """Return files by sample, project and lane, sorted; `folder` is the unit's, below which folders may be projects."""
     found: dict[tuple[str, str, int], dict[str, list[str]]] = {}
     sample_folders = _sample_folders(sheet)
+    meant = told_apart(names.values(), sheet) if sheet is not None else {}
     for path, name in names.items():
         folders = path[len(folder) :].strip("/").split("/")[:-1] if project_from_folder else []
-        key = (_project_of(folders, name, sample_folders), name.sample, name.lane)
+        sample = meant.get((folded(name.sample), name.number or 0), name.sample) if meant else name.sample
+        key = (_project_of(folders, name, sample_folders), sample, name.lane)
         found.setdefault(key, {}).setdefault(name.read, []).append(path)
     return tuple(
         ReadGroup(sample, project, lane, {read: tuple(sorted(paths)) for read, paths in sorted(reads.items())})

@@ -6,6 +6,7 @@ is worked out here once per look. The conditions that ask it are in `predicates.
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -59,6 +60,11 @@ class SheetLook:
     path: str = ""
     sheet: SampleSheet | None = None
     problem: str = ""
+    sha256: str = ""
+
+    def told(self, root: str) -> dict[str, str] | None:
+        """Return where the sheet lies and its checksum, for people; None when there is no sheet."""
+        return {"path": f"{root}/{self.path}", "sha256": self.sha256} if self.path else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,10 +140,11 @@ class UnitView:
                 content = self.contents.get(facts.path)
                 if content is None:
                     return SheetLook(facts.path, None, f"{facts.path} could not be read.")
+                digest, kind = hashlib.sha256(content).hexdigest(), self.layout.sheet_kind
                 try:
-                    return SheetLook(facts.path, read_sample_sheet(content, facts.path))
+                    return SheetLook(facts.path, read_sample_sheet(content, facts.path, kind), sha256=digest)
                 except StructureBroken as error:
-                    return SheetLook(facts.path, None, error.message)
+                    return SheetLook(facts.path, None, error.message, digest)
         return SheetLook()
 
     @cached_property

@@ -162,9 +162,8 @@ async def _workflows(rule: RuleSettings, client: Galaxy) -> list[Finding]:
             if facts is None:
                 continue
             wanted = rule.destination.collection
-            binding = bind(
-                facts, workflow.inputs, workflow.steps, {"none": "", "auto": "list:paired"}.get(wanted, wanted)
-            )
+            shape = {"none": "", "auto": "list:paired"}.get(wanted, wanted)
+            binding = bind(facts, workflow.values, workflow.steps, shape, dict.fromkeys(workflow.columns))
             missing = await client.workflows.missing_tools(facts)
         except WatcherError as error:
             findings.append(Finding(subject, False, error.message, error.hint, error.exit_code))

@@ -139,6 +139,7 @@ async def _unit(
     judgement = judge(view)
     _, run = identity_of(watch.name if watch else "", watch.path if watch else place.root.parent, place, judgement)
     reasons: list[str] = []
+    remarks: list[str] = []
     batches: list[dict[str, Any]] = []
     left_out = list(judgement.left_out)
     status = Status.READY if judgement.complete else Status.WAITING
@@ -152,6 +153,7 @@ async def _unit(
         problems, _, grouping = await problems_of(threads, view)
         if grouping is not None:
             left_out += [left for left in grouping.left_out if left not in left_out]
+            remarks = [remark.message for remark in grouping.remarks]
             try:
                 batches, unmatched = _batches(settings, watch, place, found, view, run, grouping.samples, clock)
                 left_out += [
@@ -181,7 +183,8 @@ async def _unit(
         "version": 1,
         "path": str(place.root if found.subpath in ("", ".") else place.root / found.subpath),
         "status": str(status),
-        "reasons": reasons,
+        "reasons": [*reasons, *remarks],
+        "sheet": view.sheet.told(str(place.root)),
         "predicates": [{"name": one.name, "holds": one.holds, "detail": one.detail} for one in judgement.predicates],
         "left_out": [{"path": _inside(left.path, found), "reason": left.reason} for left in left_out],
         "batches": batches,
@@ -261,7 +264,10 @@ def _batch(planned: Plan, found: FoundUnit, rule: str | None) -> dict[str, Any]:
         }
         if made
         else None,
-        "workflow": [{"key": one.key, "ref": one.ref, "inputs": dict(one.inputs)} for one in planned.workflows] or None,
+        "workflow": [
+            {"key": one.key, "ref": one.ref, "inputs": {**one.inputs, **one.cells}} for one in planned.workflows
+        ]
+        or None,
         "deliveries": [
             {"folder": one.folder, "outputs": list(one.outputs), "on": one.on} for one in planned.deliveries
         ],

@@ -47,6 +47,7 @@ async def _unit(store: Store, unit: Unit, urls: Mapping[str, str], progress: Pro
         "hint": unit.hint,
         "since": _time(unit.stage_since),
         "predicates": unit.more.get("predicates", []),
+        "sheet": unit.more.get("sheet"),
         "batches": [await _batch(store, batch, urls, progress) for batch in await store.batches(unit.id)],
     }
 
@@ -185,6 +186,7 @@ async def show_report(
             for row in await store.delivered_files(batch["id"])
         ]
     report["left_out"] = unit.more.get("left_out", [])
+    report["remarks"] = unit.more.get("remarks", [])
     report["journal"] = [
         {"at": _time(line.at), "actor": line.actor, "event": line.event, "batch": line.batch_id, "text": line.text}
         for line in await store.journal_of(unit_id, journal_lines)

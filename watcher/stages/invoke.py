@@ -245,7 +245,7 @@ async def _bound(batch: Batch, galaxy: Galaxy, planned: PlannedWorkflow) -> tupl
             hint=f"Look at it, then `galaxy-watcher retry {batch.unit_id} --from plan`.",
         )
     collection = batch.plan.collection
-    binding = bind(facts, planned.inputs, planned.steps, collection.type if collection else "")
+    binding = bind(facts, planned.inputs, planned.steps, collection.type if collection else "", planned.cells)
     if binding.problems:
         raise PlanError(
             f"The workflow `{planned.ref}` cannot be started for batch {batch.id}: {' '.join(binding.problems)}",

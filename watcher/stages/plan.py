@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from watcher.config import DeliverySettings, RuleSettings, Settings
-from watcher.config.destinations import fixed_folder, render, render_folder
+from watcher.config.destinations import SHEET, fixed_folder, render, render_folder, sheet_columns
+from watcher.config.rules import WorkflowSettings
 from watcher.errors import GalaxyError, OverQuota, PlanError
 from watcher.galaxy import Galaxy
 from watcher.galaxy.bind import bind
@@ -38,6 +39,7 @@ from watcher.model import (
 from watcher.rows import Batch, DeliveryRow, GalaxyObject, Unit
 from watcher.runs.grouping import collection, datasets
 from watcher.runs.portions import pair_of, portion
+from watcher.runs.sheet_columns import cell_of, cells_of, shared_cell
 from watcher.stages.looking import find_again, problems_of, see_root, view_of, wish_of
 from watcher.stages.rooms import Rooms
 
@@ -121,7 +123,9 @@ async def plan(unit: Unit, rooms: Rooms) -> Outcome:
                 batch, status=Status.CANCELLED, code="superseded", reason="The new plan has no such batch."
             )
     left = [[sample.name, "no rule takes it"] for sample in unmatched]
-    await rooms.store.touch(unit, more={"unmatched": left})
+    remarks = [remark.message for remark in grouping.remarks]
+    sheet = view.sheet.told(unit.run_path)
+    await rooms.store.touch(unit, more={"unmatched": left, "remarks": remarks, "sheet": sheet})
     for key in rooms.wakeups.watched():
         if key.startswith(f"unit:{unit.id}:"):
             rooms.wakeups.unwatch(key)
@@ -219,7 +223,12 @@ def _part(per: str, sample: Sample) -> str:
 
 def _takes(rule: RuleSettings, facts: Facts, sample: Sample) -> bool:
     return rule.match.takes(
-        watch=facts.watch, layout=facts.layout, run=facts.run, project=sample.project, sample=sample.name
+        watch=facts.watch,
+        layout=facts.layout,
+        run=facts.run,
+        project=sample.project,
+        sample=sample.name,
+        sheet=cells_of(sample),
     )
 
 
@@ -240,15 +249,28 @@ def _plan(settings: Settings, rule: RuleSettings, facts: Facts, samples: list[Sa
         tags=tuple(render(tag, values) for tag in rule.tags),
         samples=tuple(samples),
         datasets=planned,
-        collection=None if shape == "none" else collection(shape, name, samples, planned, pair_of(rule.reads)),
-        workflows=tuple(
-            PlannedWorkflow(key=one.key, ref=one.ref, by=one.by, inputs=one.inputs, steps=one.steps)
-            for one in rule.workflow
+        collection=collection(
+            shape, name, samples, planned, pair_of(rule.reads), lambda sample: _element(rule, sample)
         ),
+        workflows=tuple(_workflow(one, samples) for one in rule.workflow),
         deliveries=tuple(_delivery(delivery, str(place), values) for place, delivery in enumerate(rule.deliver, 1)),
         priority=rule.priority,
         rule_text=rule.model_dump(mode="json"),
     )
+
+
+def _workflow(asked: WorkflowSettings, samples: Sequence[Sample]) -> PlannedWorkflow:
+    cells = {label: shared_cell(samples, column) for label, column in asked.columns.items()}
+    return PlannedWorkflow(
+        key=asked.key, ref=asked.ref, by=asked.by, inputs=asked.values, cells=cells, steps=asked.steps
+    )
+
+
+def _element(rule: RuleSettings, sample: Sample) -> str:
+    """Return what a sample is called in its collection."""
+    template = rule.destination.element
+    cells = {SHEET + column: cell_of(sample, column) for column in sheet_columns(template)}
+    return render(template, {"sample": sample.name, "project": sample.project, **cells})
 
 
 def _delivery(delivery: DeliverySettings, key: str, values: Mapping[str, str]) -> PlannedDelivery:
@@ -272,6 +294,7 @@ def template_values(facts: Facts, rule: RuleSettings, samples: Sequence[Sample],
         "date": facts.day.isoformat(),
         "id": batch_id,
         "version": str(facts.version),
+        **{SHEET + column: shared_cell(samples, column) for column in rule.columns},
     }
 
 
@@ -319,7 +342,8 @@ async def _fitted(planned: Plan, unit: Unit, rooms: Rooms) -> Plan:
         else:
             found = await galaxy.workflows.find(**{wanted.by: wanted.ref})
         facts = await galaxy.workflows.read(found.id)
-        binding = bind(facts, wanted.inputs, wanted.steps, planned.collection.type if planned.collection else "")
+        shape = planned.collection.type if planned.collection else ""
+        binding = bind(facts, wanted.inputs, wanted.steps, shape, wanted.cells)
         missing = await galaxy.workflows.missing_tools(facts)
         problems = [*binding.problems, *(f"Tool {tool} is not installed in Galaxy." for tool in missing)]
         if problems:

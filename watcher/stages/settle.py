@@ -61,7 +61,8 @@ async def settle(unit: Unit, rooms: Rooms) -> Outcome:
     )
     judgement = judge(view)
     since = _since(unit, judgement.predicates, rooms.clock.now())
-    await rooms.store.touch(unit, more={"predicates": since, **left_out_of(judgement.left_out)})
+    sheet = view.sheet.told(unit.run_path)
+    await rooms.store.touch(unit, more={"predicates": since, "sheet": sheet, **left_out_of(judgement.left_out)})
     watched = rooms.wakeups.watched()
     for folder in event_folders(place, found):
         if (key := f"unit:{unit.id}:{folder}") not in watched:

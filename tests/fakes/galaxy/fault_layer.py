@@ -97,6 +97,14 @@ class RequestLog:
         self._seen: list[Seen] = []
         self._patching: Counter[str] = Counter()
         self.most_patches_per_session = 0
+        self.sent: bytearray | None = None
+        """All that clients sent (paths, headers, bodies), once a test has put an empty one here."""
+
+    def keep(self, *parts: bytes) -> None:
+        """Keep what a client sent, if a test asks for it."""
+        with self._lock:
+            if self.sent is not None:
+                self.sent += b"\n".join([*parts, b""])
 
     def open(self, seen: Seen, place: str) -> None:
         """Write down a request that begins."""
@@ -165,10 +173,12 @@ class FaultLayer:
             at=time.monotonic(),
         )
         self.log.open(seen, scope["path"])
+        self.log.keep(scope["raw_path"], scope["query_string"], *(value for _, value in scope["headers"]))
 
         async def counted_receive() -> Message:
             message = await receive()
             seen.received += len(message.get("body", b""))
+            self.log.keep(message.get("body", b""))
             return message
 
         async def noted_send(message: Message) -> None:
