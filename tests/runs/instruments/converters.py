@@ -192,7 +192,7 @@ TABLE: Mapping[str, Instrument] = {
         {".": "Stats/Stats.json"},
     ),
     "bcl2fastq inside the run folder": Instrument(
-        "bcl2fastq", bcl2fastq_inside, *one_unit(TWO, (f"{CALLS}/{name}" for name in _FLAT)),
-        {".": f"{CALLS}/Stats/Stats.json"},
+        "bcl2fastq-run", bcl2fastq_inside, *one_unit(TWO, (f"{CALLS}/{name}" for name in _FLAT), CALLS),
+        {CALLS: f"{CALLS}/Stats/Stats.json"},
     ),
 }  # fmt: skip

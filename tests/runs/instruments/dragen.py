@@ -12,6 +12,7 @@ from tests.runs.instruments.base_calls import MISEQ_I100, NEXTSEQ_2000, NOVASEQ_
 from tests.runs.instruments.content import crc32_of, fastq_gz
 from tests.runs.instruments.illumina import TWO, add_reads, add_undetermined
 from tests.runs.instruments.instrument import (
+    OVER_A_DAY_S,
     Failure,
     Instrument,
     base_calls_only,
@@ -171,7 +172,9 @@ _ANALYSIS = {
     "a listed file is not there": Failure(without(f"{_A1}/Data/summary.tsv"), "waiting", _A1),
     "crashed while converting": Failure(crashed_before(f"{_CONVERTED}/{fastq_names(TWO)[-1]}"), "waiting", _A1),
 }
-_NOTHING_YET = Failure(crashed_before(f"{_A1}/Data/SampleSheet.csv"), "nothing", layout="dragen-bcl")
+_NOTHING_YET = Failure(
+    crashed_before(f"{_A1}/Data/SampleSheet.csv"), "nothing", layout="dragen-bcl", quiet_s=OVER_A_DAY_S
+)
 _NEXTSEQ = one_unit(TWO, (f"{_A1}/Data/fastq/{name}" for name in fastq_names(TWO)), _A1)
 _NOVASEQ = one_unit(TWO, (f"{_CONVERTED}/{name}" for name in fastq_names(TWO)), _A1)
 _GERMLINE = [f"{_A1}/Data/DragenGermline/fastq/{name}" for name in fastq_names((*TWO, "G1", "G2"))[4:]]
@@ -191,9 +194,9 @@ TABLE: Mapping[str, Instrument] = {
     "NextSeq 2000 with markers of copying": Instrument(
         "nextseq2000", _nextseq2000_copied, *_NEXTSEQ, _COPIED, _VERDICT_B, quiet_s=20 * 60.0
     ),
-    "NextSeq 2000 BCL": base_calls_only("dragen-bcl", _nextseq2000_bcl, "CopyComplete.txt", _VERDICT_B),
-    "NovaSeq X BCL": base_calls_only("dragen-bcl", _novaseqx_bcl, "CopyComplete.txt", _VERDICT_B),
-    "MiSeq i100 BCL": base_calls_only("dragen-bcl", _miseq_i100_bcl, "CopyComplete.txt", _VERDICT_B),
+    "NextSeq 2000 BCL": base_calls_only("dragen-bcl", _nextseq2000_bcl, "CopyComplete.txt", _VERDICT_B, OVER_A_DAY_S),
+    "NovaSeq X BCL": base_calls_only("dragen-bcl", _novaseqx_bcl, "CopyComplete.txt", _VERDICT_B, OVER_A_DAY_S),
+    "MiSeq i100 BCL": base_calls_only("dragen-bcl", _miseq_i100_bcl, "CopyComplete.txt", _VERDICT_B, OVER_A_DAY_S),
     "NovaSeq X": Instrument("novaseqx", novaseqx, *_NOVASEQ, _COPIED, _ANALYSIS),
     "NovaSeq X requeued": Instrument(
         "novaseqx", _requeued,
@@ -216,7 +219,7 @@ TABLE: Mapping[str, Instrument] = {
     "NovaSeq X with projects": Instrument(
         "novaseqx", _projects, *one_unit(("S1", "S2", "S3"), _OF_PROJECTS, _A1), _COPIED
     ),
-    "NovaSeq X with ORA alone": Instrument("novaseqx", _ora_only, *one_unit((), (), _A1), _COPIED, nothing=True),
-    "NovaSeq X without FASTQs": Instrument("novaseqx", _zero_fastq, *one_unit((), (), _A1), _COPIED, nothing=True),
+    "NovaSeq X with ORA alone": Instrument("novaseqx", _ora_only, *one_unit((), (), _A1), _COPIED, outcome="held"),
+    "NovaSeq X without FASTQs": Instrument("novaseqx", _zero_fastq, *one_unit((), (), _A1), _COPIED, outcome="held"),
     "MiSeq i100": Instrument("novaseqx", _miseq_i100, *_NOVASEQ, _COPIED, _ANALYSIS),
 }  # fmt: skip

@@ -13,9 +13,14 @@ from typing import Literal
 from tests.runs.run_folders import Tree
 
 Outcome = Literal["ready", "nothing", "failed", "held", "waiting"]
-"""What a look should say: whole with reads, over without reads to take, or one of the three that are no end."""
+"""What a look should say: whole with reads, over with base calls alone, or one of the three that are no end.
+
+A run whose reads were deleted, packed as nobody can read them, or never came is `held`: a person expected some.
+"""
 
 EIGHT_HOURS_S = 8 * 3600.0
+# DRAGEN begins after the base calls are copied: whoever sees base calls alone waits a day before he says so.
+OVER_A_DAY_S = 30 * 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +28,7 @@ class Failure:
     """A run that ended otherwise, or did not end: how its folder differs, and what should be said of it.
 
     `unit` is the one that is concerned, "" all of them; `layout` is what should recognise the folder where it is not
-    the instrument's own, `gone` whether the unit is then not found at all.
+    the instrument's own, `gone` whether the unit is then not found at all. `quiet_s` is the instrument's without one.
     """
 
     change: Callable[[Tree], Tree]
@@ -31,6 +36,7 @@ class Failure:
     unit: str = ""
     layout: str = ""
     gone: bool = False
+    quiet_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -48,7 +54,7 @@ class Instrument:
     taken: Mapping[str, tuple[str, ...]]
     last: Mapping[str, str] = field(default_factory=dict)
     failures: Mapping[str, Failure] = field(default_factory=dict)
-    nothing: bool = False
+    outcome: Outcome = "ready"
     quiet_s: float = EIGHT_HOURS_S
 
     @property
@@ -57,9 +63,9 @@ class Instrument:
         return tuple(self.taken)
 
     @property
-    def outcome(self) -> Outcome:
-        """Return what should be said of each unit once it is whole."""
-        return "nothing" if self.nothing else "ready"
+    def nothing(self) -> bool:
+        """Tell whether its runs hold base calls and nothing to take."""
+        return self.outcome == "nothing"
 
 
 def one_unit(
@@ -74,11 +80,10 @@ def base_calls_only(
     make: Callable[..., Tree],
     last: str,
     failures: Mapping[str, Failure] | None = None,
+    quiet_s: float = EIGHT_HOURS_S,
 ) -> Instrument:
     """Return an instrument whose runs hold base calls and nothing to take."""
-    return Instrument(
-        layout, make, {".": ()}, {".": ()}, {".": last}, failures if failures is not None else {}, nothing=True
-    )
+    return Instrument(layout, make, {".": ()}, {".": ()}, {".": last}, failures or {}, "nothing", quiet_s)
 
 
 def with_file(path: str, content: bytes) -> Callable[[Tree], Tree]:

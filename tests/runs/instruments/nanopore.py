@@ -194,7 +194,7 @@ _FAILURES = {
         _changed(b"fastq_files_in_fallback=0", b"fastq_files_in_fallback=3"), "failed"
     ),
     "a batch is not copied yet": Failure(_not_synced, "waiting"),
-    "no read passed": Failure(_no_reads, "nothing"),
+    "no read passed": Failure(_no_reads, "held"),
 }
 _OLD_NAMES = ("barcode01", "barcode02")
 _DOTTED = ("coral.1", "coral.2")
@@ -214,7 +214,7 @@ TABLE: Mapping[str, Instrument] = {
     ),
     "ONT without barcodes": Instrument(
         "ont", lambda: ont(barcodes=False), *one_unit(("library7",), _WITHOUT), {".": _summary()},
-        {"no read passed": Failure(_no_reads, "nothing")},
+        {"no read passed": Failure(_no_reads, "held")},
     ),
     "ONT with dots in names": Instrument(
         "ont", lambda: ont(_DOTTED, runs=(DOTTED,)), *one_unit(_DOTTED, _passed(_DOTTED)), {".": _summary()}

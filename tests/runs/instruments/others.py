@@ -202,7 +202,7 @@ TABLE: Mapping[str, Instrument] = {
         },
     ),
     "MGI without barcodes": Instrument(
-        "mgi", lambda: mgi(lanes=("L01",), split=False), {"L01": ("read",)}, {"L01": _mgi_reads("L01", ("read",))},
+        "mgi", lambda: mgi(lanes=("L01",), split=False), {"L01": (CHIP,)}, {"L01": _mgi_reads("L01", ("read",))},
         {"L01": "L01/BarcodeStat.txt"},
     ),
     "Ultima": Instrument(

@@ -147,24 +147,26 @@ _FAILURES = {
     "a listed BAM is not there": Failure(
         without(_hifi(REVIO, "1_A01", 1, BARCODED)[1]), "waiting", "1_A01"
     ),
-    "planned cells without data": Failure(_with_empty_cells, "waiting", "1_C01"),
+    "planned cells without data": Failure(_with_empty_cells, "waiting", "1_C01", gone=True),
 }  # fmt: skip
 
 TABLE: Mapping[str, Instrument] = {
     "PacBio Revio": Instrument(
         "pacbio", revio,
-        {"1_A01": BARCODED, "1_B01": ("default",)},
+        {"1_A01": BARCODED, "1_B01": ("Well 1_B01",)},
         {"1_A01": _hifi(REVIO, "1_A01", 1, BARCODED), "1_B01": _hifi(REVIO, "1_B01", 2, ("default",))},
         {"1_A01": _FIRST_DONE, "1_B01": _done(REVIO, "1_B01", 2)},
         _FAILURES,
     ),
     "PacBio Vega": Instrument(
         "pacbio", _vega,
-        {"1_A01": ("default",)}, {"1_A01": _hifi(VEGA, "1_A01", 1, ("default",))}, {"1_A01": _done(VEGA, "1_A01", 1)},
+        {"1_A01": ("Well 1_A01",)},
+        {"1_A01": _hifi(VEGA, "1_A01", 1, ("default",))},
+        {"1_A01": _done(VEGA, "1_A01", 1)},
     ),
     "PacBio Sequel IIe": Instrument(
         "pacbio-sequel2", sequel2e,
-        {cell: (movie,) for cell, movie in _SEQUEL_MOVIES.items()},
+        {cell: (f"Well {cell}",) for cell in _SEQUEL_MOVIES},
         {cell: (f"{cell}/{movie}.hifi_reads.bam",) for cell, movie in _SEQUEL_MOVIES.items()},
         {cell: f"{cell}/{movie}.transferdone" for cell, movie in _SEQUEL_MOVIES.items()},
         {
