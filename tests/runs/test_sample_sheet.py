@@ -109,7 +109,9 @@ def test_quoted_cells_and_western_letters_are_kept() -> None:
         (b"[Header\nx\n", "s.csv:1:1", "not closed"),
         (b"[Data]\nSample_ID,Index\ns1,AC,extra\n", "s.csv:3:3", "'extra'"),
         (b"[Data]\nSample_ID,Index\ns1,AC\n,GT\n", "s.csv:4:1", "no Sample_ID"),
-        (b"[Data]\nLane,Sample_ID,sample_id\n1,a,b\n", "s.csv:2:3", "comes twice"),
+        (b"[Data]\nLane,SAMPLE_ID,sample_id\n1,a,b\n", "s.csv:2:3", "comes twice"),
+        (b"[Data]\nSample_ID,index,Index\na,AC,GT\n", "s.csv:2:3", "comes twice"),
+        (b"[Data]\nSample_ID,PI,PI\na,x,y\n", "s.csv:2:3", "comes twice"),
         (b"[Data]\nSample_ID\na\n[Data]\nSample_ID\nb\n", "s.csv:4:1", "comes twice"),
         (b'[Data]\nSample_ID,Note\na,"one\nb,two\nc,three\n', "s.csv:3:1", "never closed"),
         (b'[Data]\nSample_ID,Note\na,"x\n\ny"\nb,"one\ntwo",three\n', "s.csv:6:3", "'three'"),
@@ -140,6 +142,14 @@ def test_names_are_kept_as_they_are_written() -> None:
     rows = read_sample_sheet(text.encode(), "s.csv").rows
     assert [row.sample_id for row in rows] == ["SQPP-94282-Q%3AA1", "phiX CT1462-2 1"]
     assert [rows[0].cells[column] for column in more] == more
+
+
+def test_columns_that_differ_in_case_are_two_where_it_is_clear_what_they_mean() -> None:
+    """Exports of databases have a `sample_id` beside Illumina's Sample_ID, which stays the one that counts."""
+    text = "[Data],,,\nsample_id,Lane,Sample_ID,Sample_Name,sample_name,PI,pi,\n7139,1,57224,SRS1,NA19,x,y,\n"
+    (row,) = read_sample_sheet(text.encode(), "s.csv").rows
+    assert (row.sample_id, row.sample_name) == ("57224", "SRS1")
+    assert [row.cells[column] for column in ("sample_id", "sample_name", "PI", "pi")] == ["7139", "NA19", "x", "y"]
 
 
 def test_an_unknown_kind_is_a_mistake_of_the_caller() -> None:

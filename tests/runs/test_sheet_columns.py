@@ -26,6 +26,15 @@ def test_a_column_is_found_in_any_case() -> None:
     assert cells_of(TWO) == {"pi": ("botany",), "lane": ("1", "2")}
 
 
+def test_columns_that_differ_in_case_are_told_apart_by_their_spelling() -> None:
+    """A rule matches by either of them; a name needs the spelling of one."""
+    both = Sample(name="s", files=(), columns={"PI": "Doe", "pi": "Roe"})
+    assert cells_of(both) == {"pi": ("Doe", "Roe")}
+    assert (cell_of(both, "PI"), cell_of(both, "pi")) == ("Doe", "Roe")
+    with pytest.raises(PlanError, match="several things of sample s: `Doe` and `Roe`"):
+        cell_of(both, "Pi")
+
+
 @pytest.mark.parametrize(
     ("samples", "column", "words", "hint"),
     [

@@ -53,7 +53,8 @@ def test_whatever_the_spelling_the_rows_come_back(
     lines = []
     wanted = []
     writer.writerow([*columns, *[""] * trailing])
-    for sample, note, other in rows:
+    # A line end inside a cell is of the kind that the sheet has: the writer quotes no other.
+    for sample, note, other in ((name, *(cell.replace("\n", line_end) for cell in cells)) for name, *cells in rows):
         text.write(delimiter * trailing + line_end)
         cells = {"Note": note, "Other": other, next(one for one in columns if one not in ("Note", "Other")): sample}
         lines.append(1 + len(re.findall(r"\r\n|\r|\n", before.replace("\n", line_end) + text.getvalue())))

@@ -125,3 +125,20 @@ async def test_a_sheet_of_another_run_holds_until_it_is_replaced(world: World) -
         assert unit["reason"] == "Reports/SampleSheet.csv names none of the samples S1, S2."
         (run / "Reports" / "SampleSheet.csv").write_bytes(good)
         await world.until_status("done")
+
+
+async def test_batches_that_a_column_gives_one_name_keep_places_of_their_own(world: World) -> None:
+    """A column may say the same of every sample: history and folder of the second batch get its marks."""
+    rule = {
+        "per": "sample",
+        "destination": {"history": "{sheet.Group}"},
+        "deliver": {"folder": f"{world.results}/{{sheet.Group}}"},
+    }
+    world.write_config(rule=rule)
+    write_sheet(world.add_run(), "S1,soil,One,12", "S2,soil,One,12")
+    (unit,) = (await world.once())["units"]
+    assert [batch["status"] for batch in unit["batches"]] == ["done", "done"]
+    assert [batch["history"] for batch in unit["batches"]] == ["soil", f"soil {unit['id']}-2"]
+    places = [Path(delivery["target"]) for batch in unit["batches"] for delivery in batch["deliveries"]]
+    assert len(set(places)) == 2
+    assert all((place / "MANIFEST.sha256").exists() for place in places)

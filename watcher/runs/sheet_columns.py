@@ -14,15 +14,23 @@ from watcher.model import Sample
 
 
 def cells_of(sample: Sample) -> Mapping[str, tuple[str, ...]]:
-    """Return what the sheet says of a sample, by lower-case column: several cells where its rows differ."""
-    cells = {column.lower(): (cell,) for column, cell in sample.columns.items()}
-    return {**cells, **{column.lower(): found for column, found in sample.several.items()}}
+    """Return what the sheet says of a sample, by lower-case column: several cells where its rows differ, or where two
+    columns differ in case only.
+    """
+    cells: dict[str, dict[str, None]] = {}
+    for column, cell in sample.columns.items():
+        cells.setdefault(column.lower(), {}).update(dict.fromkeys(sample.several.get(column, (cell,))))
+    return {column: tuple(found) for column, found in cells.items()}
 
 
 def cell_of(sample: Sample, column: str) -> str:
-    """Return the one cell of a sample in a column, in whatever case; PlanError when there is none, or several."""
+    """Return the one cell of a sample in a column, as spelled, else in any case; PlanError when there is none, or
+    several.
+    """
     cells = cells_of(sample)
     found = cells.get(column.lower(), ())
+    if column in sample.columns:
+        found = sample.several.get(column, (sample.columns[column],))
     if len(found) > 1:
         raise PlanError(
             f"Column {column} of the sample sheet says several things of sample {sample.name}: {_quoted(found)}.",

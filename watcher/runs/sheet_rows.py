@@ -20,6 +20,9 @@ SAMPLE_ID = ("sampleid",)
 SAMPLE_NAME = ("samplename",)
 _PROJECT = ("sampleproject", "project", "projectname")
 _BARCODE = ("barcode", "indexlabel", "rapidbarcode", "barcodeid", "barcodename", "indexname", "i7indexid")
+# As makers spell them: exports of databases add `sample_id` and `sample_name` of their own beside these.
+_DOCUMENTED = frozenset({"Sample_ID", "Sample_Name", "SampleName"})
+_READ = frozenset({*SAMPLE_ID, *SAMPLE_NAME, *_PROJECT, "lane", "index", "index2", "barcode", "alias"})
 # Rows of one sample that differ in any of these are several parts of it, not one row written twice.
 _PARTS = ("index", "index1", "index2", "flowcellid", "fcid", "positionid", "protocolrunid")
 _SPOKEN = {"sampleid": "Sample_ID", "samplename": "SampleName"}
@@ -40,7 +43,9 @@ class SheetRow:
 
     @cached_property
     def _plain(self) -> Mapping[str, str]:
-        return {plain(name): value for name, value in reversed(list(self.cells.items())) if value}
+        filled = [(name, value) for name, value in self.cells.items() if value]
+        filled.sort(key=lambda cell: cell[0] not in _DOCUMENTED)
+        return {plain(name): value for name, value in reversed(filled)}
 
     def cell(self, *columns: str) -> str:
         """Return the first non-empty cell of these columns, however the sheet spells their names."""
@@ -106,15 +111,18 @@ def table(
         return []
     header = rows[0].cells
     names = [plain(column) for column in header]
-    places = [names.index(column) for column in samples if column in names]
+    places = [_place_of(column, header, names) for column in samples if column in names]
     if not places:
         if must_have_samples:
             raise broken(name, rows[0].line, 1, f"the sample table has no {_SPOKEN.get(samples[0], samples[0])} column")
         return []
-    lower = [column.lower() for column in header]
-    for position, column in enumerate(lower):
-        if column and column in lower[:position]:
-            raise broken(name, rows[0].line, position + 1, f"column {header[position]} comes twice")
+    for position, column in enumerate(header):
+        same = [other for other, known in enumerate(names[:position]) if column and known == names[position]]
+        is_clear = column not in header[:position] and (
+            names[position] not in _READ or any(header[one] in _DOCUMENTED for one in (*same, position))
+        )
+        if same and not is_clear:
+            raise broken(name, rows[0].line, position + 1, f"column {column} comes twice")
     found: list[SheetRow] = []
     for row in rows[1:]:
         if len(row.cells) > len(header):
@@ -127,3 +135,9 @@ def table(
         elif must_have_samples:
             raise broken(name, row.line, places[0] + 1, f"this row has no {header[places[0]]}")
     return found
+
+
+def _place_of(column: str, header: Sequence[str], names: Sequence[str]) -> int:
+    """Return where a column stands; of several that differ in case only, the one that is spelled as makers do."""
+    places = [place for place, known in enumerate(names) if known == column]
+    return next((place for place in places if header[place] in _DOCUMENTED), places[0])
