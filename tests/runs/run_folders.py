@@ -73,7 +73,7 @@ class Tree:
         pattern = compiled(layout.prune)
         pruned = {above for path in self.files for above in folders_above(path) if pattern.fullmatch(above)}
         kept = {path: one for path, one in self.files.items() if pruned.isdisjoint(folders_above(path))}
-        return replace(self, files=kept, pruned=frozenset(pruned))
+        return replace(self, files=kept, pruned=self.pruned | pruned)
 
     def listing(self) -> Listing:
         """Return what a look over the folder finds, an hour after the last file."""

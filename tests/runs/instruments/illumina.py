@@ -26,6 +26,7 @@ from tests.runs.instruments.base_calls import (
 )
 from tests.runs.instruments.content import fastq_gz
 from tests.runs.instruments.instrument import (
+    OVER_A_DAY_S,
     Failure,
     Instrument,
     base_calls_only,
@@ -158,7 +159,7 @@ def novaseq6000(lanes: int | None = None) -> Tree:
     return tree.add("CopyComplete.txt", b"")
 
 
-def _lrm_of(machine: Machine, last: str = "CompletedJobInfo.xml") -> Instrument:
+def _lrm_of(machine: Machine) -> Instrument:
     place = f"Alignment_1/{STAMP}"
     names = fastq_names(TWO, list(range(1, machine.lanes + 1)))
     samples, taken = one_unit(TWO, (f"{place}/Fastq/{name}" for name in sorted(names)), place)
@@ -177,6 +178,8 @@ def _lrm_of(machine: Machine, last: str = "CompletedJobInfo.xml") -> Instrument:
         failures["stopped by a person"] = Failure(ended, "failed")
         unknown = with_file("RunCompletionStatus.xml", status_a("CompletedWithWonders"))
         failures["unknown verdict"] = Failure(unknown, "held")
+    # Where an attempt has a verdict of its own, the one at the root is a copy made later.
+    last = "CompletedJobInfo.xml" if machine is MISEQ_4 else f"{place}/CompletedJobInfo.xml"
     return Instrument("lrm", make, samples, taken, {place: last}, failures)
 
 
@@ -221,6 +224,8 @@ TABLE: Mapping[str, Instrument] = {
             "last read not copied": Failure(without("Basecalling_Netcopy_complete_Read4.txt"), "waiting"),
             "crashed in the second read": Failure(crashed_before("Basecalling_Netcopy_complete_Read2.txt"), "waiting"),
         },
+        # MiSeq Reporter may still begin.
+        OVER_A_DAY_S,
     ),
     "MiSeq LRM": _lrm_of(MISEQ_4),
     "MiniSeq": _lrm_of(MINISEQ),

@@ -96,8 +96,8 @@ def mgi(barcodes: Sequence[str] = ("1", "2"), lanes: Sequence[str] = ("L01", "L0
                 name = f"{CHIP}_{lane}_{label}_{mate}"
                 tree.add(f"{lane}/{name}.fq.gz", fastq_gz(f"{lane}{label}", read))
                 tree.add(f"{lane}/{name}.fq.fqStat.txt", b"#Name\n")
-        tree.add(f"{lane}/BasecallQC.txt", b"cycle\n").add(f"{lane}/SequenceStat.txt", b"#Sequence\tBarcode\n")
-        tree.add(f"{lane}/{CHIP}_{lane}.summaryReport.html", b"<html></html>")
+        tree.add(f"{lane}/BasecallQC.txt", b"cycle\n").add(f"{lane}/{CHIP}_{lane}.summaryReport.html", b"<html></html>")
+        tree.add(f"{lane}/SequenceStat.txt", b"#Sequence\tBarcode\n")
         tree.add(f"{lane}/BarcodeStat.txt", b"#SpeciesNO\tCorrect\tCorrected\tTotal\tPercentage(%)\n")
     return tree
 
@@ -194,7 +194,7 @@ TABLE: Mapping[str, Instrument] = {
         "mgi", mgi,
         {lane: ("1", "2") for lane in _LANES},
         {lane: _mgi_reads(lane, ("1", "2")) for lane in _LANES},
-        {lane: f"{lane}/BarcodeStat.txt" for lane in _LANES},
+        {lane: f"{lane}/SequenceStat.txt" for lane in _LANES},
         {
             "the second lane is still written": Failure(
                 crashed_before(f"L02/{CHIP}_L02_2_2.fq.gz"), "waiting", "L02"
@@ -203,7 +203,7 @@ TABLE: Mapping[str, Instrument] = {
     ),
     "MGI without barcodes": Instrument(
         "mgi", lambda: mgi(lanes=("L01",), split=False), {"L01": (CHIP,)}, {"L01": _mgi_reads("L01", ("read",))},
-        {"L01": "L01/BarcodeStat.txt"},
+        {"L01": "L01/SequenceStat.txt"},
     ),
     "Ultima": Instrument(
         "ultima", ultima, *one_unit(TWO, (f"{stem}/{stem}.cram" for stem in _UG)), {".": "UploadCompleted.json"},
@@ -215,7 +215,9 @@ TABLE: Mapping[str, Instrument] = {
             "aborted on the instrument": Failure(_ABORTED, "failed"),
             "analysis aborted": Failure(with_file("aborted", b""), "failed"),
             "sequenced, but not called": Failure(
-                both(without("status.txt"), crashed_before("basecaller_results/BaseCaller.json")), "waiting"
+                both(without("status.txt"), crashed_before("basecaller_results/BaseCaller.json")),
+                "waiting",
+                quiet_s=30 * 60.0,
             ),
         },
     ),

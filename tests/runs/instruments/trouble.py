@@ -25,7 +25,10 @@ def _taken(instrument: Instrument) -> list[str]:
 
 
 def _markers(instrument: Instrument) -> list[str]:
-    return list(instrument.last.values())
+    """Return what is written once reads are there: markers, and what else says that they are."""
+    taken, order = set(_taken(instrument)), list(instrument.make().files)
+    first = min(order.index(path) for path in taken)
+    return [path for path in order[first:] if path not in taken]
 
 
 def _begun(instrument: Instrument, but: Iterable[str] = ()) -> tuple[Tree, Arrival]:
