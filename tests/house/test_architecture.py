@@ -24,6 +24,8 @@ SHARED_BY_STAGES = {
     "history": "the batch's own history: upload.py makes it once, revisions.py takes it over",
     "transfer": "how one file travels; upload.py says which files, and when they count",
     "revisions": "what a new plan takes over from the one it replaces",
+    "same_run": "a run that was renamed or moved: detect.py and verify.py both meet it",
+    "afterwards": "what comes after the plan: detect.py sees it, plan.py remembers, finish.py asks",
 }
 
 FENCES = {

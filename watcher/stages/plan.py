@@ -37,10 +37,12 @@ from watcher.model import (
 )
 from watcher.rows import Batch, DeliveryRow, GalaxyObject, Unit
 from watcher.runs.grouping import collection, datasets
+from watcher.stages.afterwards import LATE, SHEET, SHEET_CHANGED, TOUCHED, sheet_of
 from watcher.stages.looking import find_again, problems_of, see_root, view_of
+from watcher.stages.revisions import REPLANNED
 from watcher.stages.rooms import Rooms
 
-GIVEN_UP = ("replanned", "superseded")
+GIVEN_UP = (REPLANNED, "superseded")
 """Codes of batches whose plan was given up: they wait for the next revision."""
 
 
@@ -110,12 +112,14 @@ async def plan(unit: Unit, rooms: Rooms) -> Outcome:
             planned = await _own_place(planned, unit, number, rooms)
             await _freeze(unit, rooms, number, planned, [batch for batch in known if batch.number == number])
     for batch in known:
-        if batch.number not in plans and batch.code == "replanned":
+        if batch.number not in plans and batch.code == REPLANNED:
             await rooms.store.move(
                 batch, status=Status.CANCELLED, code="superseded", reason="The new plan has no such batch."
             )
     left = [[sample.name, "no rule takes it"] for sample in unmatched]
-    await rooms.store.touch(unit, more={"unmatched": left})
+    await rooms.store.touch(
+        unit, more={"unmatched": left, SHEET: sheet_of(view), SHEET_CHANGED: {}, LATE: [], TOUCHED: []}
+    )
     for key in rooms.wakeups.watched():
         if key.startswith(f"unit:{unit.id}:"):
             rooms.wakeups.unwatch(key)
