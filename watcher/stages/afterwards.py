@@ -71,7 +71,8 @@ async def come_later(rooms: Rooms, settings: WatchSettings, place: Place, units:
             rooms.threads, whole, found, quiet_s={}, settle=settings.settle, max_wait=None, assume_quiet=True
         )
         with contextlib.suppress(Superseded):  # somebody moved it just now: the next look sees it again
-            because = await _late_files(rooms, settings, view, unit) or await _sheet(rooms, settings, view, unit)
+            because = await _late_files(rooms, settings, view, unit)
+            because = await _sheet(rooms, settings, view, unit) if because is None else because
             if because is not None:
                 again.append((found, unit, because))
     return again
