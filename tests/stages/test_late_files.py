@@ -1,4 +1,4 @@
-"""Files of reads that come or change in a run folder after its plan: told once, or a new version; never unread belief."""
+"""Files of reads that come or change in a run folder after its plan: told once, or a new version."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ async def test_a_late_file_is_told_once(world: World) -> None:
             {"path": first.name, "what": "other size"}, {"path": LATE_NAME, "what": "new"},
         ]  # fmt: skip
     (line,) = await world.journal("unit.late_files")
-    assert line == f"Came after the plan and was not sent: {first.name} (other size), {LATE_NAME} (new)."
+    assert line == f"Came after the plan, which does not know it: {first.name} (other size), {LATE_NAME} (new)."
     assert f"Came later: {first.name} (other size), {LATE_NAME} (new)" in world.command("status").out
     assert world.posts("/api/tools/fetch") == 1
 

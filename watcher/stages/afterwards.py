@@ -35,7 +35,7 @@ The second is also the code of a unit that is held for it."""
 
 ENDED_AT = "ended_at"
 
-NEW, OTHER_SIZE, OTHER_BYTES = "new", "other size", "other content"
+NEW, OTHER_SIZE, OTHER_BYTES, NEW_SHEET = "new", "other size", "other content", "new sample sheet"
 
 log = structlog.get_logger("watcher")
 
@@ -136,7 +136,7 @@ async def tell_late(rooms: Rooms, unit: Unit, late: Sequence[Sequence[str]]) -> 
     names = ", ".join(f"{path} ({what})" for path, what in fresh[:10])
     more = f" and {len(fresh) - 10} more" if len(fresh) > 10 else ""
     await rooms.store.touch(unit, more={LATE: [*known, *fresh]})
-    text = f"Came after the plan and was not sent: {names}{more}."
+    text = f"Came after the plan, which does not know it: {names}{more}."
     await rooms.store.journal("unit.late_files", text, unit_id=unit.id)
     log.warning("unit.late_files", unit=unit.id, run=unit.run, files=[path for path, _ in fresh])
 
@@ -178,6 +178,9 @@ async def _sheet(rooms: Rooms, settings: WatchSettings, view: UnitView, unit: Un
     before: Mapping[str, str] | None = unit.more.get(SHEET)
     now = sheet_of(view)
     if before is None or not now or unit.stage is not Stage.FINISH:
+        return None
+    if not before:  # the plan was made without one, and did not miss it
+        await tell_late(rooms, unit, [[now["path"], NEW_SHEET]])
         return None
     waiting: Mapping[str, str] = unit.more.get(SHEET_CHANGED) or {}
     if now["sha256"] == before.get("sha256"):
