@@ -6,6 +6,7 @@ import os
 import shutil
 from pathlib import Path
 
+from tests.fakes.galaxy import Fault
 from tests.world import RUN, World, fastq, packed, until, write_bclconvert
 
 NAMED = "plate7"
@@ -50,10 +51,65 @@ async def test_a_folder_that_gets_its_old_name_back_is_followed_again(world: Wor
     run.rename(run.with_name("elsewhere"))
     await world.once()
     run.with_name("elsewhere").rename(run)
-    report = {unit["id"]: unit for unit in (await world.once())["units"]}
-    assert len(report) == 2
-    assert (report[old["id"]]["path"], report[old["id"]]["status"]) == (str(run), "done")
+    for _ in range(2):
+        report = {unit["id"]: unit for unit in (await world.once())["units"]}
+        assert sorted(unit["code"] for unit in report.values()) == ["", "same_as", "same_as"]
+        assert (report[old["id"]]["path"], report[old["id"]]["status"]) == (str(run), "done")
     assert world.posts("/api/tools/fetch") == 1
+
+
+async def test_a_name_that_is_used_again_is_another_run(world: World) -> None:
+    """Each run is written under one name and renamed when it is over: none is taken for the one before."""
+    plain(world)
+    for number, reads in enumerate((3, 4, 5), start=1):
+        run = write_named(world.watched / "current", reads=reads)
+        report = await world.once()
+        assert [unit["status"] for unit in report["units"]].count("done") == number
+        run.rename(run.with_name(f"final{number}"))
+        await world.once()
+    units = (await world.once())["units"]
+    assert sorted(unit["status"] for unit in units) == ["done"] * 3 + ["ignored"] * 3
+    assert sorted(Path(unit["path"]).name for unit in units if unit["status"] == "done") == [
+        "final1", "final2", "final3",
+    ]  # fmt: skip
+    assert world.posts("/api/tools/fetch") == 3
+
+
+async def test_a_copy_known_by_its_name_is_read_before_it_is_believed(world: World) -> None:
+    """The watch looks elsewhere now, and the old place still has the folder: the same bytes are not sent again."""
+    plain(world)
+    write_named(world.watched / NAMED)
+    (old,) = (await world.once())["units"]
+    other = world.folder / "other"
+    shutil.copytree(world.watched, other)
+    plain(world, path=str(other))
+    for _ in range(2):
+        units = {unit["version"]: unit for unit in (await world.once())["units"]}
+        assert (units[1]["id"], units[1]["path"]) == (old["id"], str(world.watched / NAMED))
+        assert (units[2]["status"], units[2]["stage"], units[2]["batches"]) == ("done", "verify", [])
+        assert len(units) == 2
+    assert world.posts("/api/tools/fetch") == 1
+
+
+async def test_a_run_renamed_while_it_is_sent_goes_on_from_there(world: World) -> None:
+    """The plan names the old folder: a new one is made for the new folder, and nothing comes twice."""
+    plain(world)
+    run = world.add_run()
+    world.fake.faults.add(Fault("hold", method="PATCH", path="/api/upload/*", times=None))
+    async with world.daemon():
+        unit = await world.until_status("waiting", stage="finish")
+        run.rename(run.with_name("moved"))
+
+        async def planned_anew() -> bool:
+            batches = (await world.show(unit["id"]))["batches"]
+            return [batch["id"] for batch in batches] == [f"{unit['id']}-1", f"{unit['id']}-1r2"]
+
+        await until(planned_anew, 20, what="the new plan")
+        world.fake.faults.clear()
+        await world.until_status("done", timeout_s=20)
+    assert world.uploads() == world.fastqs(run.with_name("moved"))
+    assert world.posts("/api/tools/fetch") == 1
+    assert len(world.fake.histories()) == 1
 
 
 async def test_a_copy_that_replaced_the_folder_is_read_and_known(world: World) -> None:

@@ -129,7 +129,8 @@ def _what(facts: SourceFacts, row: SourceFile | None) -> str:
 
 async def tell_late(rooms: Rooms, unit: Unit, late: Sequence[Sequence[str]]) -> None:
     """Say what came after the plan, each file once."""
-    known = [list(one) for one in unit.more.get(LATE, [])]
+    stored = await rooms.store.unit(unit.id)
+    known = [list(one) for one in (stored or unit).more.get(LATE, [])]
     fresh = [list(one) for one in late if list(one) not in known]
     if not fresh:
         return

@@ -8,6 +8,7 @@ left alone unless the operator says otherwise. Whether a unit is finished is the
 from __future__ import annotations
 
 import contextlib
+import functools
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -25,9 +26,10 @@ from watcher.rows import Unit, Watch
 from watcher.runs.layout import FoundUnit, judge, not_taken
 from watcher.stages.afterwards import come_later
 from watcher.stages.looking import Place, identity_of, known_names, look_at, view_of
-from watcher.stages.revisions import OVER, files_of, has_new_files
+from watcher.stages.revisions import NAMESAKE, OVER, files_of, has_new_files
 from watcher.stages.rooms import Rooms
 from watcher.stages.same_run import (
+    HAS_LEFT,
     MISREAD,
     OPEN_STAGES,
     SAME_AS,
@@ -271,7 +273,8 @@ async def _add(
     elif elder is None and latest not in ("", found.unit):
         why, reason = SUPERSEDED, f"{latest} came after it."
         more[SUPERSEDED_BY] = latest
-    unit = await rooms.store.add_unit(
+    row = functools.partial(
+        rooms.store.add_unit,
         watch,
         place.layout.name,
         identity,
@@ -279,6 +282,8 @@ async def _add(
         found.unit,
         str(place.root / found.folder),
         str(place.root),
+    )
+    unit = await row(
         status=Status.IGNORED if why else Status.READY,
         code=why,
         reason=reason if why else "",
@@ -289,10 +294,16 @@ async def _add(
     )
     if why:
         await rooms.store.put_source_files(unit, files_of(place, found, unit.id))
-    if unit.run_path != str(place.root):
-        # The same run under another name or mount: the row follows it, unless it lies in both.
-        await (follow(rooms, unit, watch.name, place) if await is_gone(rooms, unit) else note_copy(rooms, unit, place))
-        return
+    if unit.run_path != str(place.root) or unit.code == SAME_AS:
+        gone = await is_gone(rooms, unit)
+        if judgement.identity_from == "name" and not place.layout.flat and not (gone and _keeps_its_name(unit)):
+            # A name proves nothing, and who had it has left it or is still there: `verify.py` looks which run it is.
+            newest = await rooms.store.find_unit(identity, found.unit) or unit
+            unit = await row(unit_version=newest.unit_version + 1, more={NAMESAKE: unit.id})
+        else:
+            # The same run under another name or mount: the row follows it, unless it lies in both.
+            await (follow(rooms, unit, watch.name, place) if gone else note_copy(rooms, unit, place))
+            return
     if unit.code == MISREAD and unit.layout != place.layout.name:  # it says who it is: the row stays
         unit = await rooms.store.touch(unit, layout=place.layout.name)
         unit = await rooms.store.move(unit, stage=Stage.SETTLE, status=Status.READY, reason=_turned_out(place))
@@ -301,6 +312,10 @@ async def _add(
             "unit.detected", f"{unit.run} {unit.unit} in {place.root}, layout {unit.layout}.", unit_id=unit.id
         )
         rooms.wakeups.watch(f"unit:{unit.id}:{place.root}", place.root)
+
+
+def _keeps_its_name(unit: Unit) -> bool:
+    return unit.code != SAME_AS and not unit.more.get(HAS_LEFT)
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,7 @@ async def finish(unit: Unit, rooms: Rooms) -> Outcome:
 
 async def _remember(unit: Unit, rooms: Rooms) -> None:
     """Keep what tells later whether the files are still those that were sent: when this ended, and their SHA-256."""
-    if ENDED_AT not in unit.more:
+    if not unit.more.get(ENDED_AT):
         await rooms.store.touch(unit, more={ENDED_AT: rooms.clock.now().isoformat()})
     hashes = await hashes_sent(rooms, unit.id)
     files = await rooms.store.source_files(unit.id)

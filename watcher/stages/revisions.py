@@ -36,6 +36,9 @@ REPLANNED = "replanned"
 BECAUSE = "because"
 """Where a version remembers why it was made when that is not its files, which then may be the same."""
 
+NAMESAKE = "namesake"
+"""Where a version remembers the unit that was known by its name before: perhaps the same run, perhaps another."""
+
 log = structlog.get_logger("watcher")
 
 
@@ -198,9 +201,10 @@ async def brings_nothing_new(rooms: Rooms, unit: Unit, root: Path, files: Sequen
 
     Raises FileChanged and FileGone.
     """
-    if not unit.replaces or unit.more.get(BECAUSE):
+    before = unit.replaces or unit.more.get(NAMESAKE, "")
+    if not before or unit.more.get(BECAUSE):
         return False
-    return await has_same_bytes(rooms, await _who_sent(rooms, unit.replaces), root, files)
+    return await has_same_bytes(rooms, await _who_sent(rooms, before), root, files)
 
 
 async def has_same_bytes(rooms: Rooms, unit_id: str, root: Path, files: Sequence[SourceFacts]) -> bool:

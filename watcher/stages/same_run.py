@@ -19,7 +19,7 @@ from watcher.model import ENDED, SourceFacts, Stage, Status
 from watcher.rows import Unit
 from watcher.runs.layout import FoundUnit
 from watcher.stages.looking import Place, see_root
-from watcher.stages.revisions import has_same_bytes, plan_again
+from watcher.stages.revisions import NAMESAKE, has_same_bytes, plan_again
 from watcher.stages.rooms import Rooms
 
 SAME_AS, MISREAD = "same_as", "misread"
@@ -27,6 +27,9 @@ SAME_AS, MISREAD = "same_as", "misread"
 
 TRACES = "traces"
 """Where a unit remembers what a mere rename leaves as it is (see `traces`)."""
+
+HAS_LEFT = "has_left"
+"""Set on a unit whose folder was renamed: another folder of the name that it is known by is another run."""
 
 ALSO_IN = "also_in"
 """Where a unit remembers the other places in which its run was seen."""
@@ -57,14 +60,15 @@ async def earlier_self(rooms: Rooms, unit: Unit, place: Place, files: Sequence[S
 
     `unit` carries its fingerprint. Raises FileChanged and FileGone.
     """
-    if unit.unit_version > 1 or place.layout.flat or not files:
+    if place.layout.flat or not files or (unit.unit_version > 1 and not unit.more.get(NAMESAKE)):
         return None
     candidates = await rooms.store.units(fingerprint=unit.fingerprint)
     begun = await rooms.store.units(status={Status.READY, Status.WORKING, Status.WAITING, Status.HELD})
     candidates += [one for one in begun if not one.fingerprint and one.stage in OPEN_STAGES]
     for one in candidates:
         alike = (one.layout, one.unit) == (unit.layout, unit.unit) and one.code not in (SAME_AS, MISREAD)
-        if not alike or one.id == unit.id or one.identity == unit.identity:
+        is_older = (one.seen_at, one.id) < (unit.seen_at, unit.id)  # never each for the other
+        if not alike or not is_older or (one.identity == unit.identity and not one.more.get(HAS_LEFT)):
             continue
         # One that has followed already: we were interrupted before the new row ended.
         has_followed = one.run_path == unit.run_path
@@ -96,15 +100,21 @@ async def is_gone(rooms: Rooms, unit: Unit) -> bool:
     return not await rooms.threads.look(path, path.exists)
 
 
-async def follow(rooms: Rooms, old: Unit, watch: str, place: Place) -> None:
-    """Let a run's rows, all its units and versions, go to where it lies now, under the watch that sees it there."""
+async def follow(rooms: Rooms, old: Unit, watch: str, place: Place, *, has_left: bool = False) -> None:
+    """Let a run's rows, all its units and versions, go to where it lies now, under the watch that sees it there.
+
+    `has_left`: it lies there under another name than the one it is known by.
+    """
     before = old.run_path
     rows = [one for one in await rooms.store.units(watch=old.watch) if one.run_path == before]
     for one in rows if not place.layout.flat else [old]:
         if one.identity != old.identity:
             continue
-        path = place.root / Path(one.path).relative_to(before) if one.path.startswith(before) else place.root
-        one = await rooms.store.touch(one, watch=watch, path=str(path), run_path=str(place.root))
+        inner = Path(one.path)
+        path = place.root / inner.relative_to(before) if inner.is_relative_to(before) else place.root
+        one = await rooms.store.touch(
+            one, watch=watch, path=str(path), run_path=str(place.root), more={HAS_LEFT: has_left}
+        )
         text = f"{one.run} {one.unit} lies in {place.root} now; it was in {before}."
         await rooms.store.journal("unit.moved", text, unit_id=one.id)
         log.info("unit.moved", unit=one.id, path=str(place.root), before=before)

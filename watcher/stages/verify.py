@@ -12,7 +12,7 @@ from watcher.model import Done, Hold, Ignore, Next, Outcome, Stage
 from watcher.rows import Unit
 from watcher.runs.manifests import expected_checksums
 from watcher.stages.looking import find_again, problems_of, see_root, view_of
-from watcher.stages.revisions import brings_nothing_new
+from watcher.stages.revisions import NAMESAKE, brings_nothing_new
 from watcher.stages.rooms import Rooms
 from watcher.stages.same_run import SAME_AS, TRACES, earlier_self, fingerprint, follow, traces
 
@@ -37,10 +37,10 @@ async def verify(unit: Unit, rooms: Rooms) -> Outcome:
     known_by_name = view.identity()[1] == "name"
     unit = await rooms.store.touch(unit, fingerprint=fingerprint(found, selected), more={TRACES: traces(selected)})
     if known_by_name and (old := await earlier_self(rooms, unit, place, selected)) is not None:
-        await follow(rooms, old, unit.watch, place)
+        await follow(rooms, old, unit.watch, place, has_left=old.identity != unit.identity)
         return Ignore(f"This is {old.id} under another name: the same files.", SAME_AS)
     if await brings_nothing_new(rooms, unit, place.root, selected):
-        return Done(f"These are the files that {unit.replaces} brought: nothing is to be done.")
+        return Done(f"These are the files that {unit.replaces or unit.more[NAMESAKE]} brought: nothing is to be done.")
     await rooms.store.touch(
         unit, more={"checksums": {path: dict(known) for path, known in expected_checksums(view).items()}}
     )
