@@ -54,7 +54,7 @@ async def held_for_its_sheet(world: World) -> tuple[Path, str]:
 async def test_a_changed_sheet_holds_a_run_that_was_sent(world: World) -> None:
     """A person is asked; `retry` leaves it at what was done, and the same sheet asks nobody again."""
     _, unit_id = await held_for_its_sheet(world)
-    assert world.command("retry", unit_id).code == 0
+    await world.wish("retry", unit_id)
     for _ in range(2):
         (unit,) = (await world.once())["units"]
         assert (unit["status"], unit["code"]) == ("done", "")
@@ -64,8 +64,7 @@ async def test_a_changed_sheet_holds_a_run_that_was_sent(world: World) -> None:
 async def test_retry_from_plan_takes_the_run_once_more(world: World) -> None:
     """What was done stays; the new sheet is followed by a new version in a history of its own."""
     _, unit_id = await held_for_its_sheet(world)
-    answer = world.command("retry", unit_id, "--from", "plan")
-    assert answer.code == 0
+    await world.wish("retry", unit_id, **{"from": "plan"})
     units = {unit["version"]: unit for unit in (await world.once())["units"]}
     assert {version: unit["status"] for version, unit in units.items()} == {1: "done", 2: "done"}
     assert (units[1]["id"], units[2]["replaces"]) == (unit_id, unit_id)

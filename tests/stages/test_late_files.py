@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import os
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+
 from tests.fakes.galaxy import Fault
 from tests.world import RUN, World, fastq, packed, until
+from watcher.cli.output import print_status
 
 LATE_NAME = "S9_S9_L001_R1_001.fastq.gz"
 
@@ -38,7 +42,9 @@ async def test_a_late_file_is_told_once(world: World) -> None:
         ]  # fmt: skip
     (line,) = await world.journal("unit.late_files")
     assert line == f"Came after the plan, which does not know it: {first.name} (other size), {LATE_NAME} (new)."
-    assert f"Came later: {first.name} (other size), {LATE_NAME} (new)" in world.command("status").out
+    shown = io.StringIO()
+    print_status(await world.status(), console=Console(file=shown, width=200))
+    assert f"{unit['id']}: Came later: {first.name} (other size), {LATE_NAME} (new)" in shown.getvalue()
     assert world.posts("/api/tools/fetch") == 1
 
 

@@ -45,7 +45,7 @@ async def test_an_analysis_that_waits_gives_way_and_a_person_may_take_it(world: 
 
         await until(is_over, 30, what="the second analysis")
     (run / "Analysis/1/CopyComplete.txt").touch()
-    assert world.command("retry", first).code == 0
+    await world.wish("retry", first)
     units = {unit["id"]: unit for unit in (await world.once())["units"]}
     assert units[first]["status"] == "done"
 

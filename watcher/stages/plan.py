@@ -37,7 +37,7 @@ from watcher.model import (
 )
 from watcher.rows import Batch, DeliveryRow, GalaxyObject, Unit
 from watcher.runs.grouping import collection, datasets
-from watcher.stages.afterwards import LATE, SHEET, SHEET_CHANGED, TOUCHED, sheet_of
+from watcher.stages.afterwards import ENDED_AT, LATE, SHEET, SHEET_CHANGED, TOUCHED, sheet_of
 from watcher.stages.looking import find_again, problems_of, see_root, view_of
 from watcher.stages.revisions import REPLANNED
 from watcher.stages.rooms import Rooms
@@ -117,9 +117,8 @@ async def plan(unit: Unit, rooms: Rooms) -> Outcome:
                 batch, status=Status.CANCELLED, code="superseded", reason="The new plan has no such batch."
             )
     left = [[sample.name, "no rule takes it"] for sample in unmatched]
-    await rooms.store.touch(
-        unit, more={"unmatched": left, SHEET: sheet_of(view), SHEET_CHANGED: {}, LATE: [], TOUCHED: []}
-    )
+    afterwards = {SHEET: sheet_of(view), SHEET_CHANGED: {}, LATE: [], TOUCHED: [], ENDED_AT: ""}
+    await rooms.store.touch(unit, more={"unmatched": left, **afterwards})
     for key in rooms.wakeups.watched():
         if key.startswith(f"unit:{unit.id}:"):
             rooms.wakeups.unwatch(key)
