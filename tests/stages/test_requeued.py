@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.runs.run_folders import Tree, miseq
+from tests.runs.run_folders import Tree, bclconvert, miseq
 from tests.stages.test_units import finished
 from tests.world import World, until
 from watcher.clock import SystemClock
@@ -105,6 +105,21 @@ async def test_reads_that_are_made_later_are_a_new_version(world: World) -> None
         assert (units[2]["layout"], units[2]["replaces"], units[2]["status"]) == ("miseq-msr", first["id"], "done")
     assert (units[1]["id"], units[1]["status"]) == (first["id"], "done")
     assert world.uploads() == world.fastqs(run)
+
+
+async def test_reads_that_come_under_the_same_layout_are_a_new_version_too(world: World) -> None:
+    """What ended without reads has no late ones: those that come are taken without being asked for."""
+    world.write_config(rule={"workflow": None, "deliver": None})
+    run = base_calls().write(world.watched)
+    (first,) = (await world.once(0.5))["units"]
+    await end_as(world, first["id"], Status.DONE, Stage.PLAN)
+    for path, content in bclconvert().files.items():
+        if path.startswith("S") or path == "Logs/FastqComplete.txt":
+            (run / path).write_bytes(content)
+    units = {unit["version"]: unit for unit in (await world.once())["units"]}
+    assert {version: unit["status"] for version, unit in units.items()} == {1: "done", 2: "done"}
+    assert units[2]["replaces"] == first["id"]
+    assert len(world.uploads()) == 4
 
 
 async def test_a_run_that_is_recognised_otherwise_before_it_ended_keeps_its_row(world: World) -> None:

@@ -33,6 +33,9 @@ SHEET, SHEET_CHANGED = "sheet", "sheet_changed"
 """The sample sheet (path, sha256) that the plan was made by, and the one that lies there now, when it is another.
 The second is also the code of a unit that is held for it."""
 
+NOTHING_TO_UPLOAD = "nothing_to_upload"
+"""Code of a unit that ended well without any reads: when some come, they are no late ones."""
+
 ENDED_AT = "ended_at"
 
 NEW, OTHER_SIZE, OTHER_BYTES, NEW_SHEET = "new", "other size", "other content", "new sample sheet"
@@ -102,7 +105,7 @@ async def _late_files(rooms: Rooms, settings: WatchSettings, view: UnitView, uni
     late = [[facts.path, what] for facts in files if (what := _what(facts, seen.get(facts.path)))]
     if not seen or not late:
         return None
-    if settings.late == "new_version":
+    if settings.late == "new_version" or unit.code == NOTHING_TO_UPLOAD:
         return {} if unit.status in OVER else None
     await tell_late(rooms, unit, [one for one in late if one[1] != TOUCHED])
     told = {path for path, _ in unit.more.get(LATE, [])}
