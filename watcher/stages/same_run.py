@@ -112,19 +112,19 @@ async def follow(rooms: Rooms, old: Unit, watch: str, place: Place, *, has_left:
             continue
         inner = Path(one.path)
         path = place.root / inner.relative_to(before) if inner.is_relative_to(before) else place.root
+        batches = await rooms.store.batches(one.id)
+        if any(batch.stage is Stage.UPLOAD and batch.status not in ENDED for batch in batches):
+            # Before the row moves: when we die between the two, it is met here once more.
+            await plan_again(rooms, one, f"The run lies in {place.root} now.")
+            one = await rooms.store.unit(one.id) or one
         one = await rooms.store.touch(
             one, watch=watch, path=str(path), run_path=str(place.root), more={HAS_LEFT: has_left}
         )
         text = f"{one.run} {one.unit} lies in {place.root} now; it was in {before}."
         await rooms.store.journal("unit.moved", text, unit_id=one.id)
         log.info("unit.moved", unit=one.id, path=str(place.root), before=before)
-        if one.stage in OPEN_STAGES:
-            if one.status in (Status.READY, Status.WAITING, Status.HELD):
-                await rooms.store.move(one, stage=Stage.SETTLE, status=Status.READY, reason="It has moved; it is back.")
-        elif any(
-            batch.stage is Stage.UPLOAD and batch.status not in ENDED for batch in await rooms.store.batches(one.id)
-        ):
-            await plan_again(rooms, one, f"The run lies in {place.root} now.")
+        if one.stage in OPEN_STAGES and one.status not in ENDED:
+            await rooms.store.move(one, stage=Stage.SETTLE, status=Status.READY, reason=f"It lies in {place.root} now.")
 
 
 async def note_copy(rooms: Rooms, unit: Unit, place: Place) -> None:
