@@ -67,6 +67,8 @@ async def test_a_name_that_is_used_again_is_another_run(world: World) -> None:
         assert [unit["status"] for unit in report["units"]].count("done") == number
         run.rename(run.with_name(f"final{number}"))
         await world.once()
+        if number == 1:
+            shutil.rmtree(run.with_name("final1"))  # put away: its old name is still not its own
     units = (await world.once())["units"]
     assert sorted(unit["status"] for unit in units) == ["done"] * 3 + ["ignored"] * 3
     assert sorted(Path(unit["path"]).name for unit in units if unit["status"] == "done") == [
