@@ -337,6 +337,11 @@ class World:
         async with self.store() as store:
             return [line.text for line in await store.journal_of(limit=10_000) if line.event == event]
 
+    async def wish(self, verb: str, target: str, **arguments: str) -> None:
+        """Leave a wish as a command does; whoever runs next, or runs now, carries it out."""
+        async with self.store() as store:
+            await store.add_verb("a test", verb, target, arguments)
+
     def environment(self, **more: str) -> dict[str, str]:
         """Return the variables for a command: ours, none of the person's own WATCHER_ ones."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith("WATCHER_")}

@@ -106,7 +106,15 @@ class Done:
     code: str = ""
 
 
-Outcome = Next | Wait | Hold | Fail | Done
+@dataclass(frozen=True, slots=True)
+class Ignore:
+    """The end, and nothing is done about it: it is something that is known already."""
+
+    reason: str
+    code: str
+
+
+Outcome = Next | Wait | Hold | Fail | Done | Ignore
 
 
 # --- what the disk room sees ----------------------------------------------------------------------------------------

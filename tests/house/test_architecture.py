@@ -20,10 +20,13 @@ RANK = {"words": 0, "rooms": 1, "stages": 2, "service": 3, "doors": 4}
 SHARED_BY_STAGES = {
     "effects": "intent, act, receipt: what every outside effect has in common",
     "rooms": "what every stage is handed: the rooms, transfer slots, poll rounds",
+    "cut": "how samples become batches, for the plan stage and for the `plan` command",
     "looking": "one way to look at a run folder, for the stages before the plan and for the `plan` command",
     "history": "the batch's own history: upload.py makes it once, revisions.py takes it over",
     "transfer": "how one file travels; upload.py says which files, and when they count",
     "revisions": "what a new plan takes over from the one it replaces",
+    "same_run": "a run that was renamed or moved: detect.py and verify.py both meet it",
+    "afterwards": "what comes after the plan: detect.py sees it, plan.py remembers, finish.py asks",
 }
 
 FENCES = {

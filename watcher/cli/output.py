@@ -90,6 +90,10 @@ def _print_units(units: Sequence[Mapping[str, Any]], console: Console) -> None:
         for row in asking:
             if row["status"] in ("held", "failed") and row["hint"]:
                 console.print(Text(f"{row['id']}: {row['hint']}", style="yellow"))
+        if late := unit.get("late"):
+            names = ", ".join(f"{one['path']} ({one['what']})" for one in late[:6])
+            more = f" and {len(late) - 6} more" if len(late) > 6 else ""
+            console.print(Text(f"{unit['id']}: Came later: {names}{more}", style="yellow"))
 
 
 def _print_left_out(left_out: Sequence[Mapping[str, Any]], console: Console, word: str = "") -> None:

@@ -6,6 +6,7 @@ configuration. Which layouts there are is told by the runs room; `fit.py` compar
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Literal
 
 from pydantic import Field
@@ -31,5 +32,23 @@ class WatchSettings(Section):
     )
     existing: Literal["ignore", "process"] = Field(
         "ignore", description="Runs that were complete at the first look: ignore lists them, process takes them."
+    )
+    late: Literal["notice", "new_version"] = Field(
+        "notice",
+        description="Reads that come or change after the plan of a run folder: notice names them, new_version takes the"
+        " run once more. Single files that are dropped again are always a new version.",
+    )
+    late_for: Duration = Field(
+        timedelta(days=7),
+        description="How long after its end a run is still looked through for late and changed files.",
+    )
+    sheet_changed: Literal["hold", "new_version", "ignore"] = Field(
+        "hold",
+        description="A sample sheet that changes after the plan, once something was sent: hold asks a person,"
+        " new_version takes the run once more, ignore notes it. Before that there is simply a new plan.",
+    )
+    units: Literal["all", "latest"] = Field(
+        "all",
+        description="Of several analyses of one run (Analysis/1, Analysis/2): all, or the latest alone.",
     )
     transfer: Literal["tus"] = Field("tus", description="How bytes travel: tus uploads them, resumably.")

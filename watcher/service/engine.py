@@ -26,7 +26,7 @@ from watcher.errors import (
     Superseded,
     WatcherError,
 )
-from watcher.model import Done, Fail, Hold, Next, Outcome, Stage, Status, Wait
+from watcher.model import Done, Fail, Hold, Ignore, Next, Outcome, Stage, Status, Wait
 from watcher.rows import Batch, Row, Unit, Watch
 from watcher.service.faults import Means, judge
 from watcher.stages.deliver import deliver
@@ -224,15 +224,22 @@ class Engine:
                     row, stage=row.stage, status=Status.DONE, code=code, reason=reason, hint="", due_at=None
                 )
 
+            case Ignore(reason, code):
+                return await store.finish_stage(
+                    row, stage=row.stage, status=Status.IGNORED, code=code, reason=reason, hint="", due_at=None
+                )
+
     async def _after(self, row: Row, stage: Stage, outcome: Outcome) -> None:
         """Tell the journal what people want to know, and wake what waits for this row."""
         if isinstance(row, Watch):
             return
-        if isinstance(outcome, Hold | Fail | Done) or (isinstance(outcome, Next) and stage is not Stage.DETECT):
-            word = {Hold: "held", Fail: "failed", Done: "done", Next: "ended"}[type(outcome)]
+        if isinstance(outcome, Hold | Fail | Done | Ignore) or (
+            isinstance(outcome, Next) and stage is not Stage.DETECT
+        ):
+            word = {Hold: "held", Fail: "failed", Done: "done", Ignore: "ignored", Next: "ended"}[type(outcome)]
             unit_id, batch_id = (row.id, "") if isinstance(row, Unit) else (row.unit_id, row.id)
             await self._rooms.store.journal(f"{stage}.{word}", outcome.reason, unit_id=unit_id, batch_id=batch_id)
-            write = log.info if isinstance(outcome, Next | Done) else log.warning
+            write = log.info if isinstance(outcome, Next | Done | Ignore) else log.warning
             write(
                 f"{stage}.{word}",
                 reason=outcome.reason,

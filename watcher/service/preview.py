@@ -1,7 +1,7 @@
 """The `plan` command's view: what the watcher would do with what lies at a path, without a row, and without writing
 anything. Which run folders a path means is found out in `meant.py`.
 
-It asks the same questions as the stages, through the same functions (`stages/looking.py`, `plan.cut`), so that what
+It asks the same questions as the stages, through the same functions (`stages/looking.py`, `cut.py`), so that what
 it shows is what would happen. It needs no configuration (one batch with all samples, rule null) and no Galaxy. The
 shape of the report is a contract.
 """
@@ -25,8 +25,8 @@ from watcher.runs.manifests import expected_checksums
 from watcher.runs.selection import NO_WISH, Wish, select
 from watcher.runs.units import reason_against
 from watcher.service.meant import Asked, concerns, run_folders, watch_around
+from watcher.stages.cut import Facts, cut
 from watcher.stages.looking import Place, identity_of, look_at, problems_of, runs_in, view_of, wish_of
-from watcher.stages.plan import Facts, cut
 
 READ_CHUNK_BYTES = 4 * 1024**2
 

@@ -17,7 +17,9 @@ from watcher.model import ENDED, Stage, Status
 from watcher.rows import Batch, Unit, Verb
 from watcher.service.embedded import Embedded
 from watcher.service.engine import wake_finish
+from watcher.stages.afterwards import PLANNED_SHEET, SHEET_CHANGED
 from watcher.stages.history import MADE_ELSEWHERE, SENT_ALL_THE_SAME
+from watcher.stages.revisions import BECAUSE, REPLANNED
 from watcher.stages.rooms import Rooms
 from watcher.stages.settle import HELD_BY_RUN, TAKEN_AS_IT_IS
 
@@ -27,7 +29,7 @@ UNIT_STAGES = (Stage.SETTLE, Stage.VERIFY, Stage.PLAN)
 BATCH_STAGES = (Stage.UPLOAD, Stage.INVOKE, Stage.POLL, Stage.DELIVER)
 ORDER = tuple(Stage)
 TO_RETRY = (Status.HELD, Status.FAILED, Status.WAITING, Status.CANCELLED, Status.IGNORED)
-SUPERSEDED, REPLANNED = "superseded", "replanned"
+SUPERSEDED = "superseded"
 
 
 async def carry_out_verbs(rooms: Rooms, dispatcher: Embedded | None) -> int:
@@ -124,6 +126,8 @@ async def _plan_anew(rooms: Rooms, unit_id: str, stage: Stage | None) -> str:
     unit = await rooms.store.unit(unit_id)
     if unit is None or stage is None:
         raise UsageError(f"There is no unit `{unit_id}`.")
+    if unit.stage is Stage.FINISH and unit.code == SHEET_CHANGED:
+        return await _take_once_more(rooms, unit)
     if ORDER.index(stage) > ORDER.index(unit.stage):
         raise UsageError(f"{unit.id} has not been at {stage} yet: it stands at {unit.stage}.")
     # First the batches, then the unit: its plan must not find them alive.
@@ -137,9 +141,37 @@ async def _plan_anew(rooms: Rooms, unit_id: str, stage: Stage | None) -> str:
     return f"{unit.id} goes on from {stage}."
 
 
+async def _take_once_more(rooms: Rooms, unit: Unit) -> str:
+    """Make the next version of a unit by the sample sheet that lies there now; what was done by the old one stays."""
+    latest = await rooms.store.find_unit(unit.identity, unit.unit) or unit
+    new = await rooms.store.add_unit(
+        unit.watch,
+        unit.layout,
+        unit.identity,
+        unit.run,
+        unit.unit,
+        unit.path,
+        unit.run_path,
+        unit_version=latest.unit_version + 1,
+        replaces=unit.id,
+        more={BECAUSE: SHEET_CHANGED},
+    )
+    await _keep_what_was_done(rooms, unit)
+    return f"{new.id} takes {unit.run} once more, by the new sample sheet: version {new.unit_version}."
+
+
+async def _keep_what_was_done(rooms: Rooms, unit: Unit) -> None:
+    """Let a unit end as its batches did, whatever its sample sheet says by now."""
+    answer: dict[str, Any] = {PLANNED_SHEET: unit.more.get(SHEET_CHANGED), SHEET_CHANGED: {}}
+    await rooms.store.move(unit, stage=Stage.FINISH, status=Status.READY, reason="retried", more=answer)
+
+
 async def _retry_row(rooms: Rooms, row: Unit | Batch, stage: Stage | None, asked: list[Unit | Batch]) -> bool:
     """Let one row go on; False when there is nothing to go on with."""
     if isinstance(row, Unit):
+        if row.stage is Stage.FINISH and row.code == SHEET_CHANGED and stage is None:
+            await _keep_what_was_done(rooms, row)
+            return True
         if row.stage is Stage.FINISH or stage is not None:
             return False  # it follows its batches
     else:

@@ -7,7 +7,11 @@ left alone unless the operator says otherwise. Whether a unit is finished is the
 
 from __future__ import annotations
 
-from dataclasses import replace
+import contextlib
+import functools
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +20,26 @@ import structlog
 from watcher.config import WatchSettings
 from watcher.disk.mounts import inspect_root
 from watcher.disk.scan import list_folder
-from watcher.errors import FileGone, MountGone, StateError, WatcherError
-from watcher.model import Kind, Outcome, Stage, Status, Wait
+from watcher.errors import FileGone, MountGone, StateError, Superseded, WatcherError
+from watcher.model import Kind, Outcome, SourceFacts, Stage, Status, Wait
 from watcher.rows import Unit, Watch
 from watcher.runs.layout import FoundUnit, judge, not_taken
+from watcher.stages.afterwards import come_later
 from watcher.stages.looking import Place, identity_of, known_names, look_at, runs_in, view_of
-from watcher.stages.revisions import files_of, has_new_files
+from watcher.stages.revisions import NAMESAKE, OVER, files_of, has_new_files
 from watcher.stages.rooms import Rooms
+from watcher.stages.same_run import (
+    HAS_LEFT,
+    MISREAD,
+    OPEN_STAGES,
+    SAME_AS,
+    TRACES,
+    fingerprint,
+    follow,
+    is_gone,
+    note_copy,
+    traces,
+)
 
 BACK_SINCE = "back_since"
 """When the root was last back after being blind: quiet time from before does not count (see `settle.py`)."""
@@ -32,7 +49,10 @@ LEFT_OUT, LEFT_OUT_MORE = "left_out", "left_out_more"
 
 MOST_LEFT_OUT = 200
 
-OPEN_STAGES = (Stage.SETTLE, Stage.VERIFY, Stage.PLAN)
+SUPERSEDED, SUPERSEDED_BY = "superseded", "superseded_by"
+"""Code of an analysis that a later one makes superfluous, and where it remembers which one."""
+
+UNTAKEN = (Status.CANCELLED, Status.IGNORED)
 
 log = structlog.get_logger("watcher")
 
@@ -125,16 +145,85 @@ def _left_out(watch: Watch, place: Place) -> dict[str, Any]:
 
 
 async def _take_in(watch: Watch, rooms: Rooms, settings: WatchSettings, place: Place, known: list[Unit]) -> None:
+    newest: list[Unit] = []
     for found in place.units:
-        versions = [unit for unit in known if unit.unit == found.unit and unit.layout == place.layout.name]
-        elder = max(versions, key=lambda unit: unit.unit_version, default=None)
+        of_unit = [unit for unit in known if unit.unit == found.unit and unit.code != SAME_AS]
+        elder = _elder(place, of_unit)
         if elder is None:
             await _drop_misread(rooms, place, found, known)
-            await _add(watch, rooms, settings, place, found)
+            await _add(watch, rooms, settings, place, found, replaces=_requeued(settings, place, found, known))
+        elif elder.layout != place.layout.name and _brought_nothing(elder):
+            # A run folder of base calls, say, in which the reads are only made later.
+            await _add(watch, rooms, settings, place, found, elder)
         elif await has_new_files(rooms, place, found, elder):
             await _add(watch, rooms, settings, place, found, elder)
         else:
             await _release_if_gone(rooms, elder)
+            await _give_way(rooms, settings, place, elder)
+            newest.append(elder)
+    for found, elder, more in await come_later(rooms, settings, place, newest):
+        await _add(watch, rooms, settings, place, found, elder, more=more)
+
+
+def _elder(place: Place, of_unit: Sequence[Unit]) -> Unit | None:
+    """Return the newest version of a unit, also one that was met under another layout and is more than a beginning."""
+    rightly_read = [unit for unit in of_unit if unit.code != MISREAD]
+    newest = max(rightly_read, key=lambda unit: unit.unit_version, default=None)
+    if newest is not None and newest.layout != place.layout.name:
+        begun_otherwise = newest.stage in OPEN_STAGES and newest.status not in OVER
+        newest = None if begun_otherwise else newest
+    return newest or next((unit for unit in of_unit if unit.layout == place.layout.name), None)
+
+
+def _brought_nothing(unit: Unit) -> bool:
+    """Tell whether a unit ended before there was anything of it to send."""
+    return unit.stage in OPEN_STAGES and unit.status in (Status.DONE, Status.FAILED)
+
+
+# --- several analyses of one run ------------------------------------------------------------------------------------
+
+
+def _in_order(place: Place) -> list[str]:
+    """Return the units of a run as they came one after the other: `Analysis/10` after `Analysis/9`."""
+    names = [found.unit for found in place.units]
+    return sorted(names, key=lambda name: [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)])
+
+
+def _latest(settings: WatchSettings, place: Place) -> str:
+    """Return which unit makes the others of its run superfluous; none unless the operator says so."""
+    if settings.units == "all" or place.layout.flat or not place.units:
+        return ""
+    return _in_order(place)[-1]
+
+
+def _requeued(settings: WatchSettings, place: Place, found: FoundUnit, known: Sequence[Unit]) -> str:
+    """Return the id of the analysis before this one that was taken, where only the latest one shall count."""
+    if not _latest(settings, place):
+        return ""
+    order = _in_order(place)
+    before = order[: order.index(found.unit)]
+    taken = [
+        unit for unit in known if unit.unit in before and unit.stage is Stage.FINISH and unit.status not in UNTAKEN
+    ]
+    return max(taken, key=lambda unit: (order.index(unit.unit), unit.unit_version)).id if taken else ""
+
+
+async def _give_way(rooms: Rooms, settings: WatchSettings, place: Place, unit: Unit) -> None:
+    """Leave an analysis that is not planned yet, because a later one came; once: a person may take it all the same."""
+    latest = _latest(settings, place)
+    if latest in ("", unit.unit) or unit.more.get(SUPERSEDED_BY) == latest:
+        return
+    if unit.stage not in OPEN_STAGES or unit.status in OVER:
+        return
+    reason = f"{latest} came after it."
+    with contextlib.suppress(Superseded):  # it goes on just now: the next look finds it again
+        await rooms.store.move(
+            unit, status=Status.IGNORED, code=SUPERSEDED, reason=reason, more={SUPERSEDED_BY: latest}
+        )
+        await rooms.store.journal("unit.superseded", reason, unit_id=unit.id)
+
+
+# --- rows -----------------------------------------------------------------------------------------------------------
 
 
 async def _release_if_gone(rooms: Rooms, unit: Unit) -> None:
@@ -148,25 +237,42 @@ async def _drop_misread(rooms: Rooms, place: Place, found: FoundUnit, known: lis
     dropped.
     """
     for unit in known:
-        if unit.layout != place.layout.name and unit.stage in OPEN_STAGES and unit.status is not Status.IGNORED:
-            await rooms.store.move(
-                unit,
-                status=Status.IGNORED,
-                code="misread",
-                reason=f"This folder turned out to be a {place.layout.name} run.",
-            )
+        if unit.layout != place.layout.name and unit.stage in OPEN_STAGES and unit.status not in OVER:
+            await rooms.store.move(unit, status=Status.IGNORED, code=MISREAD, reason=_turned_out(place))
+
+
+def _turned_out(place: Place) -> str:
+    return f"This folder turned out to be a {place.layout.name} run."
 
 
 async def _add(
-    watch: Watch, rooms: Rooms, settings: WatchSettings, place: Place, found: FoundUnit, elder: Unit | None = None
+    watch: Watch,
+    rooms: Rooms,
+    settings: WatchSettings,
+    place: Place,
+    found: FoundUnit,
+    elder: Unit | None = None,
+    *,
+    replaces: str = "",
+    more: Mapping[str, Any] | None = None,
 ) -> None:
     """Give a unit its row, or the next version of `elder` one of its own."""
     view = await view_of(rooms.threads, place, found, settings, quiet_s={}, assume_quiet=True)
     judgement = judge(view)
     identity, run = identity_of(watch.name, settings.path, place, judgement)
-    before = watch.first_look_at is None and settings.existing == "ignore" and not rooms.takes_existing
-    ignore = before and await _is_complete(rooms, settings, place, found)
-    unit = await rooms.store.add_unit(
+    latest = _latest(settings, place)
+    why, whole = "", None
+    more = dict(more or {})
+    if watch.first_look_at is None and settings.existing == "ignore" and not rooms.takes_existing:
+        whole = await _complete(rooms, settings, place, found)
+    if whole is not None:
+        why, reason = "was_there_before", "It was there before the first look."
+        more[TRACES] = traces(whole.files)
+    elif elder is None and latest not in ("", found.unit):
+        why, reason = SUPERSEDED, f"{latest} came after it."
+        more[SUPERSEDED_BY] = latest
+    row = functools.partial(
+        rooms.store.add_unit,
         watch,
         place.layout.name,
         identity,
@@ -174,37 +280,57 @@ async def _add(
         found.unit,
         str(place.root / found.folder),
         str(place.root),
-        status=Status.IGNORED if ignore else Status.READY,
-        code="was_there_before" if ignore else "",
-        reason="It was there before the first look." if ignore else "",
-        unit_version=elder.unit_version + 1 if elder else 1,
-        replaces=elder.id if elder else "",
     )
-    if ignore:
+    unit = await row(
+        status=Status.IGNORED if why else Status.READY,
+        code=why,
+        reason=reason if why else "",
+        unit_version=elder.unit_version + 1 if elder else 1,
+        replaces=elder.id if elder else replaces,
+        more=more,
+        fingerprint=fingerprint(found, whole.files) if whole else "",
+    )
+    if why:
         await rooms.store.put_source_files(unit, files_of(place, found, unit.id))
-    if unit.run_path != str(place.root) and unit.stage in OPEN_STAGES and not await _still_there(rooms, unit):
-        # The same run under another name or mount: the row follows it.
-        await rooms.store.touch(unit, path=str(place.root / found.folder), run_path=str(place.root))
-        await _release_if_gone(rooms, unit)
-    if unit.attempt == 0 and not ignore:
+    if unit.run_path != str(place.root) or unit.code == SAME_AS:
+        gone = await is_gone(rooms, unit)
+        if judgement.identity_from == "name" and not place.layout.flat and not (gone and _keeps_its_name(unit)):
+            # A name proves nothing, and who had it has left it or is still there: `verify.py` looks which run it is.
+            newest = await rooms.store.find_unit(identity, found.unit) or unit
+            unit = await row(unit_version=newest.unit_version + 1, more={NAMESAKE: unit.id})
+        else:
+            # The same run under another name or mount: the row follows it, unless it lies in both.
+            await (follow(rooms, unit, watch.name, place) if gone else note_copy(rooms, unit, place))
+            return
+    if unit.code == MISREAD and unit.layout != place.layout.name:  # it says who it is: the row stays
+        unit = await rooms.store.touch(unit, layout=place.layout.name)
+        unit = await rooms.store.move(unit, stage=Stage.SETTLE, status=Status.READY, reason=_turned_out(place))
+    if unit.attempt == 0 and not why:
         await rooms.store.journal(
             "unit.detected", f"{unit.run} {unit.unit} in {place.root}, layout {unit.layout}.", unit_id=unit.id
         )
         rooms.wakeups.watch(f"unit:{unit.id}:{place.root}", place.root)
 
 
-async def _is_complete(rooms: Rooms, settings: WatchSettings, place: Place, found: FoundUnit) -> bool:
-    """Tell whether a unit is complete but for quiet time, looking at all of its files."""
+def _keeps_its_name(unit: Unit) -> bool:
+    return unit.code != SAME_AS and not unit.more.get(HAS_LEFT)
+
+
+@dataclass(frozen=True, slots=True)
+class _Complete:
+    """What is taken of a unit that is complete."""
+
+    files: tuple[SourceFacts, ...]
+
+
+async def _complete(rooms: Rooms, settings: WatchSettings, place: Place, found: FoundUnit) -> _Complete | None:
+    """Return the files of a unit that is complete but for quiet time, looking at all of it; None while it is not."""
     whole = await look_at(rooms.threads, rooms.clock, place.layout, place.root)
     same = next((one for one in whole.units if one.unit == found.unit), None)
     if same is None:
-        return False
-    view = await view_of(rooms.threads, whole, same, settings, quiet_s={}, assume_quiet=True)
-    return judge(view).complete
-
-
-async def _still_there(rooms: Rooms, unit: Unit) -> bool:
-    return bool(await rooms.threads.look(Path(unit.run_path), Path(unit.run_path).exists))
+        return None
+    judgement = judge(await view_of(rooms.threads, whole, same, settings, quiet_s={}, assume_quiet=True))
+    return _Complete(tuple(whole.listing.entries[path] for path in judgement.selected)) if judgement.complete else None
 
 
 async def _wake_open_units(rooms: Rooms, known: list[Unit]) -> None:

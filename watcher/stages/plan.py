@@ -3,22 +3,18 @@
 Cuts the unit into batches and freezes a plan for each: whatever the configuration says later, a planned batch follows
 its plan. What can be refused is refused here, before a byte is sent: samples no rule takes, names that do not fit,
 workflows that are not there or whose inputs do not bind. All it ever makes in Galaxy is a workflow that a rule gives as
-a file. `cut` is pure and also behind the `plan` command.
+a file. How samples are cut into batches stands in `cut.py`.
 """
 
 from __future__ import annotations
 
-import itertools
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime
+from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from watcher.config import DeliverySettings, RuleSettings, Settings
-from watcher.config.destinations import SHEET, fixed_folder, render, render_folder, sheet_columns
-from watcher.config.rules import WorkflowSettings
+from watcher.config import Settings
 from watcher.errors import GalaxyError, OverQuota, PlanError
 from watcher.galaxy import Galaxy
 from watcher.galaxy.bind import bind
@@ -30,22 +26,15 @@ from watcher.model import (
     Next,
     Outcome,
     Plan,
-    PlannedDelivery,
-    PlannedWorkflow,
-    Sample,
     Stage,
     Status,
 )
-from watcher.rows import Batch, DeliveryRow, GalaxyObject, Unit
-from watcher.runs.grouping import collection, datasets
-from watcher.runs.portions import pair_of, portion
-from watcher.runs.sheet_columns import cell_of, cells_of, shared_cell
+from watcher.rows import DeliveryRow, GalaxyObject, Unit
+from watcher.stages.afterwards import ENDED_AT, LATE, PLANNED_SHEET, SHEET_CHANGED, TOUCHED, sheet_of
+from watcher.stages.cut import GIVEN_UP, Facts, cut, numbers_of, sources_of
 from watcher.stages.looking import find_again, problems_of, see_root, view_of, wish_of
+from watcher.stages.revisions import REPLANNED
 from watcher.stages.rooms import Rooms
-
-GIVEN_UP = ("replanned", "superseded")
-"""Codes of batches whose plan was given up: they wait for the next revision."""
-
 
 QUOTA_BYTES = "quota_bytes"
 """Where a unit remembers how much room it needs, by account."""
@@ -53,20 +42,6 @@ QUOTA_BYTES = "quota_bytes"
 IMPORTS = "imports"
 """Where a unit remembers which workflow files it asked Galaxy to import: intent and receipt, by account and content.
 There is no batch yet that could."""
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What names and rules may depend on."""
-
-    id: str
-    watch: str
-    layout: str
-    run: str
-    unit: str
-    version: int
-    path: str
-    day: date
 
 
 async def plan(unit: Unit, rooms: Rooms) -> Outcome:
@@ -118,14 +93,15 @@ async def plan(unit: Unit, rooms: Rooms) -> Outcome:
             planned = await _own_place(planned, unit, number, rooms)
             await _freeze(unit, rooms, number, planned, [batch for batch in known if batch.number == number])
     for batch in known:
-        if batch.number not in plans and batch.code == "replanned":
+        if batch.number not in plans and batch.code == REPLANNED:
             await rooms.store.move(
                 batch, status=Status.CANCELLED, code="superseded", reason="The new plan has no such batch."
             )
     left = [[sample.name, "no rule takes it"] for sample in unmatched]
     remarks = [remark.message for remark in grouping.remarks]
-    sheet = view.sheet.told(unit.run_path)
-    await rooms.store.touch(unit, more={"unmatched": left, "remarks": remarks, "sheet": sheet})
+    told = {"unmatched": left, "remarks": remarks, "sheet": view.sheet.told(unit.run_path)}
+    afterwards = {PLANNED_SHEET: sheet_of(view), SHEET_CHANGED: {}, LATE: [], TOUCHED: [], ENDED_AT: ""}
+    await rooms.store.touch(unit, more={**told, **afterwards})
     for key in rooms.wakeups.watched():
         if key.startswith(f"unit:{unit.id}:"):
             rooms.wakeups.unwatch(key)
@@ -145,157 +121,6 @@ async def _freeze(unit: Unit, rooms: Rooms, number: int, planned: Plan, known: S
             latest, status=Status.CANCELLED, code="superseded", reason=f"A new plan (revision {revision}) took over."
         )
     await rooms.store.add_batch(unit, number, planned.rule, planned, priority=planned.priority, revision=revision)
-
-
-# --- pure -----------------------------------------------------------------------------------------------------------
-
-
-def cut(
-    settings: Settings,
-    facts: Facts,
-    samples: Sequence[Sample],
-    numbers: Mapping[tuple[str, str], int] | None = None,
-    planned: Collection[str] = (),
-) -> tuple[dict[int, Plan], list[Sample]]:
-    """Return a plan per batch, by its number, and the samples no rule takes.
-
-    Each sample goes to the first rule that matches it and finds files in it. `numbers` are those of an earlier plan
-    (see `part_of`): what was batch 2 stays batch 2, whatever else comes or goes; samples whose files are all `planned`
-    already are left out: what was sent is not sent again under another rule.
-    """
-    taken: dict[tuple[str, str], list[Sample]] = defaultdict(list)
-    unmatched: list[Sample] = []
-    rules = {rule.name: rule for rule in settings.rules}
-    for sample in samples:
-        rule, portions = _first_rule(settings.rules, facts, sample)
-        if rule is None:
-            if not {file.path for file in sample.files} <= set(planned):
-                unmatched.append(sample)
-            continue
-        for one in portions:
-            if not {file.path for file in one.files} <= set(planned):
-                taken[rule.name, _part(rule.per, one)].append(one)
-    order = {rule.name: number for number, rule in enumerate(settings.rules)}
-    keys = sorted(taken, key=lambda key: (order[key[0]], key[1]))
-    given = {key: number for key, number in (numbers or {}).items() if key in taken}
-    free = (number for number in itertools.count(1) if number not in (numbers or {}).values())
-    numbered = {given[key] if key in given else next(free): key for key in keys}
-    return {
-        number: _plan(settings, rules[key[0]], facts, taken[key], number) for number, key in sorted(numbered.items())
-    }, unmatched
-
-
-def sources_of(standing: Sequence[Batch]) -> frozenset[str]:
-    """Return the files that these batches send."""
-    return frozenset(path for batch in standing for dataset in batch.plan.datasets for path in dataset.sources)
-
-
-def _first_rule(
-    rules: Sequence[RuleSettings], facts: Facts, sample: Sample
-) -> tuple[RuleSettings | None, tuple[Sample, ...]]:
-    for rule in rules:
-        if _takes(rule, facts, sample):
-            keeps_lanes = rule.lanes == "keep"
-            if portions := portion(sample, reads=rule.reads, kinds=rule.kinds, keeps_lanes=keeps_lanes):
-                return rule, portions
-    return None, ()
-
-
-def numbers_of(known: Sequence[Batch]) -> dict[tuple[str, str], int]:
-    """Return the number of each part whose plan was given up; numbers of standing batches are taken, by nobody's part.
-
-    So a sample that comes later to a part that is done already gets a batch of its own, instead of none.
-    """
-    latest = {batch.number: batch for batch in sorted(known, key=lambda batch: batch.revision)}
-    return {
-        part_of(batch.plan) if batch.code in GIVEN_UP else ("", str(number)): number for number, batch in latest.items()
-    }
-
-
-def part_of(planned: Plan) -> tuple[str, str]:
-    """Return which rule and which part of the unit a plan is for: what tells the batches of a unit apart."""
-    return planned.rule, _part(str(planned.rule_text.get("per", "run")), planned.samples[0])
-
-
-def _part(per: str, sample: Sample) -> str:
-    return {"run": "", "project": sample.project, "sample": f"{sample.project}/{sample.name}"}[per]
-
-
-def _takes(rule: RuleSettings, facts: Facts, sample: Sample) -> bool:
-    return rule.match.takes(
-        watch=facts.watch,
-        layout=facts.layout,
-        run=facts.run,
-        project=sample.project,
-        sample=sample.name,
-        sheet=cells_of(sample),
-    )
-
-
-def _plan(settings: Settings, rule: RuleSettings, facts: Facts, samples: list[Sample], number: int) -> Plan:
-    values = template_values(facts, rule, samples, f"{facts.id}-{number}")
-    galaxy = settings.galaxy_of(rule)
-    planned = datasets(samples, joins_lanes=rule.lanes == "concat")
-    shape, name = rule.destination.collection, render(rule.destination.collection_name, values)
-    return Plan(
-        rule=rule.name,
-        watch=facts.watch,
-        galaxy=galaxy.name,
-        run=facts.run,
-        unit=facts.unit or ".",
-        path=facts.path,
-        access=galaxy.access,
-        history=render(rule.destination.history, values),
-        tags=tuple(render(tag, values) for tag in rule.tags),
-        samples=tuple(samples),
-        datasets=planned,
-        collection=collection(
-            shape, name, samples, planned, pair_of(rule.reads), lambda sample: _element(rule, sample)
-        ),
-        workflows=tuple(_workflow(one, samples) for one in rule.workflow),
-        deliveries=tuple(_delivery(delivery, str(place), values) for place, delivery in enumerate(rule.deliver, 1)),
-        priority=rule.priority,
-        rule_text=rule.model_dump(mode="json"),
-    )
-
-
-def _workflow(asked: WorkflowSettings, samples: Sequence[Sample]) -> PlannedWorkflow:
-    cells = {label: shared_cell(samples, column) for label, column in asked.columns.items()}
-    return PlannedWorkflow(
-        key=asked.key, ref=asked.ref, by=asked.by, inputs=asked.values, cells=cells, steps=asked.steps
-    )
-
-
-def _element(rule: RuleSettings, sample: Sample) -> str:
-    """Return what a sample is called in its collection."""
-    template = rule.destination.element
-    cells = {SHEET + column: cell_of(sample, column) for column in sheet_columns(template)}
-    return render(template, {"sample": sample.name, "project": sample.project, **cells})
-
-
-def _delivery(delivery: DeliverySettings, key: str, values: Mapping[str, str]) -> PlannedDelivery:
-    return PlannedDelivery(
-        key=key,
-        folder=str(render_folder(delivery.folder, values)),
-        base=str(fixed_folder(delivery.folder)),
-        outputs=delivery.outputs,
-        on=delivery.on,
-    )
-
-
-def template_values(facts: Facts, rule: RuleSettings, samples: Sequence[Sample], batch_id: str) -> Mapping[str, str]:
-    """Return what the fields of a template mean for this batch."""
-    return {
-        "run": facts.run,
-        "unit": facts.unit,
-        "project": samples[0].project if rule.per in ("project", "sample") else "",
-        "sample": samples[0].name if rule.per == "sample" else "",
-        "watch": facts.watch,
-        "date": facts.day.isoformat(),
-        "id": batch_id,
-        "version": str(facts.version),
-        **{SHEET + column: shared_cell(samples, column) for column in rule.columns},
-    }
 
 
 # --- against Galaxy -------------------------------------------------------------------------------------------------

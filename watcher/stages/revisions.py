@@ -5,23 +5,23 @@ files still have the bytes that were sent: they are read once more here and comp
 from names. A history that is not kept is tagged `watcher:superseded`; nothing is deleted. Called by `upload.py`
 before it sends anything.
 
-New files under names that were there before are the next version of a unit, never a change of the old row. Only a flat
-folder is asked this, where each unit's files are in every listing: people drop `a_R1.fastq.gz` again when a run was
-repeated. A file that was touched or copied back looks new as well: `verify.py` reads before it believes.
+New files under names that were there before are the next version of a unit, never a change of the old row: people drop
+`a_R1.fastq.gz` again when a run was repeated. A file that was touched or copied back looks new as well: `verify.py`
+reads before it believes. For files of run folders that come after the plan see `afterwards.py`.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import structlog
 
-from watcher.errors import DiskError, GalaxyError, NotThere, PlanError
+from watcher.errors import DiskError, GalaxyError, NotThere, PlanError, Superseded
 from watcher.galaxy import Galaxy
-from watcher.model import DatasetId, HistoryId, Kind, PlannedDataset, SourceFacts, Status
+from watcher.model import ENDED, DatasetId, HistoryId, Kind, PlannedDataset, SourceFacts, Stage, Status
 from watcher.rows import Batch, Dataset, GalaxyObject, SourceFile, Unit
 from watcher.runs.layout import FoundUnit
 from watcher.stages.history import HISTORY, SUPERSEDED
@@ -29,6 +29,15 @@ from watcher.stages.looking import Place
 from watcher.stages.rooms import Rooms
 
 OVER = frozenset({Status.DONE, Status.FAILED, Status.CANCELLED, Status.IGNORED})
+
+REPLANNED = "replanned"
+"""Code of a batch whose plan was given up: it waits for the next revision (see `plan.py`)."""
+
+BECAUSE = "because"
+"""Where a version remembers why it was made when that is not its files, which then may be the same."""
+
+NAMESAKE = "namesake"
+"""Where a version remembers the unit that was known by its name before: perhaps the same run, perhaps another."""
 
 log = structlog.get_logger("watcher")
 
@@ -187,31 +196,105 @@ def files_of(place: Place, found: FoundUnit, unit_id: str) -> list[SourceFile]:
     return [SourceFile(unit_id, one.path, one.size, one.mtime_ns, one.ctime_ns, one.inode) for one in listed]
 
 
-async def brings_nothing_new(rooms: Rooms, unit: Unit, root: Path, files: Iterable[SourceFacts]) -> bool:
+async def brings_nothing_new(rooms: Rooms, unit: Unit, root: Path, files: Sequence[SourceFacts]) -> bool:
     """Tell whether every file has the bytes that the version before sent; reads them through.
 
     Raises FileChanged and FileGone.
     """
-    if not unit.replaces:
+    before = unit.replaces or unit.more.get(NAMESAKE, "")
+    if not before or unit.more.get(BECAUSE):
         return False
-    sent = await _sent_of_unit(rooms, unit.replaces)
-    for facts in files:
-        row = sent.get(facts.path)
-        if row is None or row.size != facts.size or not row.sha256:
-            return False
+    return await has_same_bytes(rooms, await _who_sent(rooms, before), root, files)
+
+
+async def has_same_bytes(rooms: Rooms, unit_id: str, root: Path, files: Sequence[SourceFacts]) -> bool:
+    """Tell whether a unit sent exactly these bytes under these paths; reads them through, unless sizes tell already.
+
+    Raises FileChanged and FileGone.
+    """
+    sizes = {facts.path: facts.size for facts in files}
+    of_size: dict[str, int] = {}
+    for planned, row in await _sent_of_unit(rooms, unit_id):
+        if planned.size == row.size == sum(sizes.get(path, -1) for path in planned.sources):
+            of_size |= dict.fromkeys(planned.sources, row.size)
+    if not sizes or not sizes.keys() <= of_size.keys():
+        return False
+    return not await other_bytes(rooms, unit_id, root, files, at_most=1)
+
+
+async def other_bytes(
+    rooms: Rooms, unit_id: str, root: Path, files: Sequence[SourceFacts], *, at_most: int = 0
+) -> list[str]:
+    """Return which of these files have not the bytes that a unit sent under their paths, at once when there are
+    `at_most` of them. What was never sent is not among them.
+
+    Reads them through; chunks of one dataset are compared together. Raises FileChanged and FileGone.
+    """
+    known = {facts.path: facts for facts in files}
+    unproven: set[str] = set()
+    for planned, row in await _sent_of_unit(rooms, unit_id):
+        here = [path for path in planned.sources if path in known]
+        if len(here) < len(planned.sources):
+            unproven.update(here)
+            continue
         digest = hashlib.sha256(usedforsecurity=False)
-        await rooms.reader.inspect_prefix(root, facts.path, facts.size, digest.update, expect=facts)
+        for path in planned.sources:
+            facts = known[path]
+            await rooms.reader.inspect_prefix(root, path, facts.size, digest.update, expect=facts)
         if digest.hexdigest() != row.sha256:
-            return False
-    return True
+            unproven.update(here)
+        if at_most and len(unproven) >= at_most:
+            break
+    return sorted(unproven)
 
 
-async def _sent_of_unit(rooms: Rooms, unit_id: str) -> Mapping[str, Dataset]:
-    """Return the checked datasets of a unit that were made of one file each, by its path."""
-    found: dict[str, Dataset] = {}
+async def sent_together(rooms: Rooms, unit_id: str, paths: Collection[str]) -> list[str]:
+    """Return these files and all that became one dataset with any of them: only together they can be compared."""
+    wanted = set(paths)
+    for planned, _ in await _sent_of_unit(rooms, unit_id):
+        if wanted.intersection(planned.sources):
+            wanted.update(planned.sources)
+    return sorted(wanted)
+
+
+async def hashes_sent(rooms: Rooms, unit_id: str) -> Mapping[str, str]:
+    """Return the SHA-256 of each file that is a dataset of its own in Galaxy by now, by its path."""
+    return {
+        planned.sources[0]: row.sha256
+        for planned, row in await _sent_of_unit(rooms, unit_id)
+        if len(planned.sources) == 1
+    }
+
+
+async def _who_sent(rooms: Rooms, unit_id: str) -> str:
+    """Return the unit itself, or the version before it that sent something: one that brought nothing new did not."""
+    unit = await rooms.store.unit(unit_id)
+    while unit is not None and unit.replaces and not await rooms.store.batches(unit.id):
+        unit = await rooms.store.unit(unit.replaces)
+    return unit.id if unit is not None else unit_id
+
+
+async def _sent_of_unit(rooms: Rooms, unit_id: str) -> list[tuple[PlannedDataset, Dataset]]:
+    """Return the checked datasets of a unit."""
+    found = []
     for batch in await rooms.store.batches(unit_id):
-        rows = {row.key: row for row in await rooms.store.datasets(batch.id) if row.checked}
-        for planned in batch.plan.datasets:
-            if len(planned.sources) == 1 and planned.key in rows:
-                found[planned.sources[0]] = rows[planned.key]
+        rows = {row.key: row for row in await rooms.store.datasets(batch.id) if row.checked and row.sha256}
+        found += [(planned, rows[planned.key]) for planned in batch.plan.datasets if planned.key in rows]
     return found
+
+
+async def plan_again(rooms: Rooms, unit: Unit, reason: str, *, from_stage: Stage = Stage.SETTLE) -> None:
+    """Send a planned unit back; batches that are still to be uploaded are given up for the next plan, which keeps what
+    they have sent. First the batches, then the unit: its plan must not find them alive.
+    """
+    for batch in await rooms.store.batches(unit.id):
+        now: Batch | None = batch
+        while now is not None and now.stage is Stage.UPLOAD and now.status not in ENDED and now.code != REPLANNED:
+            try:
+                await rooms.store.move(now, status=Status.HELD, code=REPLANNED, reason=f"{reason} A new plan is made.")
+                break
+            except Superseded:  # it began or ended its stage just now
+                now = await rooms.store.batch(batch.id)
+    fresh = await rooms.store.unit(unit.id)
+    if fresh is not None:
+        await rooms.store.move(fresh, stage=from_stage, status=Status.READY, reason=reason)

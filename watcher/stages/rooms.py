@@ -173,6 +173,9 @@ class Rooms:
     slots: Slots
     rounds: PollRounds
     progress: Progress = field(default_factory=Progress)
+    late_looks: dict[str, float] = field(
+        default_factory=dict
+    )  # run folder → monotonic time of the last look for late files
     takes_existing: bool = False  # a one-shot catch-up takes what was there before
     planning: asyncio.Lock = field(default_factory=asyncio.Lock)  # two plans at once would choose the same places
     importing: asyncio.Lock = field(default_factory=asyncio.Lock)  # or both would import the same workflow

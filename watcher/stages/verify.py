@@ -8,12 +8,13 @@ file has changed. The bytes themselves are proven while they are sent (`transfer
 from __future__ import annotations
 
 from watcher.errors import StructureBroken
-from watcher.model import Done, Hold, Next, Outcome, Stage
+from watcher.model import Done, Hold, Ignore, Next, Outcome, Stage
 from watcher.rows import Unit
 from watcher.runs.manifests import expected_checksums
 from watcher.stages.looking import find_again, left_out_of, problems_of, see_root, view_of, wish_of
-from watcher.stages.revisions import brings_nothing_new
+from watcher.stages.revisions import NAMESAKE, brings_nothing_new
 from watcher.stages.rooms import Rooms
+from watcher.stages.same_run import SAME_AS, TRACES, earlier_self, fingerprint, follow, traces
 
 
 async def verify(unit: Unit, rooms: Rooms) -> Outcome:
@@ -41,8 +42,13 @@ async def verify(unit: Unit, rooms: Rooms) -> Outcome:
             files=files,
         )
     selected = [view.listing.entries[path] for path in view.selection.selected]
+    known_by_name = view.identity()[1] == "name"
+    unit = await rooms.store.touch(unit, fingerprint=fingerprint(found, selected), more={TRACES: traces(selected)})
+    if known_by_name and (old := await earlier_self(rooms, unit, place, selected)) is not None:
+        await follow(rooms, old, unit.watch, place, has_left=old.identity != unit.identity)
+        return Ignore(f"This is {old.id} under another name: the same files.", SAME_AS)
     if await brings_nothing_new(rooms, unit, place.root, selected):
-        return Done(f"These are the files that {unit.replaces} brought: nothing is to be done.")
+        return Done(f"These are the files that {unit.replaces or unit.more[NAMESAKE]} brought: nothing is to be done.")
     await rooms.store.touch(
         unit, more={"checksums": {path: dict(known) for path, known in expected_checksums(view).items()}}
     )

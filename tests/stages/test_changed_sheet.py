@@ -1,0 +1,122 @@
+"""A sample sheet that is edited after the plan: a new plan while nothing is sent, later what the operator said."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.fakes.galaxy import Fault
+from tests.world import World, until
+
+
+def sheet(run: Path) -> Path:
+    """Return the sample sheet of a run."""
+    return run / "Reports" / "SampleSheet.csv"
+
+
+def edit(run: Path, remark: str = "corrected") -> None:
+    """Change the sheet without changing the samples."""
+    path = sheet(run)
+    path.write_text(path.read_text().replace("[Header]\n", f"[Header]\nRunDescription,{remark}\n"))
+
+
+def plain(world: World, **watch: Any) -> None:
+    """Let nothing but the upload happen."""
+    world.write_config(watch=watch, rule={"workflow": None, "deliver": None})
+
+
+async def test_a_sheet_that_was_only_touched_is_nothing(world: World) -> None:
+    """The bytes count, not the time."""
+    plain(world)
+    run = world.add_run()
+    await world.once()
+    sheet(run).write_bytes(sheet(run).read_bytes())
+    (unit,) = (await world.once())["units"]
+    assert (unit["status"], unit["code"]) == ("done", "")
+    assert not await world.journal("sheet.changed")
+
+
+async def held_for_its_sheet(world: World) -> tuple[Path, str]:
+    """Let a run end and change its sheet; return the run and the id of its unit."""
+    plain(world)
+    run = world.add_run()
+    await world.once()
+    edit(run)
+    (unit,) = (await world.once())["units"]
+    assert (unit["status"], unit["stage"], unit["code"]) == ("held", "finish", "sheet_changed"), unit
+    assert unit["reason"] == "The sample sheet Reports/SampleSheet.csv was changed after the plan."
+    assert unit["batches"][0]["status"] == "done"
+    return run, unit["id"]
+
+
+async def test_a_changed_sheet_holds_a_run_that_was_sent(world: World) -> None:
+    """A person is asked; `retry` leaves it at what was done, and the same sheet asks nobody again."""
+    _, unit_id = await held_for_its_sheet(world)
+    await world.wish("retry", unit_id)
+    for _ in range(2):
+        (unit,) = (await world.once())["units"]
+        assert (unit["status"], unit["code"]) == ("done", "")
+    assert world.posts("/api/tools/fetch") == 1
+
+
+async def test_retry_from_plan_takes_the_run_once_more(world: World) -> None:
+    """What was done stays; the new sheet is followed by a new version in a history of its own."""
+    _, unit_id = await held_for_its_sheet(world)
+    await world.wish("retry", unit_id, **{"from": "plan"})
+    units = {unit["version"]: unit for unit in (await world.once())["units"]}
+    assert {version: unit["status"] for version, unit in units.items()} == {1: "done", 2: "done"}
+    assert (units[1]["id"], units[2]["replaces"]) == (unit_id, unit_id)
+    assert len({unit["batches"][0]["history"] for unit in units.values()}) == 2
+    assert world.posts("/api/tools/fetch") == 2
+
+
+async def test_a_sheet_put_back_releases_the_hold(world: World) -> None:
+    """The sheet of the plan lies there again: nobody needs to say anything."""
+    plain(world)
+    run = world.add_run()
+    await world.once()
+    before = sheet(run).read_bytes()
+    edit(run)
+    assert (await world.once())["units"][0]["status"] == "held"
+    sheet(run).write_bytes(before)
+    (unit,) = (await world.once())["units"]
+    assert (unit["status"], unit["code"]) == ("done", "")
+
+
+@pytest.mark.parametrize(("mode", "versions"), [("new_version", {1, 2}), ("ignore", {1})])
+async def test_the_operator_may_say_otherwise(world: World, mode: str, versions: set[int]) -> None:
+    """`new_version` takes the run once more by itself, `ignore` writes a line; neither does it twice."""
+    plain(world, sheet_changed=mode)
+    run = world.add_run()
+    await world.once()
+    edit(run)
+    for _ in range(2):
+        units = (await world.once())["units"]
+        assert {unit["version"] for unit in units} == versions
+        assert {unit["status"] for unit in units} == {"done"}
+    assert world.posts("/api/tools/fetch") == len(versions)
+    assert len(await world.journal("sheet.changed")) == (mode == "ignore")
+
+
+async def test_before_anything_is_sent_there_is_simply_a_new_plan(world: World) -> None:
+    """Galaxy stands still before the history is made: the plan follows the new sheet, nobody is asked."""
+    world.write_config(rule={"workflow": None, "deliver": None, "match": {"project": "*"}})
+    run = world.add_run()
+    world.fake.faults.add(Fault("hold", method="GET", path="/api/histories*", times=None))
+    async with world.daemon():
+        unit = await world.until_status("waiting", stage="finish")
+        edit(run)
+
+        async def planned_anew() -> bool:
+            batches = (await world.show(unit["id"]))["batches"]
+            return [batch["id"] for batch in batches] == [f"{unit['id']}-1", f"{unit['id']}-1r2"]
+
+        await until(planned_anew, 20, what="the new plan")
+        world.fake.faults.clear()
+        await world.until_status("done", timeout_s=20)
+    report = (await world.status())["units"][0]
+    assert [batch["status"] for batch in report["batches"]] == ["cancelled", "done"]
+    assert world.uploads() == world.fastqs(run)
+    assert len(world.fake.histories()) == 1
