@@ -96,8 +96,9 @@ async def test_half_a_bzip2_stream_never_becomes_a_dataset(world: World) -> None
     assert world.uploads() == world.fastqs()
 
 
-async def test_an_empty_fastq_is_legal(world: World) -> None:
-    """A FASTQ of no reads is sent like any other: samples without reads happen."""
+async def test_an_empty_fastq_is_sent_where_that_is_wished(world: World) -> None:
+    """A FASTQ of no reads is legal: samples without reads happen, and some want to see them in Galaxy."""
+    world.write_config(watch={"empty": "upload"})
     run = world.add_run()
     for read in (1, 2):
         (run / f"S2_S2_L001_R{read}_001.fastq.gz").write_bytes(packed(b""))

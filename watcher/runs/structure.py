@@ -70,7 +70,7 @@ def has_no_reads(path: str, size: int, tail: bytes) -> bool:
         return False
     try:
         return not unpack(tail)
-    except (OSError, EOFError, zlib.error):
+    except (OSError, EOFError, ValueError, zlib.error):
         return False  # broken, which is said elsewhere
 
 
