@@ -36,7 +36,8 @@ layout makes of a folder, and which of its conditions hold.
 
 GLOBS = """Globs are relative to the unit; `../` climbs and a leading `/` is the run folder. `*` and `?` stay within a
 name, `**/` is any number of folders, `{a,b}` are alternatives, `[0-9]` a set. `ci = true` lets the case of letters be.
-What cannot be read or parsed does not hold; `if_present` makes a condition about a file that is not there hold.
+What cannot be read or parsed does not hold; `if_present` makes a condition about a file that is not there hold. Where
+`file` lists several, all that are there are asked, with `first = true` the first of them that is there.
 """
 
 

@@ -138,6 +138,7 @@ _VALUES = {
     "nonempty": _is_flag,
     "if_present": _is_flag,
     "say": _is_texts,
+    "first": _is_flag,
     **_CI,
 }
 

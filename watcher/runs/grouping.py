@@ -70,7 +70,7 @@ def group(view: UnitView, judgement: Judgement, empty: Collection[str] = ()) -> 
             StructureProblem(sheet.path, message) for message in _without_files(sheet.path, match.without_files)
         )
     samples = tuple(
-        _sample(view, of_sample, match.rows.get((name, project), ()))
+        _sample(view, match.called.get((name, project), name), of_sample, match.rows.get((name, project), ()))
         for (project, name), of_sample in _by_sample(groups).items()
     )
     if without_reads and not groups:
@@ -217,7 +217,7 @@ def _by_sample(groups: Iterable[ReadGroup]) -> Mapping[tuple[str, str], list[Rea
     return samples
 
 
-def _sample(view: UnitView, groups: Sequence[ReadGroup], rows: Sequence[SheetRow]) -> Sample:
+def _sample(view: UnitView, name: str, groups: Sequence[ReadGroup], rows: Sequence[SheetRow]) -> Sample:
     files = tuple(
         SampleFile(
             path=path,
@@ -238,7 +238,7 @@ def _sample(view: UnitView, groups: Sequence[ReadGroup], rows: Sequence[SheetRow
                 cells[column].append(cell)
     project = next((row.project for row in rows if row.project), "") or groups[0].project
     return Sample(
-        name=groups[0].sample,
+        name=name,
         project=project,
         files=files,
         columns={column: found[0] for column, found in cells.items() if found},

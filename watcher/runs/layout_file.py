@@ -80,7 +80,6 @@ class Layout:
     pair: bool
     sheet_paths: tuple[str, ...]
     sheet_kind: str
-    sheet_by: str
     zero_yield: tuple[str, ...]
     manifests: tuple[ManifestRule, ...]
 
@@ -269,7 +268,6 @@ def _layout(name: str, found: Mapping[str, Any]) -> Layout:
         pair=written.flag("sample", "pair", True),
         sheet_paths=written.texts("sheet", "path"),
         sheet_kind=written.one_of("sheet", "kind", SHEET_KINDS),
-        sheet_by=written.one_of("sheet", "by", ("sample", "barcode")),
         zero_yield=written.texts("sheet", "zero"),
         manifests=written.manifests(),
     )

@@ -70,7 +70,6 @@ KEYS: Mapping[str, Mapping[str, str]] = {
     "sheet": {
         "path": "Globs of the sample sheet, the first that is there.",
         "kind": "How it is written: `illumina`, `ont`, `element`, `ultima`, `columns`.",
-        "by": "What names a sample in it as the files do: `sample` or `barcode`.",
         "zero": "Globs of the converter's statistics: a sample that they list without reads needs no files.",
     },
     "verify": {

@@ -67,6 +67,9 @@ def _absent(condition: Condition, view: UnitView) -> str:
 
 
 def _files(condition: Condition, view: UnitView) -> list[SourceFacts]:
+    if condition.flag("first"):
+        found = (view.find([glob], ignore_case=condition.flag("ci")) for glob in condition.globs)
+        return next((files for files in found if files), [])
     return view.find(condition.globs, ignore_case=condition.flag("ci"))
 
 

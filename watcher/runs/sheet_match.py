@@ -12,7 +12,7 @@ import csv
 import io
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from watcher.runs.filenames import folded
 from watcher.runs.markup import text_of
@@ -30,13 +30,15 @@ _NUMBERED_BARCODE = re.compile(r"(?:barcode|bc|nb|rb)?0*(\d+)")
 @dataclass(frozen=True, slots=True)
 class SheetMatch:
     """Rows by (sample, project) of the files; `without_files` are samples of the sheet that have none, `clashes` are
-    refusals, `remarks` what is odd without being wrong. `is_of_others`: there are files, and the sheet names none.
+    refusals, `remarks` what is odd without being wrong. `called` is what the sheet calls samples whose files have only
+    a barcode. `is_of_others`: there are files, and the sheet names none.
     """
 
     rows: Mapping[tuple[str, str], tuple[SheetRow, ...]]
     without_files: tuple[SheetRow, ...] = ()
     clashes: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
+    called: Mapping[tuple[str, str], str] = field(default_factory=dict)
     is_of_others: bool = False
 
 
@@ -70,7 +72,8 @@ def match_sheet(view: UnitView) -> SheetMatch:
     )
     is_of_others = bool(sheet.rows and view.groups and not rows)
     remarks = [] if is_of_others else _remarks(view, sheet, rows)
-    return SheetMatch(rows, left, tuple(clashes), tuple(remarks), is_of_others)
+    called = {key: meant[0].sample_id for key, meant in by_barcode.items() if key not in by_name}
+    return SheetMatch(rows, left, tuple(clashes), tuple(remarks), called, is_of_others)
 
 
 _Key = tuple[str, str]
