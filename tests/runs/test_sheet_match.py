@@ -135,7 +135,7 @@ ONT = (
 
 
 def test_rows_are_found_by_alias_and_by_barcode() -> None:
-    """Files carry the alias, or the barcode where there was none when the run began; samples are called by the sheet."""
+    """Files carry the alias, or the barcode where there was none; samples are called as the sheet calls them."""
     found = grouped(
         ONT, "soil_S1_R1_001.fastq.gz", "barcode02_S1_R1_001.fastq.gz", "BARCODE03_S1_R1_001.fastq.gz", kind="ont"
     )
