@@ -1,6 +1,7 @@
 """Runs the measurements and writes the page: `python -m benchmarks [NAME …]`.
 
-All of them take some eight minutes. They run one after another, each in a temporary folder of its own.
+All of them take some twenty minutes, half of it for `scale`. They run one after another, each in a temporary folder
+of its own.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks import against_bioblend, content, footprint, marker
+from benchmarks import against_bioblend, content, cores, footprint, marker, scale
 from benchmarks.figures import NotMeasured, Table
 from benchmarks.machine import this_machine
 from benchmarks.page import PAGE, page, table_lines
@@ -19,8 +20,10 @@ from watcher.service.logs import set_up_logs
 
 MEASUREMENTS = {
     "content": content.measure,  # first: two threads on two cores feel whatever else is still going on
+    "cores": cores.measure,
     "marker": marker.measure,
     "footprint": footprint.measure,
+    "scale": scale.measure,
     # Last: from here on a Galaxy runs, which takes its share of the processor also when nobody asks it anything.
     "small": against_bioblend.measure_small,
     "large": against_bioblend.measure_large,

@@ -18,7 +18,8 @@ HEAD = """\
 # Performance
 
 Measured and written by `make bench`; nothing here is typed by hand. One measurement alone, printed only:
-`make bench ARGS=content` (or `marker`, `footprint`, `small`, `large`). What is measured how stands in `benchmarks/`.
+`make bench ARGS=content` (or `cores`, `marker`, `footprint`, `scale`, `small`, `large`). What is measured how stands in
+`benchmarks/`.
 """
 BUSY = """\
 **Measured on a busy machine**: other programs ran at the same time. Times are longer than they need to be, and

@@ -72,7 +72,9 @@ def test_what_is_measured_against_reads_to_the_end(tmp_path: Path) -> None:
     """The library's own ways refuse a file that is cut, however it is fed."""
     reads.write_member(tmp_path / "member", 1)
     reads.write_blocks(tmp_path / "blocks", 1)
-    for name, alone in (("member", content.isal_member), ("blocks", content.isal_blocks)):
+    ways = [("member", content.isal_member), ("blocks", content.isal_blocks)]
+    ways += [(name, alone) for name in ("member", "blocks") for alone in (content.zlib_alone, content.zlib_ng_alone)]
+    for name, alone in ways:
         whole = (tmp_path / name).read_bytes()
         alone([whole[at : at + 1_000_003] for at in range(0, len(whole), 1_000_003)])
         with pytest.raises(ValueError, match="does not end"):
