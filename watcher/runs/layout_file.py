@@ -33,7 +33,7 @@ EMPTY = ("skip", "upload", "hold")
 """What may become of files without a single read."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Layout:
     """How one kind of folder is laid out; globs are relative to the unit, those of recognition, `unit` and `prune` to
     the run folder. docs/layouts.md tells what each key is for.

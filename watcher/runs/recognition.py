@@ -9,6 +9,7 @@ again until it settles. Pure: a listing and a few small files in, layouts out. W
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -41,7 +42,11 @@ class FoundRun:
 
 def detection(layouts: Mapping[str, Layout]) -> Detection:
     """Return the cheapest look that still lets `find_runs` tell these layouts apart."""
-    usable = list(_usable(layouts.values()))
+    return _detection(tuple(_usable(layouts.values())))
+
+
+@functools.lru_cache(maxsize=64)  # asked for every folder under every watch, of always the same layouts
+def _detection(usable: tuple[Layout, ...]) -> Detection:
     entered = {parent for layout in usable for glob in layout.recognises_by for parent in literal_parents(glob)}
     prune = dict.fromkeys(
         above + glob
