@@ -7,7 +7,7 @@ its receipt. What the columns of a plan mean stands in `model.py`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -77,6 +77,17 @@ class Unit:
     seen_at: datetime | None = None
     stage_since: datetime | None = None
     more: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class UnitBrief:
+    """As much of a unit as a rescan needs when nothing has changed."""
+
+    id: str
+    run_path: str
+    stage: Stage
+    status: Status
+    version: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,3 +264,19 @@ class Verb:
     arguments: Mapping[str, Any] = field(default_factory=dict)
     done_at: datetime | None = None
     answer: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FolderLook:
+    """What was seen of a folder right below a watch's root: as long as it is so, there is nothing new in it.
+
+    `folders` are those in which something new would show, relative to it; `mark` stands for their times, `units` for
+    the rows of its units. Until `again_until` it is looked at all the same, for files that come late.
+    """
+
+    watch: str
+    name: str
+    folders: Sequence[str]
+    mark: str
+    units: str
+    again_until: datetime | None = None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 import time
 from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
@@ -33,7 +34,16 @@ from watcher.disk.threads import DiskThreads
 from watcher.errors import FileGone, UnsafePath
 from watcher.model import Kind, Listing, SourceFacts
 
-__all__ = ["SMALL_BYTES", "facts", "facts_of", "folder_pattern", "list_folder", "read_ends", "read_small"]
+__all__ = [
+    "SMALL_BYTES",
+    "facts",
+    "facts_of",
+    "folder_marks",
+    "folder_pattern",
+    "list_folder",
+    "read_ends",
+    "read_small",
+]
 
 T = TypeVar("T")
 
@@ -96,6 +106,33 @@ async def facts_of(threads: DiskThreads, root: Path, paths: Sequence[str]) -> di
             return refused(path, error)
 
     return await _each(threads, root, paths, one)
+
+
+async def folder_marks(threads: DiskThreads, root: Path, paths: Sequence[str]) -> list[tuple[int, int] | None]:
+    """Return (mtime_ns, inode) of each of these folders, None where there is none: what changes when something comes
+    into a folder, leaves it or is renamed in it.
+    """
+    marks: list[tuple[int, int] | None] = []
+    ahead = iter(paths)
+
+    def some() -> bool:
+        until = time.monotonic() + SLICE_S
+        for path in ahead:
+            try:
+                status = os.lstat(root / path)
+            except (FileNotFoundError, NotADirectoryError):
+                marks.append(None)
+            except OSError as error:
+                raise disk_error(error, path) from error
+            else:
+                marks.append((status.st_mtime_ns, status.st_ino) if stat.S_ISDIR(status.st_mode) else None)
+            if time.monotonic() >= until:
+                return False
+        return True
+
+    while not await threads.look(root, some):
+        pass
+    return marks
 
 
 async def read_ends(

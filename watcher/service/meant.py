@@ -133,7 +133,7 @@ async def _recognised(threads: DiskThreads, clock: Clock, asked: Asked, folder: 
     try:
         if not may_be(specific, await list_folder(threads, folder, depth=1, clock=clock), folder.name):
             return None
-        for path, layout in await runs_in(threads, clock, asked.layouts, asked.wanted, folder):
+        for path, layout in (await runs_in(threads, clock, asked.layouts, asked.wanted, folder)).runs:
             if path == folder and layout.name not in _UNSPECIFIC:
                 return await look_at(threads, clock, layout, path, shallow_only=True)
     except DiskError:  # somebody else's folder on the way up
@@ -147,4 +147,4 @@ async def _holds_runs(threads: DiskThreads, clock: Clock, asked: Asked, folder: 
         found = await runs_in(threads, clock, asked.layouts, asked.wanted, folder)
     except DiskError:
         return False
-    return any(layout.name not in _UNSPECIFIC for _, layout in found)
+    return any(layout.name not in _UNSPECIFIC for _, layout in found.runs)

@@ -51,10 +51,10 @@ async def preview(
         strays: list[LeftOut] = []
         for folder in folders:
             try:
-                runs = await runs_in(threads, clock, layouts, asked.wanted, folder)
+                looked = await runs_in(threads, clock, layouts, asked.wanted, folder)
                 places = [
                     await look_at(threads, clock, found_as, run, wish=_wish(settings, asked.watch, found_as))
-                    for run, found_as in runs
+                    for run, found_as in looked.runs
                 ]
             except DiskError as error:
                 if len(folders) == 1:

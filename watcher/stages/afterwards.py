@@ -85,11 +85,17 @@ def _is_looked_after(rooms: Rooms, settings: WatchSettings, unit: Unit) -> bool:
         unit.stage is not Stage.FINISH and unit.status not in OVER
     ):
         return False
-    if unit.status not in ENDED:
-        return True
+    until = looked_after_until(settings, unit)
+    return unit.status not in ENDED or (until is not None and rooms.clock.now() <= until)
+
+
+def looked_after_until(settings: WatchSettings, unit: Unit) -> datetime | None:
+    """Return until when late files of a unit that ended are told; None for one that nobody looks after."""
+    if unit.status in (Status.CANCELLED, Status.IGNORED):
+        return None
     told = unit.more.get(ENDED_AT)
     ended_at = datetime.fromisoformat(told) if told else unit.stage_since
-    return ended_at is not None and rooms.clock.now() - ended_at <= settings.late_for
+    return ended_at + settings.late_for if ended_at is not None else None
 
 
 # --- files ----------------------------------------------------------------------------------------------------------

@@ -12,7 +12,6 @@ import functools
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import structlog
@@ -22,7 +21,7 @@ from watcher.disk.mounts import inspect_root
 from watcher.disk.scan import list_folder
 from watcher.errors import FileGone, MountGone, StateError, Superseded, WatcherError
 from watcher.model import Kind, Outcome, SourceFacts, Stage, Status, Wait
-from watcher.rows import Unit, Watch
+from watcher.rows import Unit, UnitBrief, Watch
 from watcher.runs.layout import FoundUnit, judge, not_taken
 from watcher.stages.afterwards import come_later
 from watcher.stages.looking import Place, identity_of, known_names, look_at, runs_in, view_of
@@ -40,6 +39,7 @@ from watcher.stages.same_run import (
     note_copy,
     traces,
 )
+from watcher.stages.unchanged import Look, changed_folders, remember
 
 BACK_SINCE = "back_since"
 """When the root was last back after being blind: quiet time from before does not count (see `settle.py`)."""
@@ -60,28 +60,49 @@ log = structlog.get_logger("watcher")
 async def detect(watch: Watch, rooms: Rooms) -> Outcome:
     """Make rows for new units under the watch; raises MountGone while blind."""
     settings = rooms.watch(watch.name)
-    known = await rooms.store.units(watch=watch.name)
-    watch = await _look_at_root(watch, rooms, settings, known)
-    problems = []
-    left_out: dict[str, Any] = {}
-    for folder in await _folders(rooms, settings):
+    briefs = await rooms.store.unit_briefs(watch.name)
+    watch = await _look_at_root(watch, rooms, settings, briefs)
+    layout = rooms.layouts.get(settings.layout)
+    if layout is not None and layout.flat:
+        known = await rooms.store.units(watch=watch.name)
+        place = await look_at(rooms.threads, rooms.clock, layout, settings.path, shallow_only=True)
+        left_out, problems = _left_out(watch, place), ""
+        await _take_in(watch, rooms, settings, place, [unit for unit in known if unit.run_path == str(settings.path)])
+    else:
+        left_out = {LEFT_OUT: [], LEFT_OUT_MORE: 0} if watch.more.get(LEFT_OUT) else {}
+        problems = await _look_into_folders(watch, rooms, settings, briefs)
+    now = rooms.clock.now()
+    await rooms.store.touch(watch, last_look_at=now, first_look_at=watch.first_look_at or now, more=left_out)
+    await _wake_open_units(rooms, briefs)
+    return Wait(rooms.settings.rescan, problems or "Watching.", "watching")
+
+
+async def _look_into_folders(watch: Watch, rooms: Rooms, settings: WatchSettings, briefs: Sequence[UnitBrief]) -> str:
+    """Look into the folders right below the root that may hold something new; return what was wrong with some."""
+    folders = await _folders(rooms, settings)
+    changed = await changed_folders(rooms, settings, folders, briefs)
+    known = await rooms.store.units(watch=watch.name) if changed else []
+    looks: list[Look] = []
+    problems: list[str] = []
+    for facts in changed:
+        folder = settings.path / facts.path
         try:
-            for path, layout in await runs_in(rooms.threads, rooms.clock, rooms.layouts, settings.layout, folder):
+            found = await runs_in(rooms.threads, rooms.clock, rooms.layouts, settings.layout, folder)
+            places = []
+            for path, layout in found.runs:
                 place = await look_at(rooms.threads, rooms.clock, layout, path, shallow_only=True)
-                left_out = left_out or _left_out(watch, place)
                 await _take_in(watch, rooms, settings, place, [unit for unit in known if unit.run_path == str(path)])
+                places.append(place)
+            looks.append(Look(facts, folder, found.listing, tuple(places)))
         except (MountGone, StateError):
             raise
         except WatcherError as error:  # one bad folder never stops the others
             problems.append(error.message)
-    now = rooms.clock.now()
-    await rooms.store.touch(watch, last_look_at=now, first_look_at=watch.first_look_at or now, more=left_out)
-    await _wake_open_units(rooms, known)
-    pause = rooms.settings.rescan
-    return Wait(pause, " ".join(problems) or "Watching.", "watching")
+    await remember(rooms, settings, folders, looks, briefs, known)
+    return " ".join(problems)
 
 
-async def _look_at_root(watch: Watch, rooms: Rooms, settings: WatchSettings, known: list[Unit]) -> Watch:
+async def _look_at_root(watch: Watch, rooms: Rooms, settings: WatchSettings, known: Sequence[UnitBrief]) -> Watch:
     """Refuse to infer anything while the root is not the one we know; remember the mount otherwise."""
     names = known_names(known, settings.path)
     look = await inspect_root(rooms.threads, watch, settings.path, known=names)
@@ -117,23 +138,14 @@ async def _look_at_root(watch: Watch, rooms: Rooms, settings: WatchSettings, kno
     )
 
 
-async def _folders(rooms: Rooms, settings: WatchSettings) -> list[Path]:
-    """Return the folders that may be runs or hold some: the root itself for a flat layout, else each folder in it."""
-    layout = rooms.layouts.get(settings.layout)
-    if layout is not None and layout.flat:
-        return [settings.path]
+async def _folders(rooms: Rooms, settings: WatchSettings) -> list[SourceFacts]:
+    """Return the folders right below the root: each may be a run, or hold some."""
     top = await list_folder(rooms.threads, settings.path, depth=1, clock=rooms.clock)
-    return [
-        settings.path / facts.path
-        for facts in top.entries.values()
-        if facts.kind is Kind.FOLDER and not facts.path.startswith(".")
-    ]
+    return [facts for facts in top.entries.values() if facts.kind is Kind.FOLDER and not facts.path.startswith(".")]
 
 
 def _left_out(watch: Watch, place: Place) -> dict[str, Any]:
     """Return what is to be remembered of a place's files that are no units; says each new one once."""
-    if not place.layout.flat:
-        return {LEFT_OUT: [], LEFT_OUT_MORE: 0} if watch.more.get(LEFT_OUT) else {}
     strays = not_taken(place.layout, place.listing)
     told = [[stray.path, stray.reason] for stray in strays[:MOST_LEFT_OUT]]
     before = watch.more.get(LEFT_OUT, [])
@@ -333,7 +345,7 @@ async def _complete(rooms: Rooms, settings: WatchSettings, place: Place, found: 
     return _Complete(tuple(whole.listing.entries[path] for path in judgement.selected)) if judgement.complete else None
 
 
-async def _wake_open_units(rooms: Rooms, known: list[Unit]) -> None:
+async def _wake_open_units(rooms: Rooms, known: Sequence[UnitBrief]) -> None:
     """A rescan looks at every unit that is not settled yet, events or not."""
     for unit in known:
         if unit.stage is Stage.SETTLE and unit.status is Status.WAITING:

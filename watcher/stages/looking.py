@@ -19,7 +19,7 @@ from watcher.disk.scan import list_folder, read_ends, read_small
 from watcher.disk.threads import DiskThreads
 from watcher.errors import FileGone, MountGone, PlanError, StructureBroken, Superseded, UnsafePath
 from watcher.model import Kind, LeftOut, Listing
-from watcher.rows import Unit, Watch
+from watcher.rows import Unit, UnitBrief, Watch
 from watcher.runs.grouping import Grouping, group
 from watcher.runs.layout import (
     FoundUnit,
@@ -54,19 +54,27 @@ class Place:
     units: tuple[FoundUnit, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class RunsIn:
+    """The run folders that a folder is, or holds, with their layouts; `listing` is what was looked at to find them."""
+
+    runs: tuple[tuple[Path, Layout], ...]
+    listing: Listing | None = None
+
+
 async def runs_in(
     threads: DiskThreads, clock: Clock, layouts: Mapping[str, Layout], wanted_layout: str, folder: Path
-) -> list[tuple[Path, Layout]]:
-    """Return the run folders that a folder right below a watch's root is, or holds, with their layouts."""
+) -> RunsIn:
+    """Look for runs in a folder right below a watch's root."""
     fixed = layouts.get(wanted_layout)
     if fixed is not None and fixed.depth == 1:
-        return [(folder, fixed)]
+        return RunsIn(((folder, fixed),))
     possible = layouts if fixed is None else {wanted_layout: fixed}
     look = detection(possible)
     listing = await list_folder(threads, folder, depth=look.depth, prune=look.prune, clock=clock)
     run_infos = await read_small(threads, folder, run_info_paths(possible, listing))
     found = find_runs(possible, listing, folder.name, run_infos)
-    return [(folder / run.path if run.path else folder, run.layout) for run in found]
+    return RunsIn(tuple((folder / run.path if run.path else folder, run.layout) for run in found), listing)
 
 
 async def look_at(
@@ -202,7 +210,7 @@ def identity_of(watch: str, root: Path, place: Place, judgement: Judgement) -> t
     return f"{watch}/{inner}", judgement.run
 
 
-def known_names(units: Iterable[Unit], root: Path) -> set[str]:
+def known_names(units: Iterable[Unit | UnitBrief], root: Path) -> set[str]:
     """Return the names right below a watch's root that we have met before; a flat folder's files come and go."""
     paths = (Path(unit.run_path) for unit in units)
     return {path.relative_to(root).parts[0] for path in paths if path != root and path.is_relative_to(root)}

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from watcher.clock import Clock
@@ -22,6 +24,7 @@ from watcher.errors import PlanError
 from watcher.galaxy import Galaxy
 from watcher.galaxy.answers import JobCounts
 from watcher.model import BlockingCalls, HistoryId, InvocationId
+from watcher.rows import FolderLook
 from watcher.runs.layout import Layout
 from watcher.stages.effects import EffectRunner
 from watcher.store.store import Store
@@ -177,8 +180,16 @@ class Rooms:
         default_factory=dict
     )  # run folder → monotonic time of the last look for late files
     takes_existing: bool = False  # a one-shot catch-up takes what was there before
+    # What need not be looked at again, by watch and name (`unchanged.py`), and what was seen once so far.
+    folder_looks: dict[str, dict[str, FolderLook]] = field(default_factory=dict)
+    folders_seen_once: dict[tuple[str, str], FolderLook] = field(default_factory=dict)
     planning: asyncio.Lock = field(default_factory=asyncio.Lock)  # two plans at once would choose the same places
     importing: asyncio.Lock = field(default_factory=asyncio.Lock)  # or both would import the same workflow
+
+    @cached_property
+    def layouts_mark(self) -> str:
+        """What tells these layouts from others, also of another start of the program."""
+        return hashlib.sha1(repr(sorted(self.layouts.items())).encode(), usedforsecurity=False).hexdigest()
 
     def watch(self, name: str) -> WatchSettings:
         """Return the configured watch; PlanError when the configuration no longer has it."""

@@ -20,6 +20,7 @@ from watcher.rows import (
     Dataset,
     DeliveredFile,
     DeliveryRow,
+    FolderLook,
     GalaxyObject,
     Invocation,
     JournalEntry,
@@ -27,6 +28,7 @@ from watcher.rows import (
     Row,
     SourceFile,
     Unit,
+    UnitBrief,
     Verb,
     Watch,
 )
@@ -45,6 +47,8 @@ Kept = (
     | Obstacle
     | JournalEntry
     | Verb
+    | FolderLook
+    | UnitBrief
 )
 """Everything that has a table."""
 
@@ -64,6 +68,8 @@ TABLES: Mapping[type[Any], sa.Table] = {
     Obstacle: schema.obstacle,
     JournalEntry: schema.journal,
     Verb: schema.verb,
+    FolderLook: schema.folder_look,
+    UnitBrief: schema.unit,
 }
 
 WORDS: Mapping[type[Any], str] = {Watch: "watch", Unit: "unit", Batch: "batch"}

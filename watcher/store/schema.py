@@ -100,6 +100,17 @@ watch_state = sa.Table(
     _time("blind_since"),
 )
 
+folder_look = sa.Table(
+    "folder_look",
+    metadata,
+    _text("watch", primary_key=True),
+    _text("name", primary_key=True),
+    _json("folders"),
+    _text("mark"),
+    _text("units"),
+    _time("again_until"),
+)
+
 unit = sa.Table(
     "unit",
     metadata,

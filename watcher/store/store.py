@@ -12,17 +12,18 @@ from __future__ import annotations
 
 import secrets
 import sqlite3
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from watcher.clock import Clock
 from watcher.errors import StateError
 from watcher.model import Plan, Stage, Status
-from watcher.rows import Batch, Unit, Watch
+from watcher.rows import Batch, FolderLook, Unit, UnitBrief, Watch
 from watcher.store import schema
 from watcher.store.children import Children
 from watcher.store.database import make_engine, read_once, state_error
@@ -38,6 +39,7 @@ LETTERS = "abcdefghjkmnpqrstuvwxyz"
 
 DIGITS = "23456789"
 
+_MOST_NAMES = 500
 _TRIES = 100
 
 
@@ -160,6 +162,31 @@ class Store(Moving, Children, Shared):
         if fingerprint is not None:
             select = select.where(table.c.fingerprint == fingerprint)
         return await self._read(lambda connection: listed(connection, Unit, select))
+
+    async def unit_briefs(self, watch: str) -> list[UnitBrief]:
+        """Return all units of a watch, in brief."""
+        select = select_of(UnitBrief).where(schema.unit.c.watch == watch)
+        return await self._read(lambda connection: listed(connection, UnitBrief, select))
+
+    async def folder_looks(self, watch: str) -> list[FolderLook]:
+        """Return what was seen of the folders of a watch."""
+        select = select_of(FolderLook).where(schema.folder_look.c.watch == watch)
+        return await self._read(lambda connection: listed(connection, FolderLook, select))
+
+    async def put_folder_looks(self, watch: str, looks: Sequence[FolderLook], gone: Sequence[str] = ()) -> None:
+        """Store what was seen of folders, and forget those that are gone."""
+        table = schema.folder_look
+        names = [*(look.name for look in looks), *gone]
+
+        async def work(connection: AsyncConnection) -> None:
+            for at in range(0, len(names), _MOST_NAMES):
+                some = names[at : at + _MOST_NAMES]
+                await connection.execute(sa.delete(table).where(table.c.watch == watch, table.c.name.in_(some)))
+            if looks:
+                await connection.execute(sa.insert(table), [values_of(look) for look in looks])
+
+        if names:
+            await self._write(work)
 
     async def find_unit(self, identity: str, unit: str, unit_version: int | None = None) -> Unit | None:
         """Return the unit of this identity: a version of it, or the newest."""
