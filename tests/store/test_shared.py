@@ -35,6 +35,22 @@ async def test_obstacle_that_comes_back_is_new(store: Store, clock: ManualClock)
     assert await store.obstacles() == [risen]
 
 
+async def test_what_was_met_before_the_end_raises_nothing(store: Store, clock: ManualClock) -> None:
+    """The news of a fault may come after its end: it stays ended, and only what is met from then on raises it anew."""
+    began_at = clock.now()
+    await store.raise_obstacle(*GALAXY, met_since=began_at)
+    clock.advance(5)
+    await store.end_obstacle("galaxy:main")
+    clock.advance(1)
+    ended, is_new = await store.raise_obstacle(*GALAXY, met_since=began_at)
+    assert (is_new, ended.ended_at is not None, await store.obstacles()) == (False, True, [])
+    unit = await store.begin(await store.add_unit("miseq", "files", "a", "a", ".", "/data"))
+    await store.finish_stage(unit, stage=Stage.VERIFY, status=Status.WAITING, obstacle=ended.key)
+    assert [row.id for row in await store.due(clock.now())] == [unit.id]
+    _, is_new = await store.raise_obstacle(*GALAXY, met_since=clock.now())
+    assert is_new and len(await store.obstacles()) == 1
+
+
 async def test_end_of_obstacle_frees_rows(store: Store, clock: ManualClock) -> None:
     """Rows behind an obstacle are not due until it ends, and all of them at once then; rows behind another stay."""
     await store.raise_obstacle(*GALAXY)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from datetime import datetime
 from typing import Any
 
 import structlog
@@ -75,9 +76,10 @@ class Engine:
         except Superseded:
             return
         structlog.contextvars.bind_contextvars(**_names(row))
+        began_at = self._rooms.clock.now()
         self._rooms.effects.reach(f"{row.stage}.begun")
         try:
-            outcome = await self._outcome(row)
+            outcome = await self._outcome(row, began_at)
             if outcome is None:
                 return
             await _whole(self._conclude(row, outcome))
@@ -92,7 +94,7 @@ class Engine:
         self._rooms.effects.reach(f"{stage}.moved")
         await self._after(row, stage, outcome)
 
-    async def _outcome(self, row: Row) -> Outcome | None:
+    async def _outcome(self, row: Row, began_at: datetime) -> Outcome | None:
         """Run the stage; turn errors into outcomes here and nowhere else."""
         try:
             return await STAGES[row.stage](row, self._rooms)
@@ -100,7 +102,7 @@ class Engine:
             await asyncio.shield(self._give_back(row))
             raise
         except Exception as error:
-            return await self._judged(row, error)
+            return await self._judged(row, error, began_at)
 
     async def _give_back(self, row: Row) -> None:
         """Leave a row that was interrupted (stop, verb) ready to go on at once."""
@@ -111,7 +113,7 @@ class Engine:
         except StateError:
             log.debug("row.superseded")
 
-    async def _judged(self, row: Row, error: Exception) -> Outcome | None:
+    async def _judged(self, row: Row, error: Exception, began_at: datetime) -> Outcome | None:
         error = await self._who_says_so(row, error)
         verdict = judge(error, row.tries)
         if not isinstance(error, WatcherError):
@@ -148,7 +150,7 @@ class Engine:
                 )
                 return None
             case Means.OBSTACLE:
-                await self._behind_obstacle(row, verdict.kind, error)
+                await self._behind_obstacle(row, verdict.kind, error, began_at)
                 return None
 
     async def _who_says_so(self, row: Row, error: Exception) -> Exception:
@@ -167,11 +169,16 @@ class Engine:
             return nobody
         return error
 
-    async def _behind_obstacle(self, row: Row, kind: str, error: WatcherError) -> None:
-        """Note the obstacle (one row, one notice) and let the row wait behind it."""
+    async def _behind_obstacle(self, row: Row, kind: str, error: WatcherError, began_at: datetime) -> None:
+        """Note the obstacle (one row, one notice) and let the row wait behind it.
+
+        Where it has ended while the stage ran, the row is due at once: what it met may be what has ended.
+        """
         store = self._rooms.store
         subject = error.subject or _subject(kind, row)
-        obstacle, is_new = await store.raise_obstacle(f"{kind}:{subject}", kind, subject, error.message, error.hint)
+        obstacle, is_new = await store.raise_obstacle(
+            f"{kind}:{subject}", kind, subject, error.message, error.hint, met_since=began_at
+        )
         await store.finish_stage(
             row,
             stage=row.stage,

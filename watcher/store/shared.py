@@ -27,10 +27,13 @@ from watcher.store.rows import first, listed, select_of, values_of
 class Shared(Database):
     """The part of the store for obstacles, journal and verbs."""
 
-    async def raise_obstacle(self, key: str, kind: str, subject: str, reason: str, hint: str) -> tuple[Obstacle, bool]:
+    async def raise_obstacle(
+        self, key: str, kind: str, subject: str, reason: str, hint: str, *, met_since: datetime | None = None
+    ) -> tuple[Obstacle, bool]:
         """Store that the obstacle is there, and return it and whether it is new (then a notice is due).
 
-        One that stands already keeps its time and takes the newest reason.
+        One that stands already keeps its time and takes the newest reason. One that ended at `met_since` or later stays
+        ended: it may have been met before its end, and only the next try can tell.
         """
         table = schema.obstacle
         risen = Obstacle(key, kind, subject, reason, hint, since=self._clock.now())
@@ -43,6 +46,8 @@ class Shared(Database):
             this = sa.select(table.c.key).where(table.c.key == key).with_for_update()
             await connection.execute(this)
             stored = await first(connection, Obstacle, table.c.key == key)
+            if stored is not None and met_since and stored.ended_at and met_since <= stored.ended_at < risen.since:
+                return stored, False
             is_new = stored is None or stored.ended_at is not None
             now = risen if stored is None or is_new else replace(stored, reason=reason, hint=hint)
             await connection.execute(sa.update(table).where(table.c.key == key).values(values_of(now)))
