@@ -46,6 +46,9 @@ from watcher.stages.effects import Points, pass_by
 from watcher.store.store import Store
 
 Json = dict[str, Any]
+PAUSE_S = 0.1
+"""Between two askings: each reads all rows, and takes the processor from the daemon that is waited for."""
+
 ROOT = Path(__file__).parents[1]
 
 __all__ = [
@@ -63,7 +66,7 @@ async def until(
     while not (answer := await claim()):
         if clock.monotonic() > end:
             raise TimeoutError(f"{what} did not come true within {timeout_s} s; last answer: {answer!r}")
-        await clock.sleep(0.05)
+        await clock.sleep(PAUSE_S)
     return answer
 
 

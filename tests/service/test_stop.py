@@ -5,13 +5,18 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import threading
 from collections import Counter
+
+import pytest
 
 from tests.fakes.galaxy import Fault
 from tests.world import World, until
 from watcher.clock import SystemClock
-from watcher.model import Stage
+from watcher.model import Outcome, Stage, Status
+from watcher.rows import Unit
+from watcher.service import engine
+from watcher.stages.rooms import Rooms
+from watcher.stages.verify import verify
 
 CHUNK = 64 * 1024
 
@@ -110,24 +115,28 @@ async def _all_done(world: World, count: int) -> bool:
     return [unit["status"] for unit in (await world.status())["units"]].count("done") == count
 
 
-async def test_a_superseded_stage_writes_nothing_more(world: World) -> None:
+async def test_a_superseded_stage_writes_nothing_more(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """When a person moves a row while its stage runs, the stage stops and its outcome is not stored."""
     world.add_run(samples=("S1",))
-    began, go_on = threading.Event(), threading.Event()
+    began, go_on, ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
-    def points(point: str) -> None:
-        if point == f"{Stage.VERIFY}.begun":
-            began.set()
+    async def waits(unit: Unit, rooms: Rooms) -> Outcome:
+        began.set()
+        await go_on.wait()
+        try:
+            return await verify(unit, rooms)
+        finally:
+            ended.set()
 
-    async with world.daemon(points=points) as daemon:
-        await asyncio.to_thread(began.wait, 10.0)
+    monkeypatch.setattr(engine, "STAGES", {**engine.STAGES, Stage.VERIFY: waits})
+    async with world.daemon() as daemon:
+        await asyncio.wait_for(began.wait(), 30)
         unit = (await daemon.rooms.store.units())[0]
-        from watcher.model import Status
-
         moved = await daemon.rooms.store.move(unit, status=Status.CANCELLED, code="cancelled", reason="by hand")
         go_on.set()
-        await SystemClock().sleep(1.0)
-        after = await daemon.rooms.store.unit(unit.id)
+        await asyncio.wait_for(ended.wait(), 30)
+    async with world.store() as store:
+        after = await store.unit(unit.id)
     assert after
     assert (after.stage, after.status, after.version) == (moved.stage, Status.CANCELLED, moved.version)
     assert not world.uploads()
