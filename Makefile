@@ -6,8 +6,8 @@ BIN := .venv/bin
 MARK := $(shell pwd -P | cksum | cut -d' ' -f1)
 RUNTIME := .venv/.runtime-$(MARK)
 DEV := .venv/.dev-$(MARK)
-# One more than there are cores: tests wait a good deal, on servers and on clocks.
-WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2) + 1)
+# Two more than there are cores: tests wait half of their time, on servers and on clocks.
+WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2) + 2)
 PYTEST := $(BIN)/python -m pytest -q -n $(WORKERS) --maxprocesses 8 --dist loadgroup
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 $(ARGS)
 

@@ -19,7 +19,7 @@ from watcher.disk.threads import DiskThreads
 @pytest.fixture
 def threads() -> Iterator[DiskThreads]:
     """Threads with a short time limit, for calls that hang on purpose."""
-    made = DiskThreads(looks=2, transfers=4, timeout_s=0.2, read_timeout_s=5.0, idle_s=5.0)
+    made = DiskThreads(looks=2, transfers=4, timeout_s=0.5, read_timeout_s=5.0, idle_s=5.0)
     yield made
     made.close()
 

@@ -281,7 +281,7 @@ async def test_files_are_closed_however_the_reading_ends(tmp_path: Path) -> None
 
 async def test_a_hung_reading_is_given_up_and_closed_later(tmp_path: Path) -> None:
     """A read that hangs raises; its file is closed by its own thread as soon as that returns."""
-    threads = DiskThreads(transfers=2, read_timeout_s=0.2)
+    threads = DiskThreads(transfers=2, read_timeout_s=0.5)
     file = tmp_path / "f"
     file.write_bytes(bytes(10))
     expect = facts(tmp_path, "f")

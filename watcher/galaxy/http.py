@@ -299,6 +299,8 @@ def _pause_before_repeat(error: Exception) -> bool | float:
 
 def _trust(account: Account) -> ssl.SSLContext:
     """Trust what httpx trusts, what this machine trusts, and the configured authority."""
+    if account.ca_file is None and account.url.lower().startswith("http:"):
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # unused, trusts nobody; reading all authorities takes a while
     context = httpx.create_ssl_context()
     context.load_default_certs()
     if account.ca_file is None:

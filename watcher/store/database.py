@@ -25,6 +25,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from watcher.clock import Clock
 from watcher.errors import StateError
 from watcher.store.place import StatePlace
+from watcher.store.sqlite_thread import OneVisitConnection
 
 if TYPE_CHECKING:
     from sqlalchemy.dialects import postgresql
@@ -63,9 +64,8 @@ def make_engine(place: StatePlace, *, owner: bool) -> AsyncEngine:
     # `mode=rw`: only `make_private_file` makes files.
     url = URL.create("sqlite+aiosqlite", database=_uri(place), query={"mode": "rw", "uri": "true"})
     # Without an isolation level the driver leaves BEGIN to us.
-    engine = create_async_engine(
-        url, pool_size=2, max_overflow=6, connect_args={"timeout": BUSY_S, "isolation_level": None}
-    )
+    settings = {"timeout": BUSY_S, "isolation_level": None, "async_creator_fn": OneVisitConnection}
+    engine = create_async_engine(url, pool_size=2, max_overflow=6, connect_args=settings)
 
     def prepare(connection: DBAPIConnection, _: object) -> None:
         cursor = connection.cursor()
