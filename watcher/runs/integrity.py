@@ -18,7 +18,7 @@ from typing import Any, Protocol
 from isal import isal_zlib
 
 from watcher.errors import ContentBroken
-from watcher.runs.beside import Beside
+from watcher.runs.beside import Beside, at_work
 from watcher.runs.bzip2 import Bzip2Streams
 from watcher.runs.fastq_lines import FastqLines
 from watcher.runs.fastq_records import FastqRecords
@@ -238,13 +238,15 @@ class ContentPass:
         part = self._part
         if self._kind == "plain":
             self._hash(chunk)
-        elif len(chunk) < _BESIDE_BYTES:
-            self._hash(chunk)
-            for portion in part.portions(chunk):
-                part.take(part.looking(portion)())
         else:
-            self._beside = self._beside or Beside("content")
-            self._feed_both(chunk, self._beside)
+            with at_work() as has_core_left:
+                if has_core_left and len(chunk) >= _BESIDE_BYTES:
+                    self._beside = self._beside or Beside("content")
+                    self._feed_both(chunk, self._beside)
+                else:
+                    self._hash(chunk)
+                    for portion in part.portions(chunk):
+                        part.take(part.looking(portion)())
         if part.records is not None:
             part.records.check()
 
