@@ -14,6 +14,7 @@ import pytest
 from tests.cli.conftest import Call
 from tests.runs.run_folders import novaseqx
 from tests.world import RUN, World, fastq, packed, tree_of, write_bclconvert
+from watcher.service.preview import preview
 
 Json = dict[str, Any]
 
@@ -52,6 +53,34 @@ async def test_status_json(world: World) -> None:
     assert (delivery["target"], delivery["status"]) == (f"{world.results}/{RUN}", "done")
 
 
+async def test_show_and_plan_tell_alike_what_holds_and_since_when(world: World) -> None:
+    """One shape and, once the daemon has seen it, one time; `plan` then knows the id, and still writes nothing."""
+
+    async def planned() -> Json:
+        unit: Json = (await preview(run, world.settings()))["units"][0]
+        return unit
+
+    run = world.add_run(marker=False)
+    before = await planned()
+    assert "id" not in before
+    assert None not in [one["since"] for one in before["predicates"]]
+    (unit,) = (await world.once(wait_s=0.0))["units"]
+    async with world.store() as store:
+        row = await store.unit(unit["id"])
+        assert row
+        seen = [{**one, "since": "2026-03-01T12:00:00+00:00"} for one in row.more["predicates"]]
+        await store.touch(row, more={"predicates": seen})
+    before_it = {path: one for path, one in tree_of(world.folder).items() if path != "state"}
+    then = await planned()
+    assert (then["id"], then["version"], then["status"]) == (unit["id"], 1, "waiting")
+    assert then["predicates"] == (await world.show(unit["id"]))["predicates"] == seen
+    # SQLite's own files in the state's folder come and go.
+    assert {path: one for path, one in tree_of(world.folder).items() if path != "state"} == before_it
+    (run / "Logs" / "FastqComplete.txt").touch()
+    changed = [one["name"] for one in (await planned())["predicates"] if one["since"] > seen[0]["since"]]
+    assert changed == ["file Logs/FastqComplete.txt"]
+
+
 async def test_show_json_never_shows_a_session(world: World) -> None:
     """`show --json` tells files, datasets, results and journal, by unit or batch id; sessions are secrets."""
     world.add_run()
@@ -75,7 +104,7 @@ def test_plan_json(world: World, call: Call) -> None:
     (unit,) = report["units"]
     assert set(unit) >= PLANNED_UNIT
     assert (unit["path"], unit["status"], unit["reasons"]) == (str(run), "ready", [])
-    assert {"name", "holds", "detail"} == set(unit["predicates"][0])
+    assert {"name", "holds", "detail", "since"} == set(unit["predicates"][0])
     (batch,) = unit["batches"]
     assert set(batch) == PLANNED_BATCH
     assert [sample["name"] for sample in batch["samples"]] == ["S1", "S2"]
