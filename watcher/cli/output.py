@@ -90,6 +90,8 @@ def _print_units(units: Sequence[Mapping[str, Any]], console: Console) -> None:
         for row in asking:
             if row["status"] in ("held", "failed") and row["hint"]:
                 console.print(Text(f"{row['id']}: {row['hint']}", style="yellow"))
+        if unit.get("overdue"):
+            console.print(Text(f"{unit['id']}: Still waiting: {unit['overdue']}.", style="yellow"))
         if late := unit.get("late"):
             names = ", ".join(f"{one['path']} ({one['what']})" for one in late[:6])
             more = f" and {len(late) - 6} more" if len(late) > 6 else ""
