@@ -25,6 +25,9 @@ Json = dict[str, Any]
 ROOT = Path(__file__).parents[2]
 SCHEMA: Json = json.loads((ROOT / "watcher" / "service" / "plan.schema.json").read_text())
 WORDS = {"ready": "ready", "nothing": "ignored", "failed": "failed", "held": "held", "waiting": "waiting"}
+FAILED = [
+    (name, why) for name, one in INSTRUMENTS.items() for why, how in one.failures.items() if how.outcome == "failed"
+]
 QUIET_TELLS = ("lrm", "mgi")
 """Layouts whose last file is no condition: what it means is told by other files, and by time."""
 
@@ -132,6 +135,18 @@ def test_an_unfinished_run(instrument: Instrument, plan: Plan, tmp_path: Path) -
         assert None not in missing.values()
         if name in instrument.last and instrument.layout not in QUIET_TELLS:
             assert [one for one in missing if not one.startswith("quiet")], unit["predicates"]
+
+
+@pytest.mark.parametrize(("name", "why"), FAILED, ids=[f"{name}: {why}" for name, why in FAILED])
+def test_a_run_that_failed(name: str, why: str, plan: Plan, tmp_path: Path) -> None:
+    """What the instrument says of the failure is the reason, and nothing of it would be sent."""
+    instrument = INSTRUMENTS[name]
+    failure = instrument.failures[why]
+    run = failure.change(instrument.make()).write(tmp_path)
+    units = held_against_the_contract(plan(run, instrument.layout))
+    concerned = [unit for unit in units.values() if failure.unit in ("", unit["unit"])]
+    assert {unit["status"] for unit in concerned} == {"failed"}
+    assert [unit["batches"] for unit in concerned] == [[]] * len(concerned)
 
 
 def test_a_place_full_of_runs_in_a_process_of_its_own(tmp_path: Path) -> None:

@@ -151,6 +151,16 @@ def test_plan_names_what_is_missing_and_what_is_broken(world: World, call: Call)
     assert "S1_S1_L001_R1_001.fastq.gz" in held.report["units"][0]["reasons"][0]
 
 
+def test_plan_names_what_has_been_missing_for_too_long(world: World, call: Call) -> None:
+    """After `max_wait` it is said beside what is missing; the unit waits as before."""
+    world.write_config(watch={"max_wait": "0s"})
+    run = world.add_run(marker=False)
+    (unit,) = call("plan", str(run), "--json").report["units"]
+    assert unit["status"] == "waiting"
+    missing = "Logs/FastqComplete.txt is not there"
+    assert unit["reasons"] == [missing, f"Nothing has changed for 0 s, but {missing}."]
+
+
 def test_plan_with_content_reads_the_files_through(world: World, call: Call) -> None:
     """`--content` finds what only reading finds."""
     run = world.add_run()
