@@ -35,7 +35,7 @@ def misfits(value: object, schema: Mapping[str, Any], top: Mapping[str, Any], at
     if "anyOf" in schema:
         ways = [list(misfits(value, one, top, at)) for one in schema["anyOf"]]
         if all(ways):
-            yield from min(ways, key=len)
+            yield from max(ways, key=lambda way: len(way[0].partition(": ")[0]))  # the one that fits deepest
     if "type" in schema and not _is_a(value, schema["type"]):
         yield f"{at}: {value!r} is no {schema['type']}"
     elif isinstance(value, dict):

@@ -95,6 +95,37 @@ def _check_files(unit: Json) -> None:
         assert len(batch["collection"]["elements"]) >= len(batch["samples"])
 
 
+@pytest.mark.parametrize(
+    ("place", "value", "told"),
+    [
+        (("units",), None, "$.units: None is no array"),
+        (("units", 0, "status"), "done", "$.units[0].status: 'done' is none of"),
+        (("units", 0, "path"), "relative", "$.units[0].path: 'relative' does not fit"),
+        (("units", 0, "version"), 0, "$.units[0].version: 0 is less than 1"),
+        (("units", 0, "version"), True, "$.units[0].version: True is no integer"),
+        (("units", 0, "watch"), "", "$.units[0].watch: is empty"),
+        (("units", 0, "more"), 1, "$.units[0]: has 'more'"),
+        (("units", 0, "predicates", 0), {"name": "x"}, "$.units[0].predicates[0]: has no 'holds'"),
+        (("units", 0, "predicates", 0, "since"), "2026-03-01T12:00:00", "tells no time zone"),
+        (("units", 0, "batches", 0, "samples"), [], "$.units[0].batches[0].samples: is empty"),
+        (("units", 0, "batches", 0, "collection", "elements", 0), {"name": "x"}, "has no 'dataset'"),
+        (("units", 0, "batches", 0, "workflow"), {}, "$.units[0].batches[0].workflow: {} is no"),
+    ],
+)
+def test_what_breaks_the_contract_is_found(
+    plan: Plan, tmp_path: Path, place: tuple[str | int, ...], value: object, told: str
+) -> None:
+    """A report is held against every word of the schema."""
+    report = plan(INSTRUMENTS["BCL Convert"].make().write(tmp_path), "bclconvert")
+    assert list(misfits(report, SCHEMA, SCHEMA)) == []
+    at: Any = report
+    for step in place[:-1]:
+        at = at[step]
+    at[place[-1]] = value
+    found = list(misfits(report, SCHEMA, SCHEMA))
+    assert any(told in one for one in found), found
+
+
 @every_instrument
 def test_a_finished_run(instrument: Instrument, plan: Plan, tmp_path: Path) -> None:
     """Its layout, its units, what becomes of each, and exactly its samples and files."""

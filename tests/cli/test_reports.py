@@ -161,6 +161,18 @@ def test_plan_names_what_has_been_missing_for_too_long(world: World, call: Call)
     assert unit["reasons"] == [missing, f"Nothing has changed for 0 s, but {missing}."]
 
 
+@pytest.mark.parametrize("content", [b"no database at all", b""])
+def test_plan_needs_no_state_that_can_be_read(world: World, call: Call, content: bytes) -> None:
+    """What a broken state would have told, the files tell; `status` is the one who complains of it."""
+    run = world.add_run()
+    world.state_file.write_bytes(content)
+    ended = call("plan", str(run), "--json", "--assume-quiet")
+    assert (ended.code, ended.err) == (0, "")
+    (unit,) = ended.report["units"]
+    assert ("id" in unit, unit["version"], unit["status"]) == (False, 1, "ready")
+    assert call("status").code == 3
+
+
 def test_plan_with_content_reads_the_files_through(world: World, call: Call) -> None:
     """`--content` finds what only reading finds."""
     run = world.add_run()
