@@ -6,10 +6,8 @@ import re
 import subprocess
 from pathlib import Path
 
-import pytest
-
 from tests.world import World
-from watcher.config import load_config
+from watcher.config import RuleSettings, WatchSettings, load_config
 from watcher.errors import WatcherError
 from watcher.model import Stage
 from watcher.runs.layout import load_layouts
@@ -55,10 +53,22 @@ def test_every_command_of_the_table_exists(world: World) -> None:
     assert existing == told
 
 
-@pytest.mark.parametrize("line", re.findall(r"^\| `([a-z-]+)` \|", README, re.MULTILINE))
-def test_every_layout_of_the_table_exists(line: str) -> None:
-    """A layout that the README names is one that can be configured."""
-    assert line in load_layouts()
+def test_the_table_has_every_layout() -> None:
+    """A layout that the README names is one that can be configured, and none is left out."""
+    table = README.split("## Which sequencers")[1].split("## ")[0]
+    told = [
+        name for row in re.findall(r"^\|.*\| (`.*`) \|$", table, re.MULTILINE) for name in re.findall("`(.+?)`", row)
+    ]
+    assert sorted(told) == sorted(name for name, layout in load_layouts().items() if not layout.abstract)
+
+
+def test_the_keys_of_the_section_on_sequencers_exist() -> None:
+    """What is said to override a layout, or to choose, are keys of watches and rules."""
+    text = README.split("A watch may override its layout")[1].split("\n\n")[0]
+    watch, rule = (set(one.model_fields) for one in (WatchSettings, RuleSettings))
+    told = set(re.findall(r"`([a-z_]+)(?:: [a-z]+)?`", text)) - {"files", "status", "plan", "layouts_dir"}
+    assert len(told & watch) == 7
+    assert told - watch == {"kinds", "reads", "lanes"} <= rule
 
 
 def test_the_stages_are_told_in_order() -> None:

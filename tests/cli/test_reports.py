@@ -14,6 +14,7 @@ import pytest
 from tests.cli.conftest import Call
 from tests.runs.run_folders import novaseqx
 from tests.world import RUN, World, fastq, packed, tree_of, write_bclconvert
+from watcher.service.preview import preview
 
 Json = dict[str, Any]
 
@@ -52,6 +53,34 @@ async def test_status_json(world: World) -> None:
     assert (delivery["target"], delivery["status"]) == (f"{world.results}/{RUN}", "done")
 
 
+async def test_show_and_plan_tell_alike_what_holds_and_since_when(world: World) -> None:
+    """One shape and, once the daemon has seen it, one time; `plan` then knows the id, and still writes nothing."""
+
+    async def planned() -> Json:
+        unit: Json = (await preview(run, world.settings()))["units"][0]
+        return unit
+
+    run = world.add_run(marker=False)
+    before = await planned()
+    assert "id" not in before
+    assert None not in [one["since"] for one in before["predicates"]]
+    (unit,) = (await world.once(wait_s=0.0))["units"]
+    async with world.store() as store:
+        row = await store.unit(unit["id"])
+        assert row
+        seen = [{**one, "since": "2026-03-01T12:00:00+00:00"} for one in row.more["predicates"]]
+        await store.touch(row, more={"predicates": seen})
+    before_it = {path: one for path, one in tree_of(world.folder).items() if path != "state"}
+    then = await planned()
+    assert (then["id"], then["version"], then["status"]) == (unit["id"], 1, "waiting")
+    assert then["predicates"] == (await world.show(unit["id"]))["predicates"] == seen
+    # SQLite's own files in the state's folder come and go.
+    assert {path: one for path, one in tree_of(world.folder).items() if path != "state"} == before_it
+    (run / "Logs" / "FastqComplete.txt").touch()
+    changed = [one["name"] for one in (await planned())["predicates"] if one["since"] > seen[0]["since"]]
+    assert changed == ["file Logs/FastqComplete.txt"]
+
+
 async def test_show_json_never_shows_a_session(world: World) -> None:
     """`show --json` tells files, datasets, results and journal, by unit or batch id; sessions are secrets."""
     world.add_run()
@@ -75,7 +104,7 @@ def test_plan_json(world: World, call: Call) -> None:
     (unit,) = report["units"]
     assert set(unit) >= PLANNED_UNIT
     assert (unit["path"], unit["status"], unit["reasons"]) == (str(run), "ready", [])
-    assert {"name", "holds", "detail"} == set(unit["predicates"][0])
+    assert {"name", "holds", "detail", "since"} == set(unit["predicates"][0])
     (batch,) = unit["batches"]
     assert set(batch) == PLANNED_BATCH
     assert [sample["name"] for sample in batch["samples"]] == ["S1", "S2"]
@@ -120,6 +149,28 @@ def test_plan_names_what_is_missing_and_what_is_broken(world: World, call: Call)
     held = call("plan", str(run), "--json", "--assume-quiet")
     assert held.code == 5
     assert "S1_S1_L001_R1_001.fastq.gz" in held.report["units"][0]["reasons"][0]
+
+
+def test_plan_names_what_has_been_missing_for_too_long(world: World, call: Call) -> None:
+    """After `max_wait` it is said beside what is missing; the unit waits as before."""
+    world.write_config(watch={"max_wait": "0s"})
+    run = world.add_run(marker=False)
+    (unit,) = call("plan", str(run), "--json").report["units"]
+    assert unit["status"] == "waiting"
+    missing = "Logs/FastqComplete.txt is not there"
+    assert unit["reasons"] == [missing, f"Nothing has changed for 0 s, but {missing}."]
+
+
+@pytest.mark.parametrize("content", [b"no database at all", b""])
+def test_plan_needs_no_state_that_can_be_read(world: World, call: Call, content: bytes) -> None:
+    """What a broken state would have told, the files tell; `status` is the one who complains of it."""
+    run = world.add_run()
+    world.state_file.write_bytes(content)
+    ended = call("plan", str(run), "--json", "--assume-quiet")
+    assert (ended.code, ended.err) == (0, "")
+    (unit,) = ended.report["units"]
+    assert ("id" in unit, unit["version"], unit["status"]) == (False, 1, "ready")
+    assert call("status").code == 3
 
 
 def test_plan_with_content_reads_the_files_through(world: World, call: Call) -> None:

@@ -129,7 +129,7 @@ def test_columns_of_the_sheet_reach_the_sample(row: str) -> None:
         ),
         (
             output(*fastq_names(["a"]), sheet=sheet_v2(["a", "b"])),
-            ["Reports/SampleSheet.csv:13: sample b has no files."],
+            ["Reports/SampleSheet.csv:13:2: sample b has no files."],
         ),
         (
             output(*fastq_names(["a-b"]), sheet=sheet_v2(["a_b", "a-b"])),

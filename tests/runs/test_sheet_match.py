@@ -99,7 +99,7 @@ def test_names_that_fold_to_one_are_told_apart_by_s_numbers(
 def test_names_that_fold_to_one_but_have_no_files_are_just_missing() -> None:
     """What cannot be confused is not refused for it."""
     found = grouped(table("x", "a_b", "a-b"), "x_S1_R1_001.fastq.gz")
-    assert messages(found) == [f"{SHEET}:4: sample a_b has no files.", f"{SHEET}:5: sample a-b has no files."]
+    assert messages(found) == [f"{SHEET}:4:1: sample a_b has no files.", f"{SHEET}:5:1: sample a-b has no files."]
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,8 @@ def test_a_row_written_twice_is_refused(text: str, refused: bool) -> None:
     """The same sample with another lane or index is legal; both lines stand in the refusal."""
     found = messages(grouped(text, "a_S1_R1_001.fastq.gz"))
     first = 3
-    told = f"{SHEET}:{first + 1}: sample {text.splitlines()[-1].split(',')[-2]} is in line {first} already"
+    column = 1 + text.splitlines()[1].split(",").index("Sample_ID")
+    told = f"{SHEET}:{first + 1}:{column}: sample {text.splitlines()[-1].split(',')[-2]} is in line {first} already"
     assert any(message.startswith(told) for message in found) == refused
     assert bool(found) == refused
 
@@ -161,10 +162,10 @@ def test_one_barcode_in_two_lanes_is_two_samples() -> None:
     """A lane's own rows count; without lanes the barcode is refused."""
     rows = "sample,Lane,barcode\na,L01,7\nb,L02,7\n"
     found = grouped(rows, "007_S1_L001_R1_001.fastq.gz", kind="columns")
-    assert messages(found) == [f"{SHEET}:3: sample b has no files."]
+    assert messages(found) == [f"{SHEET}:3:1: sample b has no files."]
     assert found.samples[0].columns["sample"] == "a"
     unclear = grouped(rows.replace("L01", "").replace("L02", ""), "7_S1_R1_001.fastq.gz", kind="columns")
-    assert messages(unclear) == [f"7 may be a or b of {SHEET}, by its name or its barcode (lines 2 and 3)."]
+    assert messages(unclear) == [f"{SHEET}:2:1: 7 may be a or b, by its name or its barcode (lines 2 and 3)."]
 
 
 def test_a_unit_that_is_one_lane_is_asked_for_its_own_rows() -> None:

@@ -123,7 +123,8 @@ async def test_what_is_missing_for_too_long_is_told_once(world: World) -> None:
 
         (text,) = await until(told, what="the notice")
         assert text == "nothing has changed for 1 s, but Logs/FastqComplete.txt is not there."
-        assert (await world.until_status("waiting"))["stage"] == Stage.SETTLE
+        unit = await world.until_status("waiting")
+        assert (unit["stage"], f"{unit['overdue']}.") == (Stage.SETTLE, text)
         (run / "Logs" / "FastqComplete.txt").touch()
-        await world.until_status(Status.DONE)
+        assert (await world.until_status(Status.DONE))["overdue"] == ""
     assert len(await world.journal("unit.overdue")) == 1

@@ -54,6 +54,8 @@ async def test_columns_name_and_fill_what_the_rule_says(world: World) -> None:
         assert kept not in sent
     shown = world.command("show", unit["id"])
     assert f"Sample sheet: {sheet}" in shown.out.replace("\n", "")
+    (planned,) = await world.journal("plan.ended")
+    assert planned.endswith("Sample sheet: Reports/SampleSheet.csv.")
     assert unit["sheet"]["path"] == str(sheet)
 
 

@@ -90,10 +90,19 @@ def _print_units(units: Sequence[Mapping[str, Any]], console: Console) -> None:
         for row in asking:
             if row["status"] in ("held", "failed") and row["hint"]:
                 console.print(Text(f"{row['id']}: {row['hint']}", style="yellow"))
+        if unit.get("overdue"):
+            console.print(Text(f"{unit['id']}: Still waiting: {unit['overdue']}.", style="yellow"))
         if late := unit.get("late"):
             names = ", ".join(f"{one['path']} ({one['what']})" for one in late[:6])
             more = f" and {len(late) - 6} more" if len(late) > 6 else ""
             console.print(Text(f"{unit['id']}: Came later: {names}{more}", style="yellow"))
+
+
+def _print_predicates(predicates: Sequence[Mapping[str, Any]], console: Console) -> None:
+    for predicate in predicates:
+        since = f", since {predicate['since']}" if predicate["since"] else ""
+        mark = "yes" if predicate["holds"] else "no "
+        console.print(Text(f"  {mark} {predicate['name']}: {predicate['detail']}{since}"))
 
 
 def _print_left_out(left_out: Sequence[Mapping[str, Any]], console: Console, word: str = "") -> None:
@@ -191,9 +200,7 @@ def print_plan(report: Mapping[str, Any], console: Console | None = None) -> Non
             console.print(Text(f"  {reason}", style="yellow"))
         if unit["sheet"]:
             console.print(Text(f"  Sample sheet: {unit['sheet']['path']}"))
-        for predicate in unit["predicates"]:
-            mark = "yes" if predicate["holds"] else "no "
-            console.print(Text(f"  {mark} {predicate['name']}: {predicate['detail']}".rstrip(": ")))
+        _print_predicates(unit["predicates"], console)
         for batch in unit["batches"]:
             _print_planned_batch(console, batch)
         _print_left_out(unit["left_out"], console, "left out: ")
@@ -224,11 +231,7 @@ def print_show(report: Mapping[str, Any], console: Console | None = None) -> Non
     """Print one unit with everything below it."""
     console = _console(console)
     print_status({"units": [report], "obstacles": []}, console)
-    for predicate in report.get("predicates", []):
-        since = f" since {predicate['since']}" if predicate.get("since") else ""
-        console.print(
-            Text(f"  {'yes' if predicate['holds'] else 'no '} {predicate['name']}: {predicate['detail']}{since}")
-        )
+    _print_predicates(report.get("predicates", []), console)
     if report.get("sheet"):
         console.print(Text(f"  Sample sheet: {report['sheet']['path']}"))
     for remark in report.get("remarks", []):

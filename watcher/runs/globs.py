@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 _WILD = re.compile(r"[*?\[{]")
 
@@ -91,6 +92,7 @@ def literal_parents(glob: str) -> Sequence[str]:
     return parents
 
 
+@lru_cache(maxsize=4096)
 def _translated(glob: str, hidden: bool) -> str:
     out: list[str] = []
     at, name_begins = 0, True

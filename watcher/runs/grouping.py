@@ -206,8 +206,8 @@ def _needed(view: UnitView) -> tuple[str, ...]:
 
 def _without_files(sheet: str, rows: Sequence[SheetRow]) -> Iterable[str]:
     for sample in dict.fromkeys(row.sample_id for row in rows):
-        line = next(row.line for row in rows if row.sample_id == sample)
-        yield f"{sheet}:{line}: sample {sample} has no files."
+        place = next(row.at for row in rows if row.sample_id == sample)
+        yield f"{sheet}:{place}: sample {sample} has no files."
 
 
 def _by_sample(groups: Iterable[ReadGroup]) -> Mapping[tuple[str, str], list[ReadGroup]]:

@@ -19,6 +19,9 @@ from watcher.runs.sheet_match import match_sheet
 from watcher.runs.view import RUN_INFO, UnitView
 
 Answer = tuple[bool, str]
+SETTLED = "quiet"
+"""The name of the predicate that everything taken lies still in the end."""
+
 _LEAST_PROOF = timedelta(seconds=1)
 _SHOWN = 3
 
@@ -43,7 +46,29 @@ def settled(view: UnitView) -> PredicateResult:
     """Return whether everything taken, and every transfer that may become part of it, is unchanged for the settle
     time.
     """
-    return _quiet_result("quiet", view, _settle_time(view), [*view.selection.selected, *view.selection.unfinished])
+    return _quiet_result(SETTLED, view, *lying_still(None, view))
+
+
+def lying_still(condition: Condition | None, view: UnitView) -> tuple[timedelta, Sequence[str]]:
+    """Return how long a condition that waits for quiet wants which paths unchanged; None is the last settling."""
+    if condition is None:
+        settle = view.layout.settle if view.settle is None else view.settle
+        return settle, [*view.selection.selected, *view.selection.unfinished]
+    if condition.kind == "age":
+        return condition.duration("min"), [facts.path for facts in files_of(condition, view)]
+    # Where quiet is the only proof, the files must at least have been seen twice. Whatever moves in the unit counts,
+    # not only what is taken: a log that grows, or a temporary name, says that somebody is at work.
+    needed = max(condition.duration("min") if view.settle is None else view.settle, _LEAST_PROOF)
+    # In a flat folder only what concerns the unit does.
+    return needed, [*view.selection.selected, *view.selection.unfinished] if view.layout.flat else view.files
+
+
+def files_of(condition: Condition, view: UnitView) -> list[SourceFacts]:
+    """Return the files that a condition asks for, as far as they are there."""
+    if condition.flag("first"):
+        found = (view.find([glob], ignore_case=condition.flag("ci")) for glob in condition.globs)
+        return next((files for files in found if files), [])
+    return view.find(condition.globs, ignore_case=condition.flag("ci"))
 
 
 def contents_needed(condition: Condition) -> Sequence[str]:
@@ -56,30 +81,19 @@ def contents_needed(condition: Condition) -> Sequence[str]:
     return (equals.split(":", 2)[1],) if equals.startswith("kv:") else ()
 
 
-def _settle_time(view: UnitView) -> timedelta:
-    return view.layout.settle if view.settle is None else view.settle
-
-
 def _absent(condition: Condition, view: UnitView) -> str:
     if problem := view.problem_at(condition.globs, ignore_case=condition.flag("ci")):
         return problem
     return f"{' or '.join(view.place(glob) for glob in condition.globs)} is not there"
 
 
-def _files(condition: Condition, view: UnitView) -> list[SourceFacts]:
-    if condition.flag("first"):
-        found = (view.find([glob], ignore_case=condition.flag("ci")) for glob in condition.globs)
-        return next((files for files in found if files), [])
-    return view.find(condition.globs, ignore_case=condition.flag("ci"))
-
-
 def _file(condition: Condition, view: UnitView, of_completeness: bool) -> Answer:
-    found = _files(condition, view)
+    found = files_of(condition, view)
     return (True, f"{found[0].path} is there") if found else (False, _absent(condition, view))
 
 
 def _no_file(condition: Condition, view: UnitView, of_completeness: bool) -> Answer:
-    found = _files(condition, view)
+    found = files_of(condition, view)
     return (False, f"{found[0].path} is there") if found else (True, _absent(condition, view))
 
 
@@ -106,7 +120,7 @@ def _per_file(
     """Ask each file that matches: for completeness every one must hold, for `failed` and `held` one is enough."""
 
     def answer(condition: Condition, view: UnitView, of_completeness: bool) -> Answer:
-        found = _files(condition, view)
+        found = files_of(condition, view)
         if not found:
             return condition.flag("if_present") and of_completeness, _absent(condition, view)
         answers: list[Answer] = []
@@ -166,7 +180,7 @@ def _text(condition: Condition, view: UnitView, path: str, content: bytes) -> An
 
 
 def _count(condition: Condition, view: UnitView, of_completeness: bool) -> Answer:
-    there = len(_files(condition, view))
+    there = len(files_of(condition, view))
     where = " or ".join(view.place(glob) for glob in condition.globs)
     equals = condition.arguments["equals"]
     if isinstance(equals, int):
@@ -186,7 +200,7 @@ def _count(condition: Condition, view: UnitView, of_completeness: bool) -> Answe
 
 
 def _manifest(condition: Condition, view: UnitView, of_completeness: bool) -> Answer:
-    lists = _files(condition, view)
+    lists = files_of(condition, view)
     if not lists:
         return condition.flag("if_present") and of_completeness, _absent(condition, view)
     sidecars = bool(condition.arguments.get("sidecars", True))
@@ -231,12 +245,7 @@ def _sheet_covered(condition: Condition, view: UnitView, of_completeness: bool) 
 
 
 def _quiet(condition: Condition, view: UnitView, of_completeness: bool) -> Answer:
-    # Where quiet is the only proof, the files must at least have been seen twice. Whatever moves in the unit counts,
-    # not only what is taken: a log that grows, or a temporary name, says that somebody is at work.
-    needed = max(condition.duration("min") if view.settle is None else view.settle, _LEAST_PROOF)
-    # In a flat folder only what concerns the unit does.
-    moving = [*view.selection.selected, *view.selection.unfinished] if view.layout.flat else view.files
-    result = _quiet_result(condition.name, view, needed, moving)
+    result = _quiet_result(condition.name, view, *lying_still(condition, view))
     return result.holds, result.detail
 
 
@@ -253,7 +262,7 @@ def _quiet_result(name: str, view: UnitView, needed: timedelta, paths: Iterable[
 
 
 def _newer(condition: Condition, view: UnitView, of_completeness: bool) -> Answer:
-    markers = _files(condition, view)
+    markers = files_of(condition, view)
     if not markers:
         return False, _absent(condition, view)
     marker = max(markers, key=lambda facts: facts.ctime_ns)
@@ -265,10 +274,10 @@ def _newer(condition: Condition, view: UnitView, of_completeness: bool) -> Answe
 
 
 def _age(condition: Condition, view: UnitView, of_completeness: bool) -> Answer:
-    found = _files(condition, view)
+    found = files_of(condition, view)
     if not found:
         return False, _absent(condition, view)
-    result = _quiet_result(condition.name, view, condition.duration("min"), [facts.path for facts in found])
+    result = _quiet_result(condition.name, view, *lying_still(condition, view))
     return result.holds, f"{found[0].path}: {result.detail}"
 
 

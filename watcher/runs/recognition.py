@@ -53,7 +53,7 @@ def _detection(usable: tuple[Layout, ...]) -> Detection:
         for layout in usable
         for glob in layout.prune
         # What one layout never enters may be where another one is recognised.
-        if not any(compiled([glob]).fullmatch(parent) for parent in entered)
+        if not any(map(compiled([glob]).fullmatch, entered))
         for above in ("*/" * level for level in range(layout.depth))
     )
     depths = [layout.look_depth_to_recognise for layout in usable]

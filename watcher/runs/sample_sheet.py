@@ -9,6 +9,7 @@ encodings and separators real sheets have stands in `sheet_text.py`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from watcher.runs.sheet_kinds import read_columns, read_element, read_ont, read_ultima
 from watcher.runs.sheet_rows import SAMPLE_ID, SAMPLE_NAME, SHEET_KINDS, SampleSheet, SheetRow, table
@@ -63,7 +64,7 @@ def _read_illumina(content: bytes, name: str) -> SampleSheet:
 def _joined(row: SheetRow, extra: Mapping[str, str]) -> SheetRow:
     known = {column.lower() for column in row.cells}
     added = {name: value for name, value in extra.items() if name.lower() not in known}
-    return SheetRow(row.line, {**row.cells, **added}, row.sample_id)
+    return replace(row, cells={**row.cells, **added})
 
 
 def _reads(sections: Sequence[Section]) -> int:

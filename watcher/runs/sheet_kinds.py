@@ -65,7 +65,7 @@ def read_ultima(content: bytes, name: str) -> SampleSheet:
                 break
             if inner.name == "Attribute" and (called := inner.attributes.get("Name", "").strip()):
                 cells.setdefault(called, inner.attributes.get("Value", "").strip())
-        rows.append(SheetRow(sample.line, cells, cells["Id"]))
+        rows.append(SheetRow(sample.line, cells, cells["Id"], column=sample.column))
     if not rows:
         raise broken(name, 1, 1, "there is no Sample element")
     return SampleSheet(name, 1, tuple(rows), kind="ultima")

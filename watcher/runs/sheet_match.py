@@ -145,7 +145,7 @@ def _written_twice(sheet: SampleSheet) -> Iterable[str]:
         other = first.setdefault((row.sample_id.casefold(), row.project, *row.part), row)
         if other is not row:
             yield (
-                f"{sheet.name}:{row.line}: sample {row.sample_id} is in line {other.line} already, with the same lane"
+                f"{sheet.name}:{row.at}: sample {row.sample_id} is in line {other.line} already, with the same lane"
                 " and indexes"
             )
 
@@ -159,7 +159,8 @@ def _unclear_barcodes(sheet: SampleSheet, by_name: _Rows, by_barcode: _Rows) -> 
         ids = dict.fromkeys(row.sample_id for row in both.values())
         if len(ids) > 1:
             lines = " and ".join(map(str, sorted(both)))
-            yield f"{key[0]} may be {' or '.join(ids)} of {sheet.name}, by its name or its barcode (lines {lines})"
+            place = f"{sheet.name}:{both[min(both)].at}"
+            yield f"{place}: {key[0]} may be {' or '.join(ids)}, by its name or its barcode (lines {lines})"
 
 
 def _remarks(view: UnitView, sheet: SampleSheet, rows: Mapping[_Key, Sequence[SheetRow]]) -> list[str]:

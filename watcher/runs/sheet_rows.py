@@ -33,13 +33,20 @@ _LANE = re.compile(r"(?:lane|l)?0*(\d{1,4})", re.IGNORECASE)
 class SheetRow:
     """One row of the sample table: its cells by column as the sheet spells it, its line counted from 1, its sample.
 
-    `is_for_all` marks a row that speaks of everything in the run, because the sheet tells no samples apart.
+    `is_for_all` marks a row that speaks of everything in the run, because the sheet tells no samples apart; `column` is
+    where the sample stands in its line, from 1, as in messages about the sheet itself.
     """
 
     line: int
     cells: Mapping[str, str]
     sample_id: str
     is_for_all: bool = False
+    column: int = 1
+
+    @property
+    def at(self) -> str:
+        """Return line and column of the sample, for people."""
+        return f"{self.line}:{self.column}"
 
     @cached_property
     def _plain(self) -> Mapping[str, str]:
@@ -128,10 +135,10 @@ def table(
         if len(row.cells) > len(header):
             cell = row.cells[len(header)]
             raise broken(name, row.line, len(header) + 1, f"cell {cell!r} stands under no column")
-        sample = next((row.cells[place] for place in places if place < len(row.cells) and row.cells[place]), "")
-        if sample:
+        place = next((place for place in places if place < len(row.cells) and row.cells[place]), None)
+        if place is not None:
             named = {column: cell for column, cell in zip(header, row.cells, strict=False) if column}
-            found.append(SheetRow(row.line, named, sample))
+            found.append(SheetRow(row.line, named, row.cells[place], column=place + 1))
         elif must_have_samples:
             raise broken(name, row.line, places[0] + 1, f"this row has no {header[places[0]]}")
     return found

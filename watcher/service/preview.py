@@ -2,8 +2,9 @@
 anything. Which run folders a path means is found out in `meant.py`.
 
 It asks the same questions as the stages, through the same functions (`stages/looking.py`, `cut.py`), so that what
-it shows is what would happen. It needs no configuration (one batch with all samples, rule null) and no Galaxy. The
-shape of the report is a contract.
+it shows is what would happen. It needs no configuration (one batch with all samples, rule null), no Galaxy and no
+state; where there is one, ids, versions and times come from its rows (`remembered.py`). The shape of the report is a
+contract: `plan.schema.json`.
 """
 
 from __future__ import annotations
@@ -18,13 +19,16 @@ from watcher.disk.reader import FileReader
 from watcher.disk.threads import DiskThreads
 from watcher.errors import DiskError, UsageError, WatcherError
 from watcher.model import LeftOut, Plan, PlannedElement, Sample, Status
+from watcher.rows import Unit
 from watcher.runs.grouping import collection, datasets
 from watcher.runs.integrity import ContentPass, check_pair, kind_of
 from watcher.runs.layout import FoundUnit, Layout, UnitView, judge, load_layouts, not_taken
 from watcher.runs.manifests import expected_checksums
 from watcher.runs.selection import NO_WISH, Wish, select
+from watcher.runs.since import since_when
 from watcher.runs.units import reason_against
 from watcher.service.meant import Asked, concerns, run_folders, watch_around
+from watcher.service.remembered import Remembered, remembered, told_predicates
 from watcher.stages.cut import Facts, cut
 from watcher.stages.looking import Place, identity_of, look_at, problems_of, runs_in, view_of, wish_of
 
@@ -43,10 +47,12 @@ async def preview(
     """Return the units at, below or around a path; structure only unless `content`."""
     clock = clock or SystemClock()
     threads = DiskThreads(looks=2, transfers=2)
+    memory: Remembered | None = None
     try:
         layouts = load_layouts(settings.layouts_dir if settings else None)
         asked = _asked(path, settings, layouts, layout)
         folders = await run_folders(threads, clock, asked)
+        memory = await remembered(settings, clock) if settings and asked.watch else None
         units: list[dict[str, Any]] = []
         strays: list[LeftOut] = []
         for folder in folders:
@@ -65,7 +71,9 @@ async def preview(
                 for found in place.units:
                     if concerns(asked.path, place, found):
                         units.append(
-                            await _unit(threads, clock, settings, asked.watch, place, found, content, assume_quiet)
+                            await _unit(
+                                threads, clock, settings, asked.watch, memory, place, found, content, assume_quiet
+                            )
                         )
                 strays += _strays(asked, place)
         if not units and not strays and not asked.is_folder:
@@ -75,6 +83,8 @@ async def preview(
         return {"units": units, "left_out": left_out}
     finally:
         threads.close()
+        if memory is not None:
+            await memory.close()
 
 
 def _asked(path: Path, settings: Settings | None, layouts: Mapping[str, Layout], layout: str) -> Asked:
@@ -122,6 +132,7 @@ async def _unit(
     clock: Clock,
     settings: Settings | None,
     watch: WatchSettings | None,
+    memory: Remembered | None,
     place: Place,
     found: FoundUnit,
     content: bool,
@@ -137,7 +148,9 @@ async def _unit(
         wish=_wish(settings, watch, place.layout),
     )
     judgement = judge(view)
-    _, run = identity_of(watch.name if watch else "", watch.path if watch else place.root.parent, place, judgement)
+    root = watch.path.resolve() if watch else place.root.parent
+    identity, run = identity_of(watch.name if watch else "", root, place, judgement)
+    row = await memory.unit(identity, found.unit) if memory else None
     reasons: list[str] = []
     remarks: list[str] = []
     batches: list[dict[str, Any]] = []
@@ -155,7 +168,7 @@ async def _unit(
             left_out += [left for left in grouping.left_out if left not in left_out]
             remarks = [remark.message for remark in grouping.remarks]
             try:
-                batches, unmatched = _batches(settings, watch, place, found, view, run, grouping.samples, clock)
+                batches, unmatched = _batches(settings, watch, row, place, found, run, grouping.samples, clock)
                 left_out += [
                     LeftOut(file.path, f"no rule takes {sample.name}") for sample in unmatched for file in sample.files
                 ]
@@ -175,17 +188,20 @@ async def _unit(
             if judgement.complete
             else [f"{one.detail or one.name}" for one in judgement.predicates if not one.holds]
         )
+    if judgement.overdue:
+        remarks.append(f"{judgement.overdue[0].upper()}{judgement.overdue[1:]}.")
     return {
+        **({"id": row.id} if row else {}),
         "watch": watch.name if watch else None,
         "layout": place.layout.name,
         "run": run,
         "unit": found.unit,
-        "version": 1,
+        "version": row.unit_version if row else 1,
         "path": str(place.root if found.subpath in ("", ".") else place.root / found.subpath),
         "status": str(status),
         "reasons": [*reasons, *remarks],
         "sheet": view.sheet.told(str(place.root)),
-        "predicates": [{"name": one.name, "holds": one.holds, "detail": one.detail} for one in judgement.predicates],
+        "predicates": told_predicates(judgement.predicates, since_when(view, judgement.predicates), row),
         "left_out": [{"path": _inside(left.path, found), "reason": left.reason} for left in left_out],
         "batches": batches,
     }
@@ -212,9 +228,9 @@ def _inside(path: str, found: FoundUnit) -> str:
 def _batches(
     settings: Settings | None,
     watch: WatchSettings | None,
+    row: Unit | None,
     place: Place,
     found: FoundUnit,
-    view: UnitView,
     run: str,
     samples: Sequence[Sample],
     clock: Clock,
@@ -236,7 +252,8 @@ def _batches(
             collection=collection("auto", run, samples, planned),
         )
         return [_batch(alone, found, None)], []
-    facts = Facts("{id}", watch.name, place.layout.name, run, unit, 1, str(place.root), clock.now().date())
+    unit_id, version = (row.id, row.unit_version) if row else ("{id}", 1)
+    facts = Facts(unit_id, watch.name, place.layout.name, run, unit, version, str(place.root), clock.now().date())
     plans, unmatched = cut(settings, facts, samples)
     return [_batch(planned, found, planned.rule) for planned in plans.values()], unmatched
 

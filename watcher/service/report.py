@@ -11,10 +11,11 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from watcher.model import Status, weakest
+from watcher.model import Stage, Status, weakest
 from watcher.rows import Batch, Dataset, DeliveredFile, DeliveryRow, Obstacle, Unit, Watch
 from watcher.stages.poll import current_invocations
 from watcher.stages.rooms import Progress
+from watcher.stages.settle import OVERDUE
 from watcher.store.store import Store
 
 
@@ -33,6 +34,7 @@ async def status_report(
 
 
 async def _unit(store: Store, unit: Unit, urls: Mapping[str, str], progress: Progress | None) -> dict[str, Any]:
+    is_waiting = (unit.stage, unit.status) == (Stage.SETTLE, Status.WAITING)
     return {
         "id": unit.id,
         "watch": unit.watch,
@@ -49,6 +51,7 @@ async def _unit(store: Store, unit: Unit, urls: Mapping[str, str], progress: Pro
         "hint": unit.hint,
         "since": _time(unit.stage_since),
         "late": [{"path": path, "what": what} for path, what in unit.more.get("late", [])],
+        "overdue": unit.more.get(OVERDUE, "") if is_waiting else "",
         "predicates": unit.more.get("predicates", []),
         "sheet": unit.more.get("sheet"),
         "batches": [await _batch(store, batch, urls, progress) for batch in await store.batches(unit.id)],

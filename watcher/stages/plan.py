@@ -106,7 +106,8 @@ async def plan(unit: Unit, rooms: Rooms) -> Outcome:
         if key.startswith(f"unit:{unit.id}:"):
             rooms.wakeups.unwatch(key)
     file_count = sum(len(planned.datasets) for planned in fitted)
-    return Next(Stage.FINISH, f"Planned: files {file_count}, batches {len(fitted)}.")
+    by = f"Sample sheet: {view.sheet.path}" if view.sheet.path else "There is no sample sheet"
+    return Next(Stage.FINISH, f"Planned: files {file_count}, batches {len(fitted)}. {by}.")
 
 
 async def _freeze(unit: Unit, rooms: Rooms, number: int, planned: Plan, known: Sequence[Any]) -> None:
