@@ -35,8 +35,9 @@ class WatchSettings(Section):
     )
     late: Literal["notice", "new_version"] = Field(
         "notice",
-        description="Reads that come or change after the plan of a run folder: notice names them, new_version takes the"
-        " run once more. Single files that are dropped again are always a new version.",
+        description="Reads that come or change after the plan of a run folder, or are made anew in another folder:"
+        " notice names them, new_version takes the run once more. Single files that are dropped again are always a new"
+        " version.",
     )
     late_for: Duration = Field(
         timedelta(days=7),

@@ -18,6 +18,7 @@ from watcher.disk.quiet import add_quiet, filer_time
 from watcher.model import Done, Fail, Hold, Listing, Next, Outcome, PredicateResult, Stage, Wait
 from watcher.rows import SourceFile, Unit, Watch
 from watcher.runs.layout import FoundUnit, Judgement, UnitView, judge
+from watcher.stages.copies import tell_who
 from watcher.stages.looking import event_folders, find_again, left_out_of, see_root, view_of, wish_of
 from watcher.stages.rooms import Rooms
 
@@ -60,6 +61,7 @@ async def settle(unit: Unit, rooms: Rooms) -> Outcome:
         wish=wish_of(rooms.settings, unit.watch, unit.layout),
     )
     judgement = judge(view)
+    unit = await tell_who(rooms, settings, unit, place, judgement)
     since = _since(unit, judgement.predicates, rooms.clock.now())
     sheet = view.sheet.told(unit.run_path)
     await rooms.store.touch(unit, more={"predicates": since, "sheet": sheet, **left_out_of(judgement.left_out)})

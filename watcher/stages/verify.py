@@ -11,6 +11,7 @@ from watcher.errors import StructureBroken
 from watcher.model import Done, Hold, Ignore, Next, Outcome, Stage
 from watcher.rows import Unit
 from watcher.runs.manifests import expected_checksums
+from watcher.stages.copies import compared, copy_of
 from watcher.stages.looking import find_again, left_out_of, problems_of, see_root, view_of, wish_of
 from watcher.stages.revisions import NAMESAKE, brings_nothing_new
 from watcher.stages.rooms import Rooms
@@ -47,6 +48,12 @@ async def verify(unit: Unit, rooms: Rooms) -> Outcome:
     if known_by_name and (old := await earlier_self(rooms, unit, place, selected)) is not None:
         await follow(rooms, old, unit.watch, place, has_left=old.identity != unit.identity)
         return Ignore(f"This is {old.id} under another name: the same files.", SAME_AS)
+    if known_by_name:
+        unit, outcome = await copy_of(rooms, unit, place, selected)
+    else:
+        unit, outcome = await compared(rooms, settings, unit, place, view)
+    if outcome is not None:
+        return outcome
     if await brings_nothing_new(rooms, unit, place.root, selected):
         return Done(f"These are the files that {unit.replaces or unit.more[NAMESAKE]} brought: nothing is to be done.")
     await rooms.store.touch(
