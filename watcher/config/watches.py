@@ -30,6 +30,11 @@ class WatchSettings(Section):
     empty: Literal["skip", "upload", "hold"] | None = Field(
         None, description="Samples without a single read: skip lists them, hold asks a person; else as the layout says."
     )
+    no_files: Literal["hold", "skip"] = Field(
+        "hold",
+        description="Samples of the sample sheet without any file, where the run's own statistics do not say that they"
+        " had no reads: hold asks a person, skip lists them and goes on.",
+    )
     existing: Literal["ignore", "process"] = Field(
         "ignore", description="Runs that were complete at the first look: ignore lists them, process takes them."
     )

@@ -204,7 +204,7 @@ def _in_order(place: Place) -> list[str]:
 
 def _latest(settings: WatchSettings, place: Place) -> str:
     """Return which unit makes the others of its run superfluous; none unless the operator says so."""
-    if settings.units == "all" or place.layout.flat or not place.units:
+    if settings.units == "all" or not place.layout.analyses or not place.units:
         return ""
     return _in_order(place)[-1]
 
