@@ -26,8 +26,8 @@ def plain(world: World, **watch: object) -> None:
 def made_anew(folder: Path, reads: int = 9) -> Path:
     """Write other reads of the run that `write_bclconvert` writes: it says who it is as the first ones do."""
     write_bclconvert(folder, reads=reads)
-    info = folder / "Reports" / "RunInfo.xml"
-    info.write_text(info.read_text().replace(f'Id="{folder.name}"', f'Id="{RUN}"'))
+    report = folder / "Reports" / "RunInfo.xml"
+    report.write_text(report.read_text().replace(f'Id="{folder.name}"', f'Id="{RUN}"'))
     return folder
 
 
@@ -112,6 +112,27 @@ async def test_a_copy_that_comes_slowly_is_known_when_it_is_whole(world: World) 
     assert world.posts("/api/tools/fetch") == 1
 
 
+async def test_a_move_that_takes_its_time_is_followed_in_the_end(world: World) -> None:
+    """Copied to the other place, then deleted here: one row, which lies there now, and nothing sent again."""
+    plain(world)
+    run = world.add_run()
+    (first,) = (await world.once())["units"]
+    copy = world.watched / "moved"
+    shutil.copytree(run, copy)
+    marker = copy / "Logs" / "FastqComplete.txt"
+    marker.unlink()
+    (copy / "S2_S2_L001_R2_001.fastq.gz").rename(world.folder / "to come")
+    await world.once(0.5)
+    (world.folder / "to come").rename(copy / "S2_S2_L001_R2_001.fastq.gz")
+    marker.touch()
+    shutil.rmtree(run)
+    for _ in range(2):
+        units = by_version(await world.once())
+        assert (units[1]["id"], units[1]["path"], units[1]["status"]) == (first["id"], str(copy), "done")
+        assert (units[2]["status"], units[2]["code"]) == ("ignored", "same_as")
+    assert world.posts("/api/tools/fetch") == 1
+
+
 async def test_other_bytes_of_the_same_sizes_are_made_anew(world: World) -> None:
     """Names and sizes alone do not make a copy."""
     plain(world)
@@ -139,6 +160,43 @@ async def test_an_analysis_of_the_same_name_elsewhere_is_compared_too(world: Wor
     units = by_version(await world.once())
     assert (units[2]["status"], units[2]["unit"], units[2]["replaces"]) == ("done", "Analysis/1", old["id"])
     assert world.posts("/api/tools/fetch") == 2
+
+
+async def test_what_replaced_a_folder_that_is_gone_is_no_move(world: World) -> None:
+    """The first folder was deleted before the second was made: other reads are told, and the old row stays as it is."""
+    plain(world, late_for="0s")
+    run = world.add_run()
+    (first,) = (await world.once())["units"]
+    shutil.rmtree(run)
+    made_anew(world.watched / "again")
+    units = by_version(await world.once())
+    assert (units[1]["path"], units[1]["late"]) == (first["path"], [])
+    assert (units[2]["code"], units[2]["replaces"]) == ("made_anew", first["id"])
+
+
+async def test_a_folder_that_was_renamed_with_something_new_in_it_is_followed(world: World) -> None:
+    """All that was taken is there: it is the run, and what came to it is late."""
+    plain(world)
+    run = world.add_run()
+    (first,) = (await world.once())["units"]
+    (run / "S9_S9_L001_R1_001.fastq.gz").write_bytes(packed(fastq(2)))
+    run.rename(run.with_name("renamed"))
+    await world.once()
+    (unit,) = (await world.once())["units"]
+    assert (unit["id"], unit["path"]) == (first["id"], str(run.with_name("renamed")))
+    assert unit["late"] == [{"path": "S9_S9_L001_R1_001.fastq.gz", "what": "new"}]
+
+
+async def test_the_second_of_two_that_come_at_once_waits_for_the_first(world: World) -> None:
+    """A copy beside the run at the very first look: one is sent, the other is named."""
+    plain(world)
+    run = world.add_run()
+    shutil.copytree(run, world.watched / "zz-copy")
+    units = by_version(await world.once())
+    assert {number: (unit["status"], unit["code"]) for number, unit in units.items()} == {
+        1: ("done", ""), 2: ("ignored", "same_as"),
+    }  # fmt: skip
+    assert world.posts("/api/tools/fetch") == 1
 
 
 async def test_a_run_that_says_late_who_it_is_is_known_by_that(world: World) -> None:
@@ -206,6 +264,8 @@ async def test_a_named_copy_under_a_second_watch_is_not_sent_again(world: World,
         assert units[""]["id"] in units["same_as"]["reason"]
     assert world.posts("/api/tools/fetch") == 1
     assert len(await world.journal("unit.copy_seen")) == 1
+    if at_once:
+        return
     await world.wish("retry", units["same_as"]["id"])
     assert {unit["status"] for unit in (await world.once())["units"]} == {"done"}
     assert world.posts("/api/tools/fetch") == 2

@@ -17,7 +17,7 @@ import structlog
 
 from watcher.config import WatchSettings
 from watcher.disk.scan import read_ends
-from watcher.errors import DiskError, FileGone, MountGone
+from watcher.errors import DiskError, FileGone, MountGone, Superseded
 from watcher.model import Ignore, Outcome, SourceFacts, Status, Wait
 from watcher.rows import Unit
 from watcher.runs.layout import FoundUnit, Judgement, UnitView, judge
@@ -30,8 +30,11 @@ from watcher.stages.same_run import ALSO_IN, MISREAD, OPEN_STAGES, SAME_AS, fing
 ELSEWHERE = "elsewhere"
 """Where a version remembers the unit with the same run id that lies in another place."""
 
-TOLD_ELSEWHERE = "told_elsewhere"
-"""Set once it was told that a version is a copy, or made anew: a person's `retry` takes it all the same."""
+TAKEN_ALL_THE_SAME = "taken_all_the_same"
+"""Set by a person's `retry` of what was found to be a copy, or to be made anew: it is taken."""
+
+COPY_OF = "copy_of"
+"""Where a unit that is a copy remembers of which one."""
 
 MADE_ANEW = "made_anew"
 """Code of a version that is ignored because `late` says that what was made anew is only to be told."""
@@ -66,7 +69,9 @@ async def known_as(rooms: Rooms, settings: WatchSettings, place: Place, found: F
     """
     view = await _view_of_all(rooms, settings, place, found)
     is_complete = judge(view).complete
-    for one in await _versions(rooms, identity, found.unit, but=str(place.root)):
+    for one in await _versions(rooms, identity, found.unit):
+        if one.run_path == str(place.root):
+            continue
         if not place.layout.include:
             return one  # base calls: their converter's reads are what counts
         if await is_gone(rooms, one):
@@ -83,7 +88,7 @@ async def is_still_a_copy(rooms: Rooms, settings: WatchSettings, place: Place, f
     """Tell whether a unit that was found to be a copy has the files it had then. Lists the whole folder. Raises
     FileGone.
     """
-    if unit.code != SAME_AS or unit.run_path != str(place.root) or not unit.more.get(TOLD_ELSEWHERE):
+    if unit.code != SAME_AS or unit.run_path != str(place.root) or not unit.more.get(COPY_OF):
         return False
     return _is_exactly(unit, await _view_of_all(rooms, settings, place, found))
 
@@ -97,14 +102,21 @@ async def _view_of_all(rooms: Rooms, settings: WatchSettings, place: Place, foun
     return await view_of(rooms.threads, whole, same, settings, quiet_s={}, assume_quiet=True, wish=wish)
 
 
-async def _versions(rooms: Rooms, identity: str, unit: str, *, but: str) -> list[Unit]:
-    """Return the versions of a unit that were taken for what they are, and do not lie in the place `but`; newest
-    first.
-    """
+async def _versions(rooms: Rooms, identity: str, unit: str) -> list[Unit]:
+    """Return the versions of a unit that were taken for what they are, newest first."""
     newest = await rooms.store.find_unit(identity, unit)
     numbers = range(newest.unit_version if newest else 0, 0, -1)
     rows = [await rooms.store.find_unit(identity, unit, number) for number in numbers]
-    return [one for one in rows if one is not None and one.code not in (SAME_AS, MISREAD) and one.run_path != but]
+    return [one for one in rows if one is not None and one.code not in (SAME_AS, MISREAD)]
+
+
+async def follow_or_note(rooms: Rooms, one: Unit, watch: str, place: Place) -> None:
+    """Let the rows of a run go to where it was moved, or note that it lies there as well.
+
+    Superseded when one of them is at work just now: then the next look does it.
+    """
+    one = await rooms.store.unit(one.id) or one
+    await (follow(rooms, one, watch, place) if await is_gone(rooms, one) else note_copy(rooms, one, place))
 
 
 # --- what verify asks -----------------------------------------------------------------------------------------------
@@ -117,9 +129,9 @@ async def compared(
 
     May read the files through. Raises FileChanged and FileGone.
     """
-    if not unit.more.get(ELSEWHERE) or unit.more.get(TOLD_ELSEWHERE):
+    if not unit.more.get(ELSEWHERE) or unit.more.get(TAKEN_ALL_THE_SAME) or await rooms.store.batches(unit.id):
         return unit, None
-    versions = await _versions(rooms, unit.identity, unit.unit, but=unit.run_path)
+    versions = await _versions(rooms, unit.identity, unit.unit)
     others = [one for one in versions if one.unit_version < unit.unit_version]  # never each for the other
     if not others:
         return unit, None
@@ -133,11 +145,12 @@ async def compared(
             return await _is_copy(rooms, unit, one, place)
     before = others[0]
     text = f"{unit.run} was made anew in {place.root}: its files are not those of {before.id} in {before.run_path}."
-    await rooms.store.journal("unit.made_anew", text, unit_id=unit.id)
-    log.warning("unit.made_anew", unit=unit.id, before=before.id, path=str(place.root), late=settings.late)
+    if unit.replaces != before.id:
+        await rooms.store.journal("unit.made_anew", text, unit_id=unit.id)
+        log.warning("unit.made_anew", unit=unit.id, before=before.id, path=str(place.root), late=settings.late)
+        unit = await rooms.store.touch(unit, replaces=before.id)
     if settings.late == "new_version" or _brought_nothing(before):
-        return await rooms.store.touch(unit, replaces=before.id, more={TOLD_ELSEWHERE: True}), None
-    unit = await rooms.store.touch(unit, replaces=before.id, more={TOLD_ELSEWHERE: True})
+        return unit, None
     return unit, Ignore(f"{text} `galaxy-watcher retry {unit.id}` takes them.", MADE_ANEW)
 
 
@@ -146,7 +159,7 @@ async def copy_of(rooms: Rooms, unit: Unit, place: Place, files: Sequence[Source
 
     Waits while such a one is still being sent; reads the files through. Raises FileChanged and FileGone.
     """
-    if place.layout.flat or not files or unit.unit_version > 1 or unit.more.get(TOLD_ELSEWHERE):
+    if place.layout.flat or not files or unit.unit_version > 1 or unit.more.get(TAKEN_ALL_THE_SAME):
         return unit, None
     candidates = await rooms.store.units(fingerprint=unit.fingerprint)
     begun = await rooms.store.units(status=UNDER_WAY)
@@ -176,11 +189,16 @@ async def _has_begun_with(rooms: Rooms, one: Unit, files: Sequence[SourceFacts])
 
 
 async def _is_copy(rooms: Rooms, unit: Unit, one: Unit, place: Place) -> tuple[Unit, Outcome]:
-    unit = await rooms.store.touch(unit, more={TOLD_ELSEWHERE: True})
-    if await is_gone(rooms, one):
-        await follow(rooms, one, unit.watch, place)
+    try:
+        await follow_or_note(rooms, one, unit.watch, place)
+    except Superseded:
+        return unit, Wait(
+            rooms.settings.rescan_active, f"The same files are those of {one.id}, which is at work.", "elsewhere"
+        )
+    one = await rooms.store.unit(one.id) or one
+    if one.run_path == unit.run_path:
         return unit, Ignore(f"This is {one.id}, which was moved here: the same files.", SAME_AS)
-    await note_copy(rooms, one, place)
+    unit = await rooms.store.touch(unit, more={COPY_OF: one.id})
     reason = f"This is a copy of {one.id} in {one.run_path}: the same files."
     return unit, Ignore(f"{reason} `galaxy-watcher retry {unit.id}` takes them all the same.", SAME_AS)
 

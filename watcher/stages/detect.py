@@ -24,7 +24,7 @@ from watcher.model import Kind, Outcome, SourceFacts, Stage, Status, Wait
 from watcher.rows import Unit, UnitBrief, Watch
 from watcher.runs.layout import FoundUnit, judge, not_taken
 from watcher.stages.afterwards import come_later
-from watcher.stages.copies import ELSEWHERE, TOLD_ELSEWHERE, is_still_a_copy, known_as
+from watcher.stages.copies import ELSEWHERE, TAKEN_ALL_THE_SAME, follow_or_note, is_still_a_copy, known_as
 from watcher.stages.looking import Place, identity_of, known_names, look_at, runs_in, view_of
 from watcher.stages.revisions import NAMESAKE, OVER, files_of, has_new_files
 from watcher.stages.rooms import Rooms
@@ -316,11 +316,11 @@ async def _add(
             return
         elif (known_one := await known_as(rooms, settings, place, found, identity)) is not None:
             # The same run under another name or mount: the row follows it, unless it lies in both.
-            gone = await is_gone(rooms, known_one)
-            await (follow(rooms, known_one, watch.name, place) if gone else note_copy(rooms, known_one, place))
+            with contextlib.suppress(Superseded):  # it is at work just now: the next look finds it again
+                await follow_or_note(rooms, known_one, watch.name, place)
             return
         else:  # a copy that is under way, or made anew: `verify.py` looks once it is whole
-            told = {ELSEWHERE: unit.id, **({TOLD_ELSEWHERE: True} if why else {})}
+            told = {ELSEWHERE: unit.id, **({TAKEN_ALL_THE_SAME: True} if why else {})}
             unit = await row(unit_version=newest.unit_version + 1, more={**more, **told})
     if unit.code == MISREAD and unit.layout != place.layout.name:  # it says who it is: the row stays
         unit = await rooms.store.touch(unit, layout=place.layout.name)
