@@ -108,3 +108,28 @@ async def test_a_file_says_what_galaxy_says_of_it_later(world: World, name: str)
     steps = [(one.index, one.label, one.type, one.tool_id, one.types) for one in before.steps]
     assert steps == [(one.index, one.label, one.type, one.tool_id, one.types) for one in after.steps]
     assert (before.missing, after.missing) == ((), ())
+
+
+def test_a_list_that_the_reads_may_become_is_well(world: World, call: Call) -> None:
+    """What `collection: auto` becomes is told by the samples alone: a workflow that wants a list may be right."""
+    world.write_workflow("Lists", shape="list")
+    assert call("check").code == 0
+
+
+@pytest.mark.parametrize(
+    ("shape", "reads", "words"),
+    [
+        ("sample_sheet", "reads", "wants a collection of type sample_sheet"),
+        ("list:paired", {"src": "hda", "id": "d"}, "wants a collection, not a dataset"),
+        ("list:paired", 5, "wants a collection: write `reads`"),
+    ],
+    ids=["no type it may become", "a dataset", "a number"],
+)
+def test_a_collection_that_never_fits_is_told(world: World, call: Call, shape: str, reads: Any, words: str) -> None:
+    """Also when it is all that is wrong: no sample will make it right."""
+    world.write_workflow("Lists", shape=shape)
+    world.workflow["inputs"] = {"Reads": reads}
+    world.write_config()
+    ended = call("check")
+    assert ended.code != 0
+    assert words in " ".join(ended.out.split())

@@ -26,6 +26,7 @@ SHARED_BY_STAGES = {
     "transfer": "how one file travels; upload.py says which files, and when they count",
     "revisions": "what a new plan takes over from the one it replaces",
     "same_run": "a run that was renamed or moved: detect.py and verify.py both meet it",
+    "copies": "the same run in a second place: detect.py, settle.py and verify.py all meet it",
     "unchanged": "which folders need no look, for detect.py, which is about what a look finds",
     "afterwards": "what comes after the plan: detect.py sees it, plan.py remembers, finish.py asks",
 }

@@ -269,3 +269,20 @@ async def test_a_bad_sheet_is_corrected_without_a_shell(world: World) -> None:
         sheet.write_bytes(good)
         await world.until_status("done")
     assert world.uploads() == world.fastqs(run)
+
+
+async def test_a_sample_without_files_is_held_with_its_own_reason(world: World) -> None:
+    """It names sheet, line and sample; `no_files: skip` and a retry go on with the others and list it."""
+    run = world.add_run()
+    sheet = run / "Reports" / "SampleSheet.csv"
+    sheet.write_text(sheet.read_text() + "S3,ACGTACGA\n")
+    (unit,) = (await world.once())["units"]
+    assert (unit["status"], unit["stage"], unit["code"]) == ("held", "verify", "no_files")
+    assert unit["reason"] == "Reports/SampleSheet.csv:7: sample S3 has no files."
+    assert "`no_files: skip`" in unit["hint"]
+    assert not world.uploads()
+    world.write_config(watch={"no_files": "skip"}, rule={"workflow": None, "deliver": None})
+    await world.wish("retry", unit["id"])
+    assert (await world.once())["units"][0]["status"] == "done"
+    assert (await world.show(unit["id"]))["remarks"] == ["Reports/SampleSheet.csv:7: sample S3 has no files."]
+    assert world.uploads() == world.fastqs(run)

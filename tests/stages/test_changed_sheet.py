@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from tests.fakes.galaxy import Fault
+from tests.runs.run_folders import sheet_v2
+from tests.stages.test_units import finished
 from tests.world import World, until
 
 
@@ -120,3 +122,36 @@ async def test_before_anything_is_sent_there_is_simply_a_new_plan(world: World) 
     assert [batch["status"] for batch in report["batches"]] == ["cancelled", "done"]
     assert world.uploads() == world.fastqs(run)
     assert len(world.fake.histories()) == 1
+
+
+def analysed(world: World, *, own_sheet: bool) -> Path:
+    """Write a run with one analysis; the sheet of the run is the one it was made by."""
+    tree = finished(1)
+    own = "Analysis/1/Data/BCLConvert/SampleSheet.csv"
+    tree.add("SampleSheet.csv", tree.files[own])
+    return (tree if own_sheet else tree.without(own)).write(world.watched)
+
+
+@pytest.mark.parametrize("own_sheet", [True, False], ids=["its own copy", "no copy"])
+async def test_the_sheet_of_the_next_analysis_holds_no_earlier_one(world: World, own_sheet: bool) -> None:
+    """A requeue begins with another sheet in the run folder: what was sent by the sheet before stays done."""
+    plain(world)
+    run = analysed(world, own_sheet=own_sheet)
+    assert (await world.once())["units"][0]["status"] == "done"
+    (run / "SampleSheet.csv").write_bytes(sheet_v2(["T1"]))
+    for _ in range(2):
+        (unit,) = (await world.once())["units"]
+        assert (unit["status"], unit["code"]) == ("done", "")
+    assert len(await world.journal("sheet.changed")) == (not own_sheet)
+    assert world.posts("/api/tools/fetch") == 1
+
+
+async def test_an_analysis_whose_own_sheet_changes_is_held(world: World) -> None:
+    """Its own copy is what it was read by: who changes that means this analysis."""
+    plain(world)
+    run = analysed(world, own_sheet=True)
+    await world.once()
+    own = run / "Analysis/1/Data/BCLConvert/SampleSheet.csv"
+    own.write_bytes(own.read_bytes().replace(b"ACGT", b"AAAA"))
+    (unit,) = (await world.once())["units"]
+    assert (unit["status"], unit["code"]) == ("held", "sheet_changed")

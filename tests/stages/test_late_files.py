@@ -106,7 +106,7 @@ async def test_late_files_make_a_new_version_where_that_is_wished(world: World) 
     histories = {unit["batches"][0]["history"] for unit in third["units"] if unit["batches"]}
     targets = {unit["batches"][0]["deliveries"][0]["target"] for unit in third["units"] if unit["batches"]}
     assert histories == {RUN, f"{RUN} v3 {newest['id']}"}
-    assert targets == {str(world.results / RUN), f"{world.results / RUN}/v3/{newest['id']}"}
+    assert targets == {str(world.results / RUN), f"{world.results / RUN}_v3_{newest['id']}"}
     assert first["batches"][0]["deliveries"][0]["target"] == str(world.results / RUN)
     assert {path: path.read_bytes() for path in before} == before, "what was delivered is as it was"
     assert len(world.fake.histories()) == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.runs.instruments.others import mgi
 from tests.runs.run_folders import Tree, bclconvert, miseq
 from tests.stages.test_units import finished
 from tests.world import World, until
@@ -66,6 +67,16 @@ async def test_all_analyses_are_taken_unless_somebody_says_otherwise(world: Worl
     world.write_config(rule={"workflow": None, "deliver": None})
     finished(2).write(world.watched)
     assert [unit["status"] for unit in (await world.once())["units"]] == ["done", "done"]
+
+
+async def test_lanes_are_no_analyses_of_each_other(world: World) -> None:
+    """`latest` is about what is made anew: the parts of a run are all taken."""
+    latest(world)
+    tree = mgi()
+    tree.write(world.watched)
+    units = {unit["unit"]: unit["code"] for unit in (await world.once(1))["units"]}
+    assert set(units) == {"L01", "L02"}
+    assert "superseded" not in units.values()
 
 
 # --- one folder, two layouts ----------------------------------------------------------------------------------------

@@ -30,13 +30,19 @@ class WatchSettings(Section):
     empty: Literal["skip", "upload", "hold"] | None = Field(
         None, description="Samples without a single read: skip lists them, hold asks a person; else as the layout says."
     )
+    no_files: Literal["hold", "skip"] = Field(
+        "hold",
+        description="Samples of the sample sheet without any file, where the run's own statistics do not say that they"
+        " had no reads: hold asks a person, skip lists them and goes on.",
+    )
     existing: Literal["ignore", "process"] = Field(
         "ignore", description="Runs that were complete at the first look: ignore lists them, process takes them."
     )
     late: Literal["notice", "new_version"] = Field(
         "notice",
-        description="Reads that come or change after the plan of a run folder: notice names them, new_version takes the"
-        " run once more. Single files that are dropped again are always a new version.",
+        description="Reads that come or change after the plan of a run folder, or are made anew in another folder:"
+        " notice names them, new_version takes the run once more. Single files that are dropped again are always a new"
+        " version.",
     )
     late_for: Duration = Field(
         timedelta(days=7),

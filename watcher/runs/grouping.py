@@ -29,10 +29,13 @@ PAIR = ("R1", "R2")
 
 @dataclass(frozen=True, slots=True)
 class StructureProblem:
-    """One thing that is wrong without reading a file through; `path` is relative to the run folder."""
+    """One thing that is wrong without reading a file through; `path` is relative to the run folder. `lacks_files`: a
+    sample of the sheet has none at all.
+    """
 
     path: str
     message: str
+    lacks_files: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +64,16 @@ def group(view: UnitView, judgement: Judgement, empty: Collection[str] = ()) -> 
     if sheet.problem:
         problems.append(StructureProblem(sheet.path, sheet.problem))
     problems += (StructureProblem(sheet.path, f"{clash}.") for clash in match.clashes)
+    remarks = [StructureProblem(sheet.path, f"{remark}.") for remark in match.remarks]
     if match.is_of_others:
         names = sorted({one.sample for one in groups})
         told = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
         problems.append(StructureProblem(sheet.path, f"{sheet.path} names none of the samples {told}."))
     elif groups:
-        problems += (
-            StructureProblem(sheet.path, message) for message in _without_files(sheet.path, match.without_files)
+        lacking = remarks if view.no_files == "skip" else problems
+        lacking += (
+            StructureProblem(sheet.path, message, lacks_files=True)
+            for message in _without_files(sheet.path, match.without_files)
         )
     samples = tuple(
         _sample(view, match.called.get((name, project), name), of_sample, match.rows.get((name, project), ()))
@@ -75,8 +81,7 @@ def group(view: UnitView, judgement: Judgement, empty: Collection[str] = ()) -> 
     )
     if without_reads and not groups:
         problems.append(StructureProblem(without_reads[0].path, "No sample of it has a single read."))
-    remarks = tuple(StructureProblem(sheet.path, f"{remark}.") for remark in match.remarks)
-    return Grouping(samples, tuple(problems), (*judgement.left_out, *without_reads), remarks)
+    return Grouping(samples, tuple(problems), (*judgement.left_out, *without_reads), tuple(remarks))
 
 
 def datasets(samples: Iterable[Sample], *, joins_lanes: bool = False) -> tuple[PlannedDataset, ...]:

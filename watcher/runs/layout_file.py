@@ -22,7 +22,7 @@ from watcher.errors import ConfigError, ConfigProblem
 from watcher.runs.conditions import Condition, LayoutMistake
 from watcher.runs.globs import compiled, depth_of, literal_parents
 from watcher.runs.layout_keys import KEYS
-from watcher.runs.layout_values import Exclusion, ManifestRule, Source, Written, line_of
+from watcher.runs.layout_values import Counts, Exclusion, ManifestRule, Source, Written, line_of
 from watcher.runs.sample_sheet import SHEET_KINDS
 
 _OWN = Path(__file__).parent / "layouts"
@@ -44,6 +44,7 @@ class Layout:
     abstract: bool
     rank: int
     flat: bool
+    analyses: bool
     depth: int
     run_name: re.Pattern[str] | None
     instrument: re.Pattern[str] | None
@@ -80,7 +81,7 @@ class Layout:
     pair: bool
     sheet_paths: tuple[str, ...]
     sheet_kind: str
-    zero_yield: tuple[str, ...]
+    zero_yield: tuple[Counts, ...]
     manifests: tuple[ManifestRule, ...]
 
     @property
@@ -232,6 +233,7 @@ def _layout(name: str, found: Mapping[str, Any]) -> Layout:
         abstract=written.flag("", "abstract"),
         rank=written.number("", "rank"),
         flat=written.flag("", "flat"),
+        analyses=written.flag("", "analyses"),
         depth=written.number("run", "depth", 1),
         run_name=written.regex("run", "name"),
         instrument=written.regex("run", "instrument"),
@@ -268,6 +270,6 @@ def _layout(name: str, found: Mapping[str, Any]) -> Layout:
         pair=written.flag("sample", "pair", True),
         sheet_paths=written.texts("sheet", "path"),
         sheet_kind=written.one_of("sheet", "kind", SHEET_KINDS),
-        zero_yield=written.texts("sheet", "zero"),
+        zero_yield=written.counts("sheet", "zero"),
         manifests=written.manifests(),
     )

@@ -13,6 +13,8 @@ KEYS: Mapping[str, Mapping[str, str]] = {
         "title": "What people call it.",
         "abstract": "Only there to be extended.",
         "rank": "Of several layouts that fit a folder the one of highest rank is taken.",
+        "analyses": "Its units are analyses of one run, each made anew (`units: latest` takes the last); else parts of "
+        "it.",
         "flat": "The watched folder itself holds the files; each pair, or file, is a unit.",
         "id": "What identifies the run, the first that says something: `xml:FILE:Element@Attribute`, `json:FILE:a.b`, "
         "`kv:FILE:key`, `csv:FILE:column`, `folder` and `unit` (names that the instrument gives and nobody else has), "
@@ -70,7 +72,9 @@ KEYS: Mapping[str, Mapping[str, str]] = {
     "sheet": {
         "path": "Globs of the sample sheet, the first that is there.",
         "kind": "How it is written: `illumina`, `ont`, `element`, `ultima`, `columns`.",
-        "zero": "Globs of the converter's statistics: a sample that they list without reads needs no files.",
+        "zero": "Where the run's own statistics count the reads of samples: `csv:FILE:SAMPLES:READS` and `tsv:…` by "
+        "columns, `json:FILE:a.b:SAMPLES:READS` by keys of the rows at `a.b`, a glob alone as BCL Convert writes it. A "
+        "sample without reads needs no files; every other one that has none is held.",
     },
     "verify": {
         "manifests": "Lists of checksums: `{ file = …, kind = … }`; every file is held against them while it is sent."

@@ -16,6 +16,7 @@ from watcher.runs.conditions import Condition, LayoutMistake, parse_condition, p
 from watcher.runs.globs import anchored
 
 SOURCES = "xml:FILE:Element@Attribute, json:FILE:a.b, kv:FILE:key or csv:FILE:column"
+COUNTS = "csv:FILE:SAMPLES:READS or tsv:FILE:SAMPLES:READS (names of columns), or json:FILE:a.b:SAMPLES:READS"
 _SOURCE = re.compile(r"(?:xml|json|kv|csv):[^:]+:[^:]+")
 
 
@@ -47,6 +48,19 @@ class Source:
     def written(self) -> str:
         """Return it as layouts write it."""
         return f"{self.kind}:{self.glob}:{self.at}"
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Where it stands how many reads samples have: in rows of a table, or of a JSON document at a dotted path `at`, by
+    the names of two columns; `glob` is relative to the unit.
+    """
+
+    kind: str
+    glob: str
+    at: str
+    sample: str
+    reads: str
 
 
 class Written:
@@ -138,6 +152,21 @@ class Written:
             else:
                 also = "".join(f"{word!r}, " for word in words)
                 raise LayoutMistake(_key(table, key), f"{one!r}: expected {also}{SOURCES}")
+        return tuple(found)
+
+    def counts(self, table: str, key: str) -> tuple[Counts, ...]:
+        """Return where it stands how many reads samples have; a glob alone is a table as BCL Convert writes it."""
+        found: list[Counts] = []
+        for one in self.texts(table, key):
+            kind, *rest = one.split(":")
+            if not rest:
+                found.append(Counts("csv", one, "", "SampleID", "# Reads"))
+            elif all(rest) and (kind, len(rest)) == ("json", 4):
+                found.append(Counts(kind, *rest))
+            elif all(rest) and kind in ("csv", "tsv") and len(rest) == 3:
+                found.append(Counts(kind, rest[0], "", rest[1], rest[2]))
+            else:
+                raise LayoutMistake(_key(table, key), f"{one!r}: expected {COUNTS}")
         return tuple(found)
 
     def conditions(self, table: str, key: str, unit: str) -> tuple[Condition, ...]:

@@ -124,6 +124,18 @@ def json_texts(content: bytes, at: str) -> list[str]:
     return [value if isinstance(value, str) else json.dumps(value)]
 
 
+def json_rows(content: bytes, at: str) -> list[Mapping[str, object]]:
+    """Return the objects at a dotted path, of all lists on the way all elements; raises NotReadable."""
+    try:
+        values: list[object] = [json.loads(content.decode("utf-8-sig"))]
+    except (ValueError, RecursionError) as error:
+        raise NotReadable("cannot be read as JSON") from error
+    for step in at.split("."):
+        values = [one[step] for one in values if isinstance(one, dict) and step in one]
+        values = [one for value in values for one in (value if isinstance(value, list) else [value])]
+    return [one for one in values if isinstance(one, dict)]
+
+
 def key_values(content: bytes) -> dict[str, str]:
     """Return the `key=value` lines of a file; other lines say nothing."""
     pairs = (line.split("=", 1) for line in text_of(content).splitlines() if "=" in line)

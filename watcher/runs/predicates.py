@@ -238,7 +238,7 @@ def _sheet_covered(condition: Condition, view: UnitView, of_completeness: bool) 
     if view.sheet.sheet is None:
         return True, "there is no sample sheet"
     without = match_sheet(view).without_files
-    if without:
+    if without and view.no_files != "skip":
         ids = list(dict.fromkeys(row.sample_id for row in without))
         return False, f"{_some(ids)} in {view.sheet.path}, but without files"
     return True, f"every sample of {view.sheet.path} has files"

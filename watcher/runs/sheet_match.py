@@ -8,18 +8,16 @@ sample's place) is a remark. Which reads a sample should have is asked in `pairi
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from watcher.runs.filenames import folded
-from watcher.runs.markup import text_of
 from watcher.runs.read_groups import ReadGroup
 from watcher.runs.sample_sheet import SampleSheet, SheetRow
 from watcher.runs.sheet_numbers import places_of, same_in_names, told_apart
 from watcher.runs.view import UnitView
+from watcher.runs.yields import without_reads
 
 _SHOWN = 5
 _BARCODED_KINDS = ("ont", "ultima", "columns")
@@ -62,16 +60,24 @@ def match_sheet(view: UnitView) -> SheetMatch:
     rows, by_name, by_barcode = _rows_of_samples(sheet, view.groups)
     clashes += _unclear_barcodes(sheet, by_name, by_barcode)
     used = {row.sample_id for matched in rows.values() for row in matched}
-    excused = _zero_yield(view) | set(unclear)
+    excused = set(unclear)
     excused |= {folded(name.sample) for name in view.selection.unusable.values()}
     # By sample, not by row: a sample may have a row for each lane, or two indexes.
-    left = tuple(
+    missing = tuple(
         row
         for row in sheet.rows
         if row.sample_id not in used and folded(row.sample_id) not in excused and not row.is_for_all
     )
+    empty = without_reads(view)
+    excuses = {row.line: empty[name] for row in missing for name in _names_of(sheet, row) if name in empty}
+    left = tuple(row for row in missing if row.line not in excuses)
     is_of_others = bool(sheet.rows and view.groups and not rows)
     remarks = [] if is_of_others else _remarks(view, sheet, rows)
+    remarks += dict.fromkeys(
+        f"sample {row.sample_id} of {sheet.name} has no files: {excuses[row.line]} says that it has no reads"
+        for row in missing
+        if row.line in excuses
+    )
     called = {key: meant[0].sample_id for key, meant in by_barcode.items() if key not in by_name}
     return SheetMatch(rows, left, tuple(clashes), tuple(remarks), called, is_of_others)
 
@@ -184,18 +190,12 @@ def _remarks(view: UnitView, sheet: SampleSheet, rows: Mapping[_Key, Sequence[Sh
     return remarks
 
 
+def _names_of(sheet: SampleSheet, row: SheetRow) -> set[str]:
+    """Return what statistics may call the sample of a row, folded: its id, in sheets of barcodes also these."""
+    barcode = row.barcode if sheet.kind in _BARCODED_KINDS else ""
+    return {folded(name) for name in (row.sample_id, barcode) if name}
+
+
 def _some(names: Sequence[str]) -> str:
     more = len(names) - _SHOWN
     return ", ".join(names[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
-
-
-def _zero_yield(view: UnitView) -> frozenset[str]:
-    """Return the samples (folded) that the converter's own statistics list with no reads at all."""
-    counts: dict[str, int] = {}
-    for facts in view.find(view.layout.zero_yield):
-        rows = csv.DictReader(io.StringIO(text_of(view.contents.get(facts.path, b""))))
-        for row in rows:
-            sample, reads = row.get("SampleID") or "", (row.get("# Reads") or "").strip()
-            if sample and reads.isdigit():
-                counts[folded(sample)] = counts.get(folded(sample), 0) + int(reads)
-    return frozenset(sample for sample, count in counts.items() if not count)

@@ -71,7 +71,8 @@ class SheetLook:
 class UnitView:
     """A look. `contents` holds the files that `wanted` named; `quiet_s` the seconds each path has been seen unchanged.
 
-    `settle`, `max_wait`, `abandoned` and `empty` override the layout's; `assume_quiet` answers as if nothing changed
+    `settle`, `max_wait`, `abandoned` and `empty` override the layout's; `no_files` is "skip" where samples of the sheet
+    may have none; `assume_quiet` answers as if nothing changed
     any more; `wish` is what is asked for beyond what the layout takes.
     """
 
@@ -85,6 +86,7 @@ class UnitView:
     max_wait: timedelta | None = None
     abandoned: timedelta | None = None
     empty: str = ""
+    no_files: str = ""
     assume_quiet: bool = False
     wish: Wish = NO_WISH
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +24,9 @@ from watcher.galaxy.workflow_files import parse
 from watcher.galaxy.workflows import WorkflowFacts
 from watcher.service.build import account_of, state_place
 from watcher.store.store import Store
+
+AUTO_SHAPES = ("list:paired", "list")
+"""What `collection: auto` may become."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,22 +164,31 @@ async def _workflows(rule: RuleSettings, client: Galaxy) -> list[Finding]:
             facts, note = await _facts(workflow, client)
             if facts is None:
                 continue
-            wanted = rule.destination.collection
-            shape = {"none": "", "auto": "list:paired"}.get(wanted, wanted)
-            binding = bind(facts, workflow.values, workflow.steps, shape, dict.fromkeys(workflow.columns))
+            refused = _refused(rule, workflow, facts)
             missing = await client.workflows.missing_tools(facts)
         except WatcherError as error:
             findings.append(Finding(subject, False, error.message, error.hint, error.exit_code))
             continue
-        problems = [*binding.problems, *(f"Tool {tool} is not installed." for tool in missing)]
-        if wanted == "auto" and len(problems) == 1 and "wants a collection" in problems[0]:
-            problems = []  # the shape is known only with the samples: the plan stage checks it
+        problems = [*refused, *(f"Tool {tool} is not installed." for tool in missing)]
         findings += [
             Finding(subject, False, problem, "Correct the rule or the workflow in Galaxy.", 5) for problem in problems
         ]
         if not problems:
             findings.append(Finding(subject, True, f"its inputs are bound and its tools are installed{note}."))
     return findings
+
+
+def _refused(rule: RuleSettings, workflow: WorkflowSettings, facts: WorkflowFacts) -> Sequence[str]:
+    """Return what of the rule does not fit the workflow.
+
+    With `collection: auto` only the samples tell the type of the collection, and the plan stage checks it: here it is
+    enough that one of the types it may become fits.
+    """
+    wanted = rule.destination.collection
+    shapes = AUTO_SHAPES if wanted == "auto" else ("" if wanted == "none" else wanted,)
+    cells = dict.fromkeys(workflow.columns)
+    tried = [bind(facts, workflow.values, workflow.steps, shape, cells).problems for shape in shapes]
+    return min(tried, key=len)
 
 
 async def _facts(workflow: WorkflowSettings, client: Galaxy) -> tuple[WorkflowFacts | None, str]:

@@ -18,9 +18,11 @@ from watcher.rows import Batch, Unit, Verb
 from watcher.service.embedded import Embedded
 from watcher.service.engine import wake_finish
 from watcher.stages.afterwards import PLANNED_SHEET, SHEET_CHANGED
+from watcher.stages.copies import MADE_ANEW, TAKEN_ALL_THE_SAME
 from watcher.stages.history import MADE_ELSEWHERE, SENT_ALL_THE_SAME
 from watcher.stages.revisions import BECAUSE, REPLANNED
 from watcher.stages.rooms import Rooms
+from watcher.stages.same_run import SAME_AS
 from watcher.stages.settle import HELD_BY_RUN, TAKEN_AS_IT_IS
 
 log = structlog.get_logger("watcher")
@@ -189,6 +191,8 @@ async def _retry_row(rooms: Rooms, row: Unit | Batch, stage: Stage | None, asked
     answers: dict[str, dict[str, Any]] = {
         MADE_ELSEWHERE: {SENT_ALL_THE_SAME: True},
         HELD_BY_RUN: {TAKEN_AS_IT_IS: row.reason},
+        SAME_AS: {TAKEN_ALL_THE_SAME: True},
+        MADE_ANEW: {TAKEN_ALL_THE_SAME: True},
     }
     answer = answers.get(row.code, {})
     await rooms.store.move(row, stage=stage or row.stage, status=Status.READY, reason="retried", more=answer)

@@ -197,6 +197,15 @@ async def _sheet(rooms: Rooms, settings: WatchSettings, view: UnitView, unit: Un
             await _move_to_finish(rooms, unit, "The sample sheet is what it was.", {SHEET_CHANGED: {}})
         return None
     text = f"The sample sheet {now['path']} is another one than at the plan."
+    if view.layout.analyses and not _lies_in(view, now["path"]):
+        # Put there for the next analysis: this one was made by the sheet before, and its own copy would say so.
+        if not _lies_in(view, before["path"]):
+            await rooms.store.touch(unit, more={PLANNED_SHEET: now})
+            text = f"{text} This analysis was made by the one before: nothing is done about it."
+            await rooms.store.journal("sheet.changed", text, unit_id=unit.id)
+        if waiting:
+            await _move_to_finish(rooms, unit, "The sample sheet that changed is not its own.", {SHEET_CHANGED: {}})
+        return None
     if settings.sheet_changed == "ignore":
         await rooms.store.touch(unit, more={PLANNED_SHEET: now, SHEET_CHANGED: {}})
         await rooms.store.journal("sheet.changed", f"{text} Nothing is done about it.", unit_id=unit.id)
@@ -212,6 +221,11 @@ async def _sheet(rooms: Rooms, settings: WatchSettings, view: UnitView, unit: Un
         await rooms.store.journal("sheet.changed", text, unit_id=unit.id)
         log.warning("sheet.changed", unit=unit.id, run=unit.run, path=now["path"])
     return None
+
+
+def _lies_in(view: UnitView, path: str) -> bool:
+    """Tell whether a path lies in the unit's own folder, not just in its run's."""
+    return not view.found.folder or path.startswith(f"{view.found.folder}/")
 
 
 async def _move_to_finish(rooms: Rooms, unit: Unit, reason: str, more: Mapping[str, Any]) -> None:

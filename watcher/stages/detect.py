@@ -24,6 +24,7 @@ from watcher.model import Kind, Outcome, SourceFacts, Stage, Status, Wait
 from watcher.rows import Unit, UnitBrief, Watch
 from watcher.runs.layout import FoundUnit, judge, not_taken
 from watcher.stages.afterwards import come_later
+from watcher.stages.copies import ELSEWHERE, TAKEN_ALL_THE_SAME, follow_or_note, is_still_a_copy, known_as
 from watcher.stages.looking import Place, identity_of, known_names, look_at, runs_in, view_of
 from watcher.stages.revisions import NAMESAKE, OVER, files_of, has_new_files
 from watcher.stages.rooms import Rooms
@@ -203,7 +204,7 @@ def _in_order(place: Place) -> list[str]:
 
 def _latest(settings: WatchSettings, place: Place) -> str:
     """Return which unit makes the others of its run superfluous; none unless the operator says so."""
-    if settings.units == "all" or place.layout.flat or not place.units:
+    if settings.units == "all" or not place.layout.analyses or not place.units:
         return ""
     return _in_order(place)[-1]
 
@@ -292,28 +293,35 @@ async def _add(
         found.unit,
         str(place.root / found.folder),
         str(place.root),
-    )
-    unit = await row(
         status=Status.IGNORED if why else Status.READY,
         code=why,
         reason=reason if why else "",
-        unit_version=elder.unit_version + 1 if elder else 1,
-        replaces=elder.id if elder else replaces,
-        more=more,
         fingerprint=fingerprint(found, whole.files) if whole else "",
     )
+    version = await _next_version(rooms, identity, place, found, elder)
+    unit = await row(unit_version=version, replaces=elder.id if elder else replaces, more=more)
     if why:
         await rooms.store.put_source_files(unit, files_of(place, found, unit.id))
     if unit.run_path != str(place.root) or unit.code == SAME_AS:
+        if await is_still_a_copy(rooms, settings, place, found, unit):
+            return
         gone = await is_gone(rooms, unit)
-        if judgement.identity_from == "name" and not place.layout.flat and not (gone and _keeps_its_name(unit)):
+        by_name = judgement.identity_from == "name"
+        newest = await rooms.store.find_unit(identity, found.unit) or unit
+        if by_name and not place.layout.flat and not (gone and _keeps_its_name(unit)):
             # A name proves nothing, and who had it has left it or is still there: `verify.py` looks which run it is.
-            newest = await rooms.store.find_unit(identity, found.unit) or unit
-            unit = await row(unit_version=newest.unit_version + 1, more={NAMESAKE: unit.id})
-        else:
-            # The same run under another name or mount: the row follows it, unless it lies in both.
+            unit = await row(unit_version=newest.unit_version + 1, more={**more, NAMESAKE: unit.id})
+        elif by_name or place.layout.flat:
             await (follow(rooms, unit, watch.name, place) if gone else note_copy(rooms, unit, place))
             return
+        elif (known_one := await known_as(rooms, settings, place, found, identity)) is not None:
+            # The same run under another name or mount: the row follows it, unless it lies in both.
+            with contextlib.suppress(Superseded):  # it is at work just now: the next look finds it again
+                await follow_or_note(rooms, known_one, watch.name, place)
+            return
+        else:  # a copy that is under way, or made anew: `verify.py` looks once it is whole
+            told = {ELSEWHERE: unit.id, **({TAKEN_ALL_THE_SAME: True} if why else {})}
+            unit = await row(unit_version=newest.unit_version + 1, more={**more, **told})
     if unit.code == MISREAD and unit.layout != place.layout.name:  # it says who it is: the row stays
         unit = await rooms.store.touch(unit, layout=place.layout.name)
         unit = await rooms.store.move(unit, stage=Stage.SETTLE, status=Status.READY, reason=_turned_out(place))
@@ -322,6 +330,16 @@ async def _add(
             "unit.detected", f"{unit.run} {unit.unit} in {place.root}, layout {unit.layout}.", unit_id=unit.id
         )
         rooms.wakeups.watch(f"unit:{unit.id}:{place.root}", place.root)
+
+
+async def _next_version(rooms: Rooms, identity: str, place: Place, found: FoundUnit, elder: Unit | None) -> int:
+    """Return the number of the version after `elder`, past those that the same run has in other places."""
+    version = elder.unit_version + 1 if elder else 1
+    while elder and (taken := await rooms.store.find_unit(identity, found.unit, version)):
+        if taken.run_path == str(place.root):
+            break
+        version += 1
+    return version
 
 
 def _keeps_its_name(unit: Unit) -> bool:

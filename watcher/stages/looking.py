@@ -39,6 +39,9 @@ from watcher.stages.rooms import Rooms
 
 MOST_EVENT_FOLDERS = 32
 
+NO_FILES = "no_files"
+"""Code of a hold because samples of the sheet have no files, and nothing else is wrong."""
+
 MOST_LEFT_OUT = 200
 """How many of the files that are not taken a unit remembers: a long run of MinKNOW leaves out thousands."""
 
@@ -116,6 +119,7 @@ async def view_of(
         max_wait=watch.max_wait if watch else None,
         abandoned=watch.abandoned if watch else None,
         empty=(watch.empty or "") if watch else "",
+        no_files=watch.no_files if watch else "",
         assume_quiet=assume_quiet,
         wish=wish,
     )

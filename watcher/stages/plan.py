@@ -256,7 +256,9 @@ async def _own_place(planned: Plan, unit: Unit, number: int, rooms: Rooms) -> Pl
         folder = delivery.folder
         rows = await rooms.store.deliveries_to(folder)
         if folder in folders or any(not _is_ours(row.batch_id, unit, number) for row in rows):
-            folder = _suffixed(rooms.settings, unit, number, folder, "/", f"The delivery folder {folder}")
+            # Beside the other's folder, not in it, where nothing of ours belongs; only `base` itself has no beside.
+            glue = "/" if Path(folder) == Path(delivery.base) else "_"
+            folder = _suffixed(rooms.settings, unit, number, folder, glue, f"The delivery folder {folder}")
         deliveries.append(delivery.model_copy(update={"folder": folder}))
     return planned.model_copy(update={"history": history, "deliveries": tuple(deliveries)})
 

@@ -130,7 +130,7 @@ async def follow(rooms: Rooms, old: Unit, watch: str, place: Place, *, has_left:
 async def note_copy(rooms: Rooms, unit: Unit, place: Place) -> None:
     """Say once that a run lies in a second place as well: it is taken from the first one alone."""
     places = unit.more.get(ALSO_IN, [])
-    if place.layout.flat or unit.code == SAME_AS or str(place.root) in places:
+    if place.layout.flat or unit.code == SAME_AS or str(place.root) in (unit.run_path, *places):
         return
     await rooms.store.touch(unit, more={ALSO_IN: [*places, str(place.root)]})
     text = f"{unit.run} lies in {place.root} as well; it is taken from {unit.run_path} alone."

@@ -18,7 +18,8 @@ from watcher.disk.quiet import add_quiet, filer_time
 from watcher.model import Done, Fail, Hold, Listing, Next, Outcome, PredicateResult, Stage, Wait
 from watcher.rows import SourceFile, Unit, Watch
 from watcher.runs.layout import FoundUnit, Judgement, UnitView, judge
-from watcher.stages.looking import event_folders, find_again, left_out_of, see_root, view_of, wish_of
+from watcher.stages.copies import tell_who
+from watcher.stages.looking import NO_FILES, event_folders, find_again, left_out_of, see_root, view_of, wish_of
 from watcher.stages.rooms import Rooms
 
 log = structlog.get_logger("watcher")
@@ -31,7 +32,7 @@ INCOMPLETE = "incomplete"
 HELD_BY_RUN = "held_by_run"
 """Code of a hold because of what the run says of itself."""
 
-COMES_BACK = (HELD_BY_RUN, "abandoned", "never_started", "no_reads")
+COMES_BACK = (HELD_BY_RUN, "abandoned", "never_started", "no_reads", NO_FILES)
 """Codes of holds that end when anything has come."""
 
 NOTHING = "nothing_to_upload"
@@ -60,6 +61,7 @@ async def settle(unit: Unit, rooms: Rooms) -> Outcome:
         wish=wish_of(rooms.settings, unit.watch, unit.layout),
     )
     judgement = judge(view)
+    unit = await tell_who(rooms, settings, unit, place, judgement)
     since = _since(unit, judgement.predicates, rooms.clock.now())
     sheet = view.sheet.told(unit.run_path)
     await rooms.store.touch(unit, more={"predicates": since, "sheet": sheet, **left_out_of(judgement.left_out)})

@@ -5,6 +5,7 @@ The run folders they read are in `illumina.py` and `dragen.py`.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
@@ -148,6 +149,15 @@ _FAILURES = {
     "killed while it wrote": Failure(crashed_before("Reports/Adapter_Metrics.csv"), "waiting"),
 }
 _FLAT = fastq_names(TWO)
+
+
+def _copied(samples: Sequence[str] = TWO) -> Tree:
+    """Return the reads alone with a list of their checksums, as a core facility hands them over."""
+    reads = {path: content for path, content in bcl2fastq(samples).files.items() if path.endswith(".fastq.gz")}
+    lines = (f"{hashlib.md5(content, usedforsecurity=False).hexdigest()}  {path}\n" for path, content in reads.items())
+    return Tree("handed-over", reads).add("md5sums.txt", "".join(lines).encode())
+
+
 _THREE = ("S1", "S2", "S3")
 _UMI_SETTINGS = ("OverrideCycles,Y151;I8;Y12;Y151", "TrimUMI,0")
 _OF_PROJECTS = [f"{'Squids' if name.startswith('S2') else 'Corals'}/{name}" for name in fastq_names(_THREE)]
@@ -179,11 +189,20 @@ TABLE: Mapping[str, Instrument] = {
     "bcl2fastq": Instrument(
         "bcl2fastq", bcl2fastq, *one_unit(TWO, _FLAT), {".": "Stats/Stats.json"},
         {
-            # Without its statistics it is a folder of reads like any other: only its own quiet time is left.
+            # Without its statistics nothing says that it ended, however long it is quiet.
             "killed while it wrote": Failure(
-                crashed_before("Stats/DemultiplexingStats.xml"), "waiting", layout="folder", quiet_s=130.0
+                crashed_before("Stats/DemultiplexingStats.xml"), "held", layout="converter-begun"
+            ),
+            "killed before its reports": Failure(
+                crashed_before("Reports/html/index.html"), "held", layout="converter-begun"
+            ),
+            "still at work": Failure(
+                crashed_before("Stats/DemultiplexingStats.xml"), "waiting", layout="converter-begun", quiet_s=4 * 3600.0
             ),
         },
+    ),
+    "FASTQs of a converter, copied alone": Instrument(
+        "converter-begun", _copied, *one_unit(TWO, _FLAT), {".": "md5sums.txt"}
     ),
     "bcl2fastq with projects and names": Instrument(
         "bcl2fastq", lambda: bcl2fastq(("id-1", "id-2"), "Reef", names=_NAMES),
