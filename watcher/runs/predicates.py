@@ -46,6 +46,11 @@ def settled(view: UnitView) -> PredicateResult:
     return _quiet_result("quiet", view, _settle_time(view), [*view.selection.selected, *view.selection.unfinished])
 
 
+def is_still(view: UnitView) -> bool:
+    """Tell whether nothing at all in the unit has changed for the settle time, taken or not."""
+    return view.unchanged(view.files)[0] >= _settle_time(view).total_seconds()
+
+
 def contents_needed(condition: Condition) -> Sequence[str]:
     """Return the globs of files whose content a condition asks for."""
     if condition.kind in ("xml", "json", "kv", "text", "manifest"):
