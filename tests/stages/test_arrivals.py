@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
+
+import pytest
 
 from tests.runs.run_folders import miseq
-from tests.world import World, fastq, packed
+from tests.world import RUN, World, fastq, packed, until, write_bclconvert
 
 LONG_AGO_NS = 1_700_000_000 * 10**9
 
@@ -64,3 +67,70 @@ async def test_bytes_that_come_without_a_new_time_end_the_hold(world: World) -> 
         os.utime(path, ns=(LONG_AGO_NS, LONG_AGO_NS))
         await world.until_status("done")
     assert world.uploads() == world.fastqs(run)
+
+
+def copied(source: Path, target: Path, *paths: str) -> None:
+    """Copy some files of a run."""
+    for path in paths:
+        (target / path).parent.mkdir(parents=True, exist_ok=True)
+        (target / path).write_bytes((source / path).read_bytes())
+
+
+@pytest.mark.parametrize("told_by", ["RunInfo.xml", "its name"])
+async def test_a_run_folder_renamed_in_mid_copy_is_one_run(world: World, told_by: str) -> None:
+    """Half of it comes as `….tmp`, the rest under its own name: one run, taken once, and nothing left to ask about."""
+    uploads_alone(world)
+    source = write_bclconvert(world.folder / "source" / RUN)
+    if told_by == "its name":
+        (source / "Reports" / "RunInfo.xml").unlink()
+    paths = [str(path.relative_to(source)) for path in sorted(source.rglob("*")) if path.is_file()]
+    paths.sort(key=lambda path: (path == "Logs/FastqComplete.txt", not path.startswith(("Logs/", "Reports/")), path))
+    half = len(paths) - 3
+    early, final = world.watched / f"{RUN}.tmp", world.watched / RUN
+    copied(source, early, *paths[:half])
+    async with world.daemon():
+        await world.until_status("waiting", stage="settle")
+        early.rename(final)
+        copied(source, final, paths[half])
+
+        async def is_seen() -> bool:
+            async with world.store() as store:
+                return any(unit.run_path == str(final) for unit in await store.units())
+
+        await until(is_seen, 20, what="the new name")
+        copied(source, final, *paths[half + 1 :])
+
+        async def is_over() -> bool:
+            units = (await world.status())["units"]
+            return {unit["status"] for unit in units} <= {"done", "ignored"} and any(
+                unit["status"] == "done" for unit in units
+            )
+
+        await until(is_over, 20, what="the end")
+    assert world.uploads() == world.fastqs(final)
+    assert world.posts("/api/tools/fetch") == 1
+
+
+async def test_data_that_come_after_the_marker_are_waited_for(world: World) -> None:
+    """A file that still grows when its marker is there is sent once, as it is in the end."""
+    world.write_config(watch={"settle": "2s"}, rule={"workflow": None, "deliver": None})
+    run = world.add_run()
+    growing = [run / f"S2_S2_L001_R{read}_001.fastq.gz" for read in (1, 2)]
+    whole = {path: packed(fastq(400, read=read)) for read, path in enumerate(growing, 1)}
+    async with world.daemon():
+        for part in range(1, 4):
+            for path, content in whole.items():
+                path.write_bytes(content[: len(content) * part // 3])
+            seen = {path.stat().st_size for path in growing}
+
+            async def is_remembered(sizes: set[int] = seen) -> bool:
+                async with world.store() as store:
+                    units = await store.units()
+                    rows = await store.source_files(units[0].id) if units else []
+                return sizes <= {row.size for row in rows}
+
+            await until(is_remembered, 20, what="a look at it")
+            assert world.uploads() == {}
+        await world.until_status("done")
+    assert world.uploads() == world.fastqs(run)
+    assert world.posts("/api/tools/fetch") == 1

@@ -1,4 +1,4 @@
-"""What is wrong with a file of reads that looks right in a listing: its ends, then all of it, as before and while sending."""
+"""What is wrong with a file of reads that looks right in a listing: its ends first, then the whole of it."""
 
 from __future__ import annotations
 
