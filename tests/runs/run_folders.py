@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import gzip
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -143,6 +143,13 @@ class Tree:
             assume_quiet=assume_quiet,
             wish=wish,
         )
+
+    def views(self, layout: str | Layout, quiet_s: Mapping[str, float]) -> Iterator[UnitView]:
+        """Yield the view a stage makes of each unit, of one listing."""
+        chosen, listing = _layout(layout), self.listing()
+        for found in find_units(chosen, listing):
+            contents = {path: self.files[path] for path in wanted(chosen, listing, found)}
+            yield UnitView(chosen, self.name, listing, found, contents, quiet_s)
 
     def judged(self, layout: str | Layout, unit: str = ".", *, quiet_s: float = 3600.0) -> Judgement:
         """Return the verdict on a unit."""

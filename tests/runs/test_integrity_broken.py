@@ -2,6 +2,7 @@
 
 import bz2
 import gzip
+import itertools
 
 import pytest
 from hypothesis import given, settings
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.runs.gzips import BLOCK, RECORD, bgzf, one_member, read_through, records
 from watcher.errors import ContentBroken
-from watcher.runs.integrity import kind_of
+from watcher.runs.integrity import check_pair, kind_of
 
 TEXT = records(40)
 GZIP = one_member(TEXT)
@@ -34,6 +35,41 @@ def test_cut_at_any_byte(content: bytes, name: str) -> None:
         with pytest.raises(ContentBroken) as caught:
             read_through(content[:length], kind_of(name), name=name)
         assert caught.value.files == (name,)
+
+
+@settings(max_examples=300)
+@given(st.sampled_from(sorted(FORMS)), st.data())
+def test_joined_files_cut_at_any_byte(form: str, draw: st.DataObject) -> None:
+    """Several members, or BGZF files, one behind the other, cut anywhere and fed in any pieces: broken and named, but
+    where the cut falls between two of them and between two records. Then it is a shorter file, which its mate tells.
+    """
+    text = records(draw.draw(st.integers(1, 30)))
+    splits = draw.draw(st.lists(st.integers(0, len(text)), max_size=4).map(sorted))
+    pieces = [text[start:end] for start, end in itertools.pairwise([0, *splits, len(text)])]
+    block_bytes = draw.draw(st.integers(20, 3000))
+    packed = [one_member(piece) if form == "gzip" else bgzf(piece, block_bytes) for piece in pieces]
+    content = b"".join(packed)
+    ends = dict(zip(itertools.accumulate(map(len, packed)), itertools.accumulate(map(len, pieces)), strict=True))
+    near = [end + by for end in ends for by in (-1, 0, 1) if end + by < len(content)]
+    length = draw.draw(st.one_of(st.integers(0, len(content) - 1), st.sampled_from(near)))
+    cuts = draw.draw(st.lists(st.integers(0, len(content)), max_size=3))
+    left = text[: ends.get(length, 0)]
+    if length in ends and left.rstrip(b"\n") + b"\n" in _whole_records(text):
+        shorter, whole = read_through(content[:length], "fastq.gz", *cuts), read_through(content)
+        assert (shorter.records, whole.records) == (left.count(b"@run"), text.count(b"@run"))
+        if shorter.records != whole.records:
+            with pytest.raises(ContentBroken, match="holds"):
+                check_pair(shorter, whole, ("a_R1.fastq.gz", "a_R2.fastq.gz"))
+        return
+    with pytest.raises(ContentBroken) as caught:
+        read_through(content[:length], "fastq.gz", *cuts)
+    assert caught.value.files == ("a.fastq.gz",)
+
+
+def _whole_records(text: bytes) -> set[bytes]:
+    """Return what is left of some records when it ends between two of them; nothing at all is one newline here."""
+    lines = text.splitlines(keepends=True)
+    return {b"".join(lines[:count]) or b"\n" for count in range(0, len(lines) + 1, 4)}
 
 
 @settings(max_examples=150)

@@ -330,11 +330,13 @@ def test_a_run_that_never_started_is_no_abandoned_one() -> None:
 
 
 def test_an_analysis_without_reads_says_so() -> None:
-    """All markers are there, but no read is: a person is told at once, with ORA named as such."""
+    """All markers are there, but no read is: a person is told once the copy lies still, with ORA named as such."""
     tree = novaseqx()
     reads = [path for path in tree.files if path.endswith(".fastq.gz")]
     bare = tree.without(*reads, "Analysis/1/Manifest.tsv")
-    judgement = bare.judged("novaseqx", "Analysis/1")
+    moving = bare.judged("novaseqx", "Analysis/1", quiet_s=299.0)
+    assert (moving.held, moving.complete) == ("", False)
+    judgement = bare.judged("novaseqx", "Analysis/1", quiet_s=300.0)
     assert (judgement.held_as, judgement.complete) == ("no_reads", False)
     assert judgement.held.startswith("it is complete, but there is no FASTQ in the analysis")
     packed = bare.add("Analysis/1/Data/BCLConvert/ora_fastq/S1_S1_L001_R1_001.fastq.ora")

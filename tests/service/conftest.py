@@ -1,5 +1,6 @@
-"""A world per test; see `tests/world.py`."""
+"""A world per test, see `tests/world.py`, and mounts of its own."""
 
+from tests.disk.conftest import mount_tmpfs
 from tests.world import world
 
-__all__ = ["world"]
+__all__ = ["mount_tmpfs", "world"]

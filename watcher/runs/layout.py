@@ -15,7 +15,7 @@ from watcher.model import Listing, PredicateResult
 from watcher.runs.conditions import Condition, spoken
 from watcher.runs.layout_file import Layout, load_layouts
 from watcher.runs.layout_values import Source
-from watcher.runs.predicates import ask, ask_any, contents_needed, settled
+from watcher.runs.predicates import ask, ask_any, contents_needed, is_still, settled
 from watcher.runs.recognition import Detection, FoundRun, detection, find_runs, may_be, recognise, run_info_paths
 from watcher.runs.units import FoundUnit, find_units, not_taken
 from watcher.runs.view import RUN_INFO, Judgement, UnitView
@@ -120,7 +120,8 @@ def _predicates(view: UnitView) -> Iterator[PredicateResult]:
 def _not_to_come(view: UnitView, missing: Sequence[PredicateResult]) -> tuple[str, str]:
     """Return why nobody should wait any longer for what is missing, and under which code; "" while it may come."""
     if [result.name for result in missing] == [FILES] and any(one.kind in MARKS for one in view.layout.complete_all):
-        return _no_reads(view), "no_reads"
+        # A copy may bring the markers first: it must be over before a person is asked.
+        return (_no_reads(view), "no_reads") if is_still(view) else ("", "")
     limit = view.layout.abandoned if view.abandoned is None else view.abandoned
     if unmoved := _unmoved(view, missing, limit):
         names = {result.name for result in missing}

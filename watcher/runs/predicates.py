@@ -71,6 +71,11 @@ def files_of(condition: Condition, view: UnitView) -> list[SourceFacts]:
     return view.find(condition.globs, ignore_case=condition.flag("ci"))
 
 
+def is_still(view: UnitView) -> bool:
+    """Tell whether nothing at all in the unit has changed for the settle time, taken or not."""
+    return view.unchanged(view.files)[0] >= _settle_time(view).total_seconds()
+
+
 def contents_needed(condition: Condition) -> Sequence[str]:
     """Return the globs of files whose content a condition asks for."""
     if condition.kind in ("xml", "json", "kv", "text", "manifest"):

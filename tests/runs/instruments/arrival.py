@@ -13,6 +13,7 @@ from datetime import timedelta
 from tests.runs.run_folders import START, Stamp, Tree
 
 LONG_AGO_NS = int(START.timestamp() - 400 * 86400) * 10**9
+SOON_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,13 @@ class Arrival:
         return self
 
     def look(self, what: str, after_s: float, *, is_whole: bool = False, damaged: Iterable[str] = ()) -> Arrival:
-        """Wait, then have the folder looked at."""
+        """Wait, then have the folder looked at; who waits for long looks soon as well, or no quiet would be seen."""
+        if after_s > SOON_S:
+            self._look(f"{what}, just now", SOON_S, is_whole, damaged)
+            after_s -= SOON_S
+        return self._look(what, after_s, is_whole, damaged)
+
+    def _look(self, what: str, after_s: float, is_whole: bool, damaged: Iterable[str]) -> Arrival:
         self._now_s += after_s
         tree = Tree(
             self._name,

@@ -20,39 +20,26 @@ from tests.runs.instruments.arrival import State
 from tests.runs.instruments.base_calls import HISEQ_4000
 from tests.runs.instruments.converters import bclconvert
 from tests.runs.instruments.dragen import novaseqx
+from tests.runs.instruments.faults import faults
 from tests.runs.instruments.illumina import hiseq4000
 from tests.runs.instruments.nanopore import ont
 from tests.runs.instruments.pacbio import revio
-from tests.runs.instruments.trouble import ODD, STORIES
+from tests.runs.instruments.trouble import ODD, STORIES, why_not
 from tests.runs.run_folders import LAYOUTS, Tree
-from watcher.errors import ContentBroken
 from watcher.runs.checksums import find_listed, read_manifest
-from watcher.runs.integrity import ContentPass, kind_of
 from watcher.runs.markup import key_values, parse_xml, planned_reads, xml_texts
 from watcher.runs.sample_sheet import read_sample_sheet
-from watcher.runs.structure import check_structure
 
 ALL = {**INSTRUMENTS, **ODD}
 WITH_READS = {name: one for name, one in ALL.items() if any(one.taken.values())}
 FAILURES = [(name, why) for name, one in ALL.items() for why in one.failures]
 LISTS = {"Manifest.tsv": "crc32-tsv", "output_hash_": "ont-hash", ".transferdone": "pacbio", "fastq_list": "fastq_list"}
 every_instrument = pytest.mark.parametrize("instrument", ALL.values(), ids=ALL)
-every_story = pytest.mark.parametrize("story", STORIES)
 # One run in one folder, one with several units, one whose list is the marker, one without any marker.
 TOLD = ("BCL Convert", "MGI", "NovaSeq X requeued", "folder with list of checksums", "Ion Torrent")
-
-
-def faults(path: str, content: bytes) -> str:
-    """Return what is wrong with a file, from its ends and from reading it through."""
-    if wrong := check_structure(path, len(content), content[:64], content[-4096:]):
-        return wrong
-    reading = ContentPass(path, kind_of(path))
-    try:
-        reading.feed(content)
-        reading.finish()
-    except ContentBroken as error:
-        return str(error)
-    return ""
+every_told_story = pytest.mark.parametrize(
+    ("name", "story"), [(name, story) for name in TOLD for story in STORIES if not why_not(story, ALL[name])]
+)
 
 
 def lists_of(tree: Tree) -> Iterator[tuple[str, str]]:
@@ -241,8 +228,7 @@ def test_pruning_leaves_the_base_calls_out() -> None:
     assert "Data/Intensities/BaseCalls/L001" in seen.pruned <= set(seen.listing().entries)
 
 
-@every_story
-@pytest.mark.parametrize("name", TOLD)
+@every_told_story
 def test_a_story_ends_with_the_whole_run_and_time_passes(name: str, story: str) -> None:
     """What is called whole is the run itself, bytes and names; each look is later than the one before."""
     instrument = ALL[name]
@@ -250,7 +236,7 @@ def test_a_story_ends_with_the_whole_run_and_time_passes(name: str, story: str) 
     assert told.name == story and len(told.states) > 1
     times = [state.tree.listing().taken_at for state in told.states]
     assert times == sorted(times) and len(set(times)) == len(times) and all(one.after_s > 0 for one in told.states)
-    whole = novaseqx(analyses=(1, 2)) if story == "requeued" else instrument.make()
+    whole = instrument.make()
     for state in (state for state in told.states if state.is_whole):
         assert state.tree.name == whole.name and state.tree.files.items() <= {**whole.files, **_beside(state)}.items()
     if told.states[-1].is_whole:
@@ -261,14 +247,13 @@ def _beside(state: State) -> dict[str, bytes]:
     return {path: content for path, content in state.tree.files.items() if path.endswith(".aspx")}
 
 
-@every_story
-@pytest.mark.parametrize("name", TOLD)
+@every_told_story
 def test_damaged_files_are_damaged_and_no_others(name: str, story: str) -> None:
     """Files called damaged differ from their own bytes, all others under final names do not, unless they were written
     again.
     """
     instrument = ALL[name]
-    whole = novaseqx(analyses=(1, 2)) if story == "requeued" else instrument.make()
+    whole = instrument.make()
     for state in STORIES[story](instrument).states:
         differing = {path for path, content in state.tree.files.items() if content != whole.files.get(path, content)}
         assert differing == set(state.damaged) or story == "data after marker"
@@ -285,10 +270,11 @@ def test_what_no_listing_shows_is_found_by_reading(name: str, story: str) -> Non
 def test_quiet_is_counted_between_looks() -> None:
     """A file is quiet from its second look on, and not after it changed."""
     told = STORIES["slow writer"](ALL["BCL Convert"])
-    first, second, *_ = told.looks()
+    first, second, third, *_ = told.looks()
     (growing,) = first[0].damaged
-    assert second[1]["Logs/Info.log"] == second[0].after_s and second[1][growing] == 0.0
-    assert set(first[1].values()) == {0.0}
+    assert set(first[1].values()) == {0.0} and first[0].after_s < second[0].after_s
+    assert second[1][growing] == second[1]["Logs/Info.log"] == second[0].after_s
+    assert third[1]["Logs/Info.log"] == second[0].after_s + third[0].after_s and third[1][growing] == 0.0
 
 
 def test_times_and_sizes_are_on_the_disk_too(tmp_path: Path) -> None:

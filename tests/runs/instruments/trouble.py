@@ -9,13 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from tests.runs.instruments.arrival import LONG_AGO_NS, Arrival, Story
+from tests.runs.instruments.arrival import LONG_AGO_NS, SOON_S, Arrival, Story
 from tests.runs.instruments.converters import bclconvert
-from tests.runs.instruments.dragen import novaseqx
 from tests.runs.instruments.instrument import Instrument, one_unit
 from tests.runs.run_folders import Tree, fastq_names
 
-SOON_S = 5.0
 LONGER_THAN_QUIET_S = 6 * 3600.0
 """A pause that outlasts every quiet time of ours, and ends before anybody is told that it takes too long."""
 
@@ -41,10 +39,11 @@ def _begun(instrument: Instrument, but: Iterable[str] = ()) -> tuple[Tree, Arriv
     return whole, arrival
 
 
-def _ended(arrival: Arrival, name: str) -> Story:
-    """Return the story, with the last two looks of a folder in which nothing happens any more."""
+def _ended(arrival: Arrival, name: str, instrument: Instrument) -> Story:
+    """Return the story, with the last looks of a folder in which nothing happens any more."""
     arrival.look("the last file is there", SOON_S, is_whole=True)
-    return arrival.look("nothing has happened since", LONGER_THAN_QUIET_S, is_whole=True).story(name)
+    still_s = max(LONGER_THAN_QUIET_S, instrument.quiet_s)
+    return arrival.look("nothing has happened since", still_s, is_whole=True).story(name)
 
 
 def in_order(instrument: Instrument, pause_s: float = SOON_S) -> Story:
@@ -54,7 +53,7 @@ def in_order(instrument: Instrument, pause_s: float = SOON_S) -> Story:
     for path in list(whole.files)[:-1]:
         arrival.put(path).look(f"{path} came", pause_s)
     arrival.put(list(whole.files)[-1])
-    return _ended(arrival, "in order")
+    return _ended(arrival, "in order", instrument)
 
 
 def pauses(instrument: Instrument) -> Story:
@@ -75,7 +74,7 @@ def slow_writer(instrument: Instrument) -> Story:
         arrival.put(path)
     for path in markers:
         arrival.put(path)
-    return _ended(arrival, "slow writer")
+    return _ended(arrival, "slow writer", instrument)
 
 
 def marker_first(instrument: Instrument) -> Story:
@@ -85,7 +84,7 @@ def marker_first(instrument: Instrument) -> Story:
     for path in taken:
         arrival.look(f"everything but the reads, {path} is next", LONGER_THAN_QUIET_S)
         arrival.put(path)
-    return _ended(arrival, "marker first")
+    return _ended(arrival, "marker first", instrument)
 
 
 def marker_without_data(instrument: Instrument) -> Story:
@@ -120,7 +119,7 @@ def preserved_times(instrument: Instrument) -> Story:
         arrival.put(path, mtime_ns=LONG_AGO_NS)
     for path in markers:
         arrival.put(path, mtime_ns=LONG_AGO_NS)
-    return _ended(arrival, "preserved times")
+    return _ended(arrival, "preserved times", instrument)
 
 
 def robocopy(instrument: Instrument) -> Story:
@@ -131,7 +130,7 @@ def robocopy(instrument: Instrument) -> Story:
             arrival.put(path, content[: len(content) // 2], mtime_ns=0)
             arrival.look(f"half of {path}, of 1970", SOON_S, damaged=[path])
         arrival.put(path, mtime_ns=LONG_AGO_NS)
-    return _ended(arrival, "robocopy")
+    return _ended(arrival, "robocopy", instrument)
 
 
 def rsync(instrument: Instrument) -> Story:
@@ -142,7 +141,7 @@ def rsync(instrument: Instrument) -> Story:
         hidden = f"{folder}/.{name}.Ab12Cd".lstrip("/")
         arrival.put(hidden, content[: len(content) // 2]).look(f"{path} is on its way", SOON_S)
         arrival.put(hidden, mtime_ns=LONG_AGO_NS, target=path).move(hidden, path)
-    return _ended(arrival, "rsync")
+    return _ended(arrival, "rsync", instrument)
 
 
 def rsync_delayed(instrument: Instrument) -> Story:
@@ -157,7 +156,7 @@ def rsync_delayed(instrument: Instrument) -> Story:
     arrival.look("all wait for their names", LONGER_THAN_QUIET_S)
     for path, other in hidden.items():
         arrival.move(other, path)
-    return _ended(arrival, "rsync --delay-updates")
+    return _ended(arrival, "rsync --delay-updates", instrument)
 
 
 def in_place(instrument: Instrument) -> Story:
@@ -172,7 +171,7 @@ def in_place(instrument: Instrument) -> Story:
         arrival.look(f"halves of {' '.join(several)}", SOON_S, damaged=halves)
         for path in several:
             arrival.put(path)
-    return _ended(arrival, "in place")
+    return _ended(arrival, "in place", instrument)
 
 
 def aspera(instrument: Instrument) -> Story:
@@ -188,7 +187,7 @@ def aspera(instrument: Instrument) -> Story:
             arrival.drop(f"{path}.aspx")
     for path in markers:
         arrival.put(path)
-    return _ended(arrival, "Aspera")
+    return _ended(arrival, "Aspera", instrument)
 
 
 def aspera_partial(instrument: Instrument) -> Story:
@@ -200,7 +199,7 @@ def aspera_partial(instrument: Instrument) -> Story:
         arrival.put(f"{path}.partial", target=path).move(f"{path}.partial", path)
     for path in markers:
         arrival.put(path)
-    return _ended(arrival, "Aspera with .partial")
+    return _ended(arrival, "Aspera with .partial", instrument)
 
 
 def smb(instrument: Instrument) -> Story:
@@ -218,7 +217,7 @@ def smb(instrument: Instrument) -> Story:
         arrival.put(path, mtime_ns=LONG_AGO_NS)
         if taken[at:]:
             arrival.look(f"{path} has its bytes", SOON_S, damaged=taken[at:])
-    return _ended(arrival, "SMB")
+    return _ended(arrival, "SMB", instrument)
 
 
 def hole(instrument: Instrument) -> Story:
@@ -250,22 +249,22 @@ def renamed_folder(instrument: Instrument) -> Story:
         if at == len(paths) // 2:
             arrival.look("half is there", SOON_S).rename_folder(whole.name)
             arrival.look("the folder has another name", SOON_S)
-    return _ended(arrival, "renamed in mid-copy")
+    return _ended(arrival, "renamed in mid-copy", instrument)
 
 
 def requeued(instrument: Instrument) -> Story:
-    """Have a NovaSeq X be whole, and be asked for a second analysis a day later."""
-    whole = novaseqx(analyses=(1, 2))
-    arrival = Arrival(whole)
-    second = [path for path in whole.files if path.startswith("Analysis/2/")]
-    for path in whole.files:
-        if path not in second:
-            arrival.put(path)
-    arrival.look("the first analysis is there", LONGER_THAN_QUIET_S, is_whole=True)
-    for path in second[:-1]:
+    """Have a run be whole but for its last unit, which comes a day later: the run was analysed again, or its next cell
+    or lane ended.
+    """
+    whole = instrument.make()
+    unit = instrument.units[-1]
+    late = [path for path in whole.files if path.startswith(f"{unit}/") or unit in path.rsplit("/", 1)[-1]]
+    _, arrival = _begun(instrument, late)
+    arrival.look("all but the last unit is there", 4 * LONGER_THAN_QUIET_S)
+    for path in late[:-1]:
         arrival.put(path).look(f"{path} came", SOON_S)
-    arrival.put(second[-1])
-    return _ended(arrival, "requeued")
+    arrival.put(late[-1])
+    return _ended(arrival, "requeued", instrument)
 
 
 STORIES: Mapping[str, Callable[[Instrument], Story]] = {
@@ -288,7 +287,23 @@ STORIES: Mapping[str, Callable[[Instrument], Story]] = {
     "renamed in mid-copy": renamed_folder,
     "requeued": requeued,
 }
-"""All of them; `requeued` has a run of its own, the others need an instrument with reads to take."""
+"""All of them; `why_not` says which of them cannot be told of an instrument."""
+
+WITHOUT_READS = (
+    "in order", "pauses longer than the quiet time", "robocopy", "rsync", "rsync --delay-updates", "in place",
+    "renamed in mid-copy",
+)  # fmt: skip
+"""Stories of a whole folder; the others are about the files of reads in it."""
+
+
+def why_not(story: str, instrument: Instrument) -> str:
+    """Return why a story cannot be told of an instrument, "" where it can."""
+    if story not in WITHOUT_READS and not any(instrument.taken.values()):
+        return "there are no reads that could come late, damaged or under another name"
+    if story == "requeued" and len(instrument.units) == 1:
+        return "its runs are one unit: there is no second analysis, cell or lane to come later"
+    return ""
+
 
 _MANY = [f"P{number:02d}" for number in range(1, 97)]
 _EIGHT = range(1, 9)
