@@ -21,7 +21,7 @@ from watcher.disk.mounts import inspect_root
 from watcher.disk.scan import list_folder
 from watcher.errors import FileGone, MountGone, StateError, Superseded, WatcherError
 from watcher.model import Kind, Outcome, SourceFacts, Stage, Status, Wait
-from watcher.rows import Unit, UnitBrief, Watch
+from watcher.rows import FolderLook, Unit, UnitBrief, Watch
 from watcher.runs.layout import FoundUnit, judge, not_taken
 from watcher.stages.afterwards import come_later
 from watcher.stages.looking import Place, identity_of, known_names, look_at, runs_in, view_of
@@ -39,7 +39,7 @@ from watcher.stages.same_run import (
     note_copy,
     traces,
 )
-from watcher.stages.unchanged import Look, changed_folders, remember
+from watcher.stages.unchanged import by_folder, changed_folders, remember, seen_of
 
 BACK_SINCE = "back_since"
 """When the root was last back after being blind: quiet time from before does not count (see `settle.py`)."""
@@ -79,13 +79,14 @@ async def detect(watch: Watch, rooms: Rooms) -> Outcome:
 
 async def _look_into_folders(watch: Watch, rooms: Rooms, settings: WatchSettings, briefs: Sequence[UnitBrief]) -> str:
     """Look into the folders right below the root that may hold something new; return what was wrong with some."""
+    began_s = rooms.clock.monotonic()
     folders = await _folders(rooms, settings)
-    changed = await changed_folders(rooms, settings, folders, briefs)
-    known = await rooms.store.units(watch=watch.name) if changed else []
-    looks: list[Look] = []
+    units = by_folder(briefs, settings)
+    looks: dict[str, FolderLook | None] = {}
     problems: list[str] = []
-    for facts in changed:
-        folder = settings.path / facts.path
+    for facts in await changed_folders(rooms, settings, folders, units):
+        folder, of_folder = settings.path / facts.path, units.get(facts.path, [])
+        known = await rooms.store.units_of([unit.id for unit in of_folder])
         try:
             found = await runs_in(rooms.threads, rooms.clock, rooms.layouts, settings.layout, folder)
             places = []
@@ -93,12 +94,12 @@ async def _look_into_folders(watch: Watch, rooms: Rooms, settings: WatchSettings
                 place = await look_at(rooms.threads, rooms.clock, layout, path, shallow_only=True)
                 await _take_in(watch, rooms, settings, place, [unit for unit in known if unit.run_path == str(path)])
                 places.append(place)
-            looks.append(Look(facts, folder, found.listing, tuple(places)))
+            looks[facts.path] = seen_of(rooms, settings, facts, found, places, of_folder, known)
         except (MountGone, StateError):
             raise
         except WatcherError as error:  # one bad folder never stops the others
             problems.append(error.message)
-    await remember(rooms, settings, folders, looks, briefs, known)
+    await remember(rooms, settings, folders, looks, began_s)
     return " ".join(problems)
 
 
