@@ -119,10 +119,8 @@ def second_analysis(world: World) -> tuple[str, str]:
 
 def second_analysis_with_old_times(world: World) -> tuple[str, str]:
     """A copy that goes on (`rsync -a` twice): the folders have the times of their source, the same as before."""
-    freeze_mtime(
-        world.watched / NOVASEQX,
-        lambda: freeze_mtime(world.watched / NOVASEQX / "Analysis", lambda: second_analysis(world)),
-    )
+    run = world.watched / NOVASEQX
+    freeze_mtime(run / "Analysis", lambda: shutil.copytree(run / "Analysis" / "1", run / "Analysis" / "2"))
     return NOVASEQX, "Analysis/2"
 
 
@@ -254,7 +252,7 @@ async def ended(looks: Looks) -> None:
     await looks.end_all()
 
 
-async def test_two_looks_within_a_tick_of_a_coarse_clock_prove_nothing(world: World) -> None:
+async def test_two_looks_close_together_prove_nothing(world: World) -> None:
     """Where times are counted in steps of two seconds, what comes right after a look may leave them as they are."""
     world.add_run()
     async with looks_of(world) as looks:
@@ -307,9 +305,10 @@ async def test_a_folder_that_could_not_be_read_is_looked_at_again(
     async with looks_of(world) as looks:
         with monkeypatch.context() as patch:
             refuse(patch, "scandir", lambda path: path.startswith(hidden))
+            await looks.look()
+            await looks.end_all(stage=Stage.SETTLE)
             for _ in range(4):
                 await looks.look()
-                await looks.end_all(stage=Stage.SETTLE)
         await looks.look()
         assert (NOVASEQX, "Analysis/1") in await found(looks)
 
