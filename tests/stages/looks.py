@@ -80,6 +80,14 @@ async def looks_of(world: World) -> AsyncIterator[Looks]:
         yield Looks(world, rooms, clock)
 
 
+async def looks_until_left_alone(looks: Looks, each_s: float, most: int = 9) -> int:
+    """Return how many looks it takes until nothing is listed; `most` when it is listed by all of those."""
+    for count in range(most):
+        if not await looks.look(each_s):
+            return count
+    return most
+
+
 @contextlib.contextmanager
 def listed_folders() -> Iterator[list[str]]:
     """Gather the folders that this process lists during the block, in all its threads."""

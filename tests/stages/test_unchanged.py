@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.runs.run_folders import Tree
-from tests.stages.looks import LONG_S, Looks, freeze_mtime, looks_of
+from tests.stages.looks import LONG_S, Looks, freeze_mtime, looks_of, looks_until_left_alone
 from tests.stages.test_units import finished
 from tests.world import RUN, World, fastq, packed, write_bclconvert
 from watcher.disk.mounts import Mount
@@ -238,14 +238,6 @@ async def test_the_second_place_of_a_run_is_kept_in_sight(world: World) -> None:
 # --- when times may be believed -------------------------------------------------------------------------------------
 
 
-async def looks_until_left_alone(looks: Looks, each_s: float, most: int = 9) -> int:
-    """Return how many looks it takes until nothing is listed; `most` when it is listed by all of those."""
-    for count in range(most):
-        if not await looks.look(each_s):
-            return count
-    return most
-
-
 async def ended(looks: Looks) -> None:
     """Take in what is there and end it."""
     await looks.look()
@@ -397,23 +389,6 @@ async def test_layouts_that_differ_at_the_end_of_a_long_pattern_differ(
         async with looks_of(world) as looks:
             marks.append(looks.rooms.layouts_mark)
     assert marks[0] != marks[1] == marks[2]
-
-
-async def test_late_files_are_told_until_nobody_looks_after_the_run(world: World) -> None:
-    """A run that ended lately is looked through each time, whatever its times say; afterwards no more."""
-    world.write_config(watch={"late_for": "1h"})
-    run = world.add_run()
-    async with looks_of(world) as looks:
-        await looks.look()
-        (unit,) = await looks.units()
-        at = looks.clock.now()
-        await looks.rooms.store.move(unit, stage=Stage.FINISH, status=Status.DONE, more={"ended_at": at.isoformat()})
-        for _ in range(4):
-            assert RUN in await looks.look()
-        looks.clock.advance(timedelta(hours=1))
-        assert await looks_until_left_alone(looks, LONG_S) < 3
-        (run / "S9_S9_L001_R1_001.fastq.gz").write_bytes(packed(fastq(2)))
-        assert RUN in await looks.look()
 
 
 async def test_a_clock_that_was_wrong_for_a_while_harms_nobody(world: World) -> None:

@@ -106,9 +106,12 @@ class Wakeups:
         """
         return frozenset(self._folders)
 
-    async def started(self) -> None:
-        """Return once every `watch` and `unwatch` so far is carried out, or reported as blind."""
-        await asyncio.gather(*self._at_work)
+    async def started(self, within_s: float | None = None) -> bool:
+        """Return once every `watch` and `unwatch` so far is carried out, or reported as blind; False when that takes
+        longer than `within_s`, and goes on.
+        """
+        at_work = set(self._at_work)
+        return not at_work or not (await asyncio.wait(at_work, timeout=within_s))[1]
 
     def close(self) -> None:
         """Stop everything; no callback comes after it."""

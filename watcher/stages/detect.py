@@ -12,6 +12,7 @@ import functools
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -84,7 +85,8 @@ async def _look_into_folders(watch: Watch, rooms: Rooms, settings: WatchSettings
     units = by_folder(briefs, settings)
     looks: dict[str, FolderLook | None] = {}
     problems: list[str] = []
-    for facts in await changed_folders(rooms, settings, folders, units):
+    changed, late = await changed_folders(rooms, settings, folders, units)
+    for facts in changed:
         folder, of_folder = settings.path / facts.path, units.get(facts.path, [])
         known = await rooms.store.units_of([unit.id for unit in of_folder])
         try:
@@ -99,8 +101,29 @@ async def _look_into_folders(watch: Watch, rooms: Rooms, settings: WatchSettings
             raise
         except WatcherError as error:  # one bad folder never stops the others
             problems.append(error.message)
+    for facts in late:
+        try:
+            await _look_after(watch, rooms, settings, await rooms.store.units_of([u.id for u in units[facts.path]]))
+        except (MountGone, StateError):
+            raise
+        except WatcherError as error:
+            problems.append(error.message)
     await remember(rooms, settings, folders, looks, began_s)
     return " ".join(problems)
+
+
+async def _look_after(watch: Watch, rooms: Rooms, settings: WatchSettings, known: Sequence[Unit]) -> None:
+    """Look for files that come late to the runs of a folder in which nothing else is new."""
+    for path in dict.fromkeys(unit.run_path for unit in known):
+        of_run = [unit for unit in known if unit.run_path == path and unit.code not in (SAME_AS, MISREAD)]
+        newest = {unit.unit: unit for unit in sorted(of_run, key=lambda unit: unit.unit_version)}
+        for layout in [rooms.layouts[name] for name in sorted({unit.layout for unit in newest.values()})]:
+            units = [unit for unit in newest.values() if unit.layout == layout.name]
+            again = await come_later(rooms, settings, layout, Path(path), units)
+            if again:
+                place = await look_at(rooms.threads, rooms.clock, layout, Path(path), shallow_only=True)
+                for found, elder, more in again:
+                    await _add(watch, rooms, settings, place, found, elder, more=more)
 
 
 async def _look_at_root(watch: Watch, rooms: Rooms, settings: WatchSettings, known: Sequence[UnitBrief]) -> Watch:
@@ -174,7 +197,7 @@ async def _take_in(watch: Watch, rooms: Rooms, settings: WatchSettings, place: P
             await _release_if_gone(rooms, elder)
             await _give_way(rooms, settings, place, elder)
             newest.append(elder)
-    for found, elder, more in await come_later(rooms, settings, place, newest):
+    for found, elder, more in await come_later(rooms, settings, place.layout, place.root, newest):
         await _add(watch, rooms, settings, place, found, elder, more=more)
 
 

@@ -161,6 +161,18 @@ class PollRounds:
             self._known.get(account, {}).pop(one, None)
 
 
+@dataclass(frozen=True, slots=True)
+class LateLook:
+    """The last look for late files: when (monotonic), a hash of all that it saw, since when that is so, and whether it
+    was looked at long enough after that.
+    """
+
+    at_s: float
+    seen: int
+    since_s: float
+    is_sure: bool
+
+
 @dataclass(frozen=True)
 class Rooms:
     """Everything a stage may touch."""
@@ -178,9 +190,7 @@ class Rooms:
     slots: Slots
     rounds: PollRounds
     progress: Progress = field(default_factory=Progress)
-    late_looks: dict[str, float] = field(
-        default_factory=dict
-    )  # run folder → monotonic time of the last look for late files
+    late_looks: dict[str, LateLook] = field(default_factory=dict)  # by run folder
     takes_existing: bool = False  # a one-shot catch-up takes what was there before
     # By watch and folder (`unchanged.py`): what need not be looked at again, what was seen once so far, and when
     # (monotonic) a folder is looked at all the same.

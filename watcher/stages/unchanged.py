@@ -58,8 +58,10 @@ class Seen:
 
 async def changed_folders(
     rooms: Rooms, settings: WatchSettings, folders: Sequence[SourceFacts], units: Mapping[str, Sequence[UnitBrief]]
-) -> list[SourceFacts]:
-    """Return the folders right below a watch's root that are to be looked into; `units` are the rows by folder."""
+) -> tuple[list[SourceFacts], list[SourceFacts]]:
+    """Return the folders right below a watch's root that are to be looked into, and those of the others in which files
+    may come late to what is known; `units` are the rows by folder.
+    """
     known = await _remembered(rooms, settings.name)
     turns = rooms.folder_turns.setdefault(settings.name, {})
     now, now_s = rooms.clock.now(), rooms.clock.monotonic()
@@ -71,7 +73,6 @@ async def changed_folders(
         if (
             look is None
             or look.units != _key(told, units.get(facts.path, ()))
-            or (look.again_until or now) > now
             or turns.setdefault(facts.path, _turn(now_s)) <= now_s
         ):
             changed.append(facts)
@@ -82,7 +83,9 @@ async def changed_folders(
     for facts, look in asked:
         if _mark(facts, [(inner, next(marks)) for inner in look.folders]) != look.mark:
             changed.append(facts)
-    return changed
+    in_question = {facts.path for facts in changed}
+    late = [facts for facts, look in asked if (look.again_until or now) > now and facts.path not in in_question]
+    return changed, late
 
 
 def _turn(now_s: float) -> float:
@@ -113,6 +116,10 @@ def seen_of(
     listings += [(above.removeprefix("./"), listing) for above, listing in inner]
     if any(was_refused(one) for _, listing in listings for one in listing.entries.values()):
         return None  # it may be readable the next time, and nothing tells
+    until = _latest(looked_after_until(settings, unit) for unit in units)
+    as_known = {(unit.run_path, unit.layout) for unit in units}
+    if until and until > rooms.clock.now() and {(str(one.root), one.layout.name) for one in places} - as_known:
+        return None  # what comes late is looked for as the folder is read now, not as its units were
     telling: dict[str, tuple[int, ...]] = {}
     for above, listing in listings:
         telling |= {above + path: times for path, times in _times(listing, found.read).items()}
@@ -123,7 +130,7 @@ def seen_of(
         paths,
         _mark(facts, [(path, telling[path]) for path in paths]),
         _key(_told(rooms, settings), briefs),
-        _latest(looked_after_until(settings, unit) for unit in units),
+        until,
     )
 
 
