@@ -270,8 +270,9 @@ class Verb:
 class FolderLook:
     """What was seen of a folder right below a watch's root: as long as it is so, there is nothing new in it.
 
-    `folders` are those in which something new would show, relative to it; `mark` stands for their times, `units` for
-    the rows of its units. Until `again_until` it is looked at all the same, for files that come late.
+    `folders` are those in which something new would show, and the files that tell what it is, relative to it; `mark`
+    stands for their times, `units` for the rows of its units. Until `again_until` it is looked at all the same, for
+    files that come late.
     """
 
     watch: str

@@ -3,13 +3,15 @@
 Only a hint, never the truth: events are lost on overflow, on unmount and on network file systems, all silently, so
 the periodic rescan decides (`stages/detect.py`). Folders are watched one by one, not recursively. Our own reading
 makes no event here, nor does every write of a growing file: coming, going, renaming and the closing of a written file
-do. Whatever goes wrong is told once per folder through `on_blind`; nothing here raises.
+do. Whatever goes wrong is told once per folder through `on_blind`, and once in all where a limit of the kernel is
+reached, which concerns every folder; nothing here raises.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import logging
 import os
 import threading
@@ -26,6 +28,17 @@ from watcher.errors import DiskError
 
 CALM_S = 0.2
 """Shortest time between two wake-ups of a key: the first comes at once, what follows comes together."""
+
+LIMITS = {
+    errno.ENOSPC: "no watches are left: raise the sysctl fs.inotify.max_user_watches and start anew",
+    errno.EMFILE: "no instances are left: raise the sysctl fs.inotify.max_user_instances and start anew",
+}
+"""What inotify_init(2) and inotify_add_watch(2) answer when a limit of the user is reached."""
+
+OVERFLOW = (
+    "more changed at once than the kernel keeps for us, some events were lost: where that happens often, raise the"
+    " sysctl fs.inotify.max_queued_events"
+)
 
 OVERFLOW_LOGGER = "watchdog.observers.inotify_c"
 
@@ -47,7 +60,6 @@ class _Folder:
     key: str
     path: Path
     real: str = ""
-    is_told_lost: bool = False
     woken_meanwhile: bool = False
     calm_timer: asyncio.TimerHandle | None = None
 
@@ -56,7 +68,8 @@ class Wakeups:
     """Watches folders by key; made, used and closed on the event loop, where both callbacks are called.
 
     `on_wake(key)`: something changed in the folder of that key. `on_blind(key, reason)`: from now on no wake-ups come
-    from there, or some were lost; each at most once per `watch`. To watch again (after a remount, or when a root is
+    from there, or some were lost; each at most once per `watch`, and for the first key alone where it is a limit of the
+    kernel. To watch again (after a remount, or when a root is
     back) just call `watch` again.
     """
 
@@ -77,6 +90,7 @@ class Wakeups:
         self._at_work: set[asyncio.Task[None]] = set()
         self._turn = asyncio.Lock()
         self._kernel = _Kernel(self._loop, self._something_came, self._events_lost)
+        self._told_of_all: set[str] = set()
         self._closed = False
 
     def watch(self, key: str, folder: Path) -> None:
@@ -106,9 +120,12 @@ class Wakeups:
         """
         return frozenset(self._folders)
 
-    async def started(self) -> None:
-        """Return once every `watch` and `unwatch` so far is carried out, or reported as blind."""
-        await asyncio.gather(*self._at_work)
+    async def started(self, within_s: float | None = None) -> bool:
+        """Return once every `watch` and `unwatch` so far is carried out, or reported as blind; False when that takes
+        longer than `within_s`, and goes on.
+        """
+        at_work = set(self._at_work)
+        return not at_work or not (await asyncio.wait(at_work, timeout=within_s))[1]
 
     def close(self) -> None:
         """Stop everything; no callback comes after it."""
@@ -138,6 +155,9 @@ class Wakeups:
             except (DiskError, FileNotFoundError, NotADirectoryError) as error:
                 self._give_up(entry, getattr(error, "message", "") or f"{entry.path} is not there")
             except (OSError, RuntimeError) as error:  # RuntimeError: no more threads
+                if limit := LIMITS.get(getattr(error, "errno", None) or 0):
+                    self._tell_of_all(entry, limit)
+                    return
                 self._tell_blind(entry, f"the kernel does not watch it: {getattr(error, 'strerror', None) or error}")
             else:
                 if self._folders.get(entry.key) is entry:
@@ -161,9 +181,7 @@ class Wakeups:
 
     def _events_lost(self) -> None:
         for entry in [one for one in self._folders.values() if one.real and not self._closed]:
-            if not entry.is_told_lost:
-                entry.is_told_lost = True
-                self._on_blind(entry.key, "more changed at once than the kernel can tell; some events were lost")
+            self._tell_of_all(entry, OVERFLOW)
             self._wake(entry)
 
     def _wake(self, entry: _Folder) -> None:
@@ -186,6 +204,12 @@ class Wakeups:
         self._tell_blind(entry, reason)
         if self._folders.get(entry.key) is entry:
             self.unwatch(entry.key)
+
+    def _tell_of_all(self, entry: _Folder, reason: str) -> None:
+        """Say what keeps us from hearing of any folder, once: thousands of folders may feel it."""
+        if reason not in self._told_of_all:
+            self._told_of_all.add(reason)
+            self._tell_blind(entry, reason)
 
     def _tell_blind(self, entry: _Folder, reason: str) -> None:
         """Say that no more events are to be expected."""

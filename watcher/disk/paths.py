@@ -35,6 +35,8 @@ MOUNT_ERRNOS = frozenset(
 
 
 UNREADABLE = "it cannot be read by the watcher's user"
+VANISHED = "it vanished while it was looked at"
+REFUSED = "it cannot be read: "
 
 
 def disk_error(error: OSError, path: str) -> DiskError:
@@ -117,10 +119,20 @@ def failed(path: str, error: OSError, root: str) -> SourceFacts:
         except OSError as of_root:
             raise disk_error(of_root, root) from of_root
     if error.errno == errno.ENOENT:
-        return other(path, "it vanished while it was looked at")
+        return other(path, VANISHED)
     if error.errno in (errno.EACCES, errno.EPERM):
         return other(path, UNREADABLE)
-    return other(path, f"it cannot be read: {error.strerror or error}")
+    return other(path, f"{REFUSED}{error.strerror or error}")
+
+
+def was_refused(facts: SourceFacts) -> bool:
+    """Tell whether the system did not tell what a path is or what is in it: the next look may find it out.
+
+    A file that we may not read is known to be one.
+    """
+    if facts.kind is not Kind.OTHER or facts.inode:
+        return False
+    return facts.problem in (VANISHED, UNREADABLE) or facts.problem.startswith(REFUSED)
 
 
 def real_root(root: Path) -> str:

@@ -29,6 +29,7 @@ from watcher.disk.paths import (
     refused,
     shown_name,
     unsafe,
+    was_refused,
 )
 from watcher.disk.threads import DiskThreads
 from watcher.errors import FileGone, UnsafePath
@@ -41,8 +42,10 @@ __all__ = [
     "folder_marks",
     "folder_pattern",
     "list_folder",
+    "mark_of",
     "read_ends",
     "read_small",
+    "was_refused",
 ]
 
 T = TypeVar("T")
@@ -108,24 +111,21 @@ async def facts_of(threads: DiskThreads, root: Path, paths: Sequence[str]) -> di
     return await _each(threads, root, paths, one)
 
 
-async def folder_marks(threads: DiskThreads, root: Path, paths: Sequence[str]) -> list[tuple[int, int] | None]:
-    """Return (mtime_ns, inode) of each of these folders, None where there is none: what changes when something comes
-    into a folder, leaves it or is renamed in it.
+async def folder_marks(threads: DiskThreads, root: Path, paths: Sequence[str]) -> list[tuple[int, ...] | None]:
+    """Return the mark (`mark_of`) of each of these folders and files as it is now, None where the system tells none:
+    a look will tell why. Raises MountGone when the root does not answer.
     """
-    marks: list[tuple[int, int] | None] = []
+    marks: list[tuple[int, ...] | None] = []
     ahead = iter(paths)
+    begin = f"{root}/"  # text: a Path for each would cost more than the question
 
     def some() -> bool:
         until = time.monotonic() + SLICE_S
         for path in ahead:
             try:
-                status = os.lstat(root / path)
-            except (FileNotFoundError, NotADirectoryError):
+                marks.append(_mark(os.lstat(begin + path)))
+            except OSError:
                 marks.append(None)
-            except OSError as error:
-                raise disk_error(error, path) from error
-            else:
-                marks.append((status.st_mtime_ns, status.st_ino) if stat.S_ISDIR(status.st_mode) else None)
             if time.monotonic() >= until:
                 return False
         return True
@@ -133,6 +133,19 @@ async def folder_marks(threads: DiskThreads, root: Path, paths: Sequence[str]) -
     while not await threads.look(root, some):
         pass
     return marks
+
+
+def mark_of(facts: SourceFacts) -> tuple[int, ...]:
+    """Return what changes when something comes into a folder, leaves it, is renamed in it, or when it gets other
+    rights; of a file, when it is written to.
+    """
+    times = (facts.mtime_ns, facts.ctime_ns, facts.inode)
+    return (*times, facts.size) if facts.kind is Kind.FILE else times
+
+
+def _mark(status: os.stat_result) -> tuple[int, ...]:
+    times = (status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+    return times if stat.S_ISDIR(status.st_mode) else (*times, status.st_size)
 
 
 async def read_ends(

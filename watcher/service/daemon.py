@@ -38,6 +38,8 @@ log = structlog.get_logger("watcher")
 
 WAKE_SOCKET = "wake.sock"
 LOOK_AGAIN_S = 0.25
+KERNEL_S = 1.0
+"""How long a start waits for the kernel to watch the roots; a mount that hangs is watched when it answers."""
 
 
 class Daemon:
@@ -77,6 +79,10 @@ class Daemon:
                 # Also one that was held, or stood behind an obstacle: a start is a fresh look.
                 await rooms.store.move(row, status=Status.READY)
                 rooms.wakeups.watch(f"watch:{watch.name}", watch.path)
+            if await rooms.wakeups.started(within_s=KERNEL_S):
+                # The kernel watches before the first look begins: nothing has come meanwhile that this look misses.
+                self._woken.clear()
+                self._waking.clear()
             names = {watch.name for watch in self._settings.watches}
             for row in await rooms.store.watches():
                 if row.name not in names and row.status is not Status.IGNORED:

@@ -21,10 +21,10 @@ from watcher.disk.scan import facts_of
 from watcher.errors import DiskError, Superseded
 from watcher.model import ENDED, Kind, SourceFacts, Stage, Status
 from watcher.rows import SourceFile, Unit
-from watcher.runs.layout import FoundUnit, UnitView
-from watcher.stages.looking import Place, look_at, view_of, wish_of
+from watcher.runs.layout import FoundUnit, Layout, UnitView
+from watcher.stages.looking import look_at, view_of, wish_of
 from watcher.stages.revisions import BECAUSE, OVER, other_bytes, plan_again, sent_together
-from watcher.stages.rooms import Rooms
+from watcher.stages.rooms import LateLook, Rooms
 
 LATE, TOUCHED = "late", "touched"
 """What came after the plan, as [path, what], told already; and what is to be read before anything is told."""
@@ -40,6 +40,9 @@ ENDED_AT = "ended_at"
 
 NEW, OTHER_SIZE, OTHER_BYTES, NEW_SHEET = "new", "other size", "other content", "new sample sheet"
 
+SURE_S = 64.0
+"""After how long the times of a file tell of each later change: the coarsest clock and the cache of a file server."""
+
 log = structlog.get_logger("watcher")
 
 NextVersion = tuple[FoundUnit, Unit, dict[str, Any]]
@@ -54,18 +57,26 @@ def sheet_of(view: UnitView) -> dict[str, str]:
     return {"path": view.sheet.path, "sha256": hashlib.sha256(content, usedforsecurity=False).hexdigest()}
 
 
-async def come_later(rooms: Rooms, settings: WatchSettings, place: Place, units: Sequence[Unit]) -> list[NextVersion]:
+async def come_later(
+    rooms: Rooms, settings: WatchSettings, layout: Layout, root: Path, units: Sequence[Unit]
+) -> list[NextVersion]:
     """Note what came to the units of a run folder after their plans; return those to be taken once more."""
     watched = [unit for unit in units if _is_looked_after(rooms, settings, unit)]
     now_s = rooms.clock.monotonic()
-    last_s = rooms.late_looks.get(str(place.root))
-    if not watched or place.layout.flat:
+    before = rooms.late_looks.get(str(root))
+    if not watched or layout.flat:
         return []
-    if last_s is not None and now_s - last_s < rooms.settings.rescan.total_seconds():
+    if before is not None and now_s - before.at_s < rooms.settings.rescan.total_seconds():
         return []
-    rooms.late_looks[str(place.root)] = now_s
-    wish = wish_of(rooms.settings, settings.name, place.layout.name)
-    whole = await look_at(rooms.threads, rooms.clock, place.layout, place.root, wish=wish)
+    wish = wish_of(rooms.settings, settings.name, layout.name)
+    whole = await look_at(rooms.threads, rooms.clock, layout, root, wish=wish)
+    seen = hash((layout.name, *((unit.id, unit.version) for unit in watched), *whole.listing.entries.values()))
+    is_same = before is not None and before.seen == seen
+    since_s = before.since_s if before and is_same else rooms.clock.monotonic()
+    is_sure = before is not None and is_same and before.is_sure
+    rooms.late_looks[str(root)] = LateLook(now_s, seen, since_s, is_sure)
+    if is_sure:
+        return []  # each file has the times that it had when it was compared so long after them that they tell all
     again: list[NextVersion] = []
     for found in whole.units:
         unit = next((one for one in watched if one.unit == found.unit), None)
@@ -77,6 +88,7 @@ async def come_later(rooms: Rooms, settings: WatchSettings, place: Place, units:
             because = await _sheet(rooms, settings, view, unit) if because is None else because
             if because is not None:
                 again.append((found, unit, because))
+    rooms.late_looks[str(root)] = LateLook(now_s, seen, since_s, now_s - since_s >= SURE_S)
     return again
 
 

@@ -12,6 +12,7 @@ import functools
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -21,7 +22,7 @@ from watcher.disk.mounts import inspect_root
 from watcher.disk.scan import list_folder
 from watcher.errors import FileGone, MountGone, StateError, Superseded, WatcherError
 from watcher.model import Kind, Outcome, SourceFacts, Stage, Status, Wait
-from watcher.rows import Unit, UnitBrief, Watch
+from watcher.rows import FolderLook, Unit, UnitBrief, Watch
 from watcher.runs.layout import FoundUnit, judge, not_taken
 from watcher.stages.afterwards import come_later
 from watcher.stages.copies import ELSEWHERE, TAKEN_ALL_THE_SAME, follow_or_note, is_still_a_copy, known_as
@@ -40,7 +41,7 @@ from watcher.stages.same_run import (
     note_copy,
     traces,
 )
-from watcher.stages.unchanged import Look, changed_folders, remember
+from watcher.stages.unchanged import by_folder, changed_folders, remember, seen_of
 
 BACK_SINCE = "back_since"
 """When the root was last back after being blind: quiet time from before does not count (see `settle.py`)."""
@@ -80,13 +81,15 @@ async def detect(watch: Watch, rooms: Rooms) -> Outcome:
 
 async def _look_into_folders(watch: Watch, rooms: Rooms, settings: WatchSettings, briefs: Sequence[UnitBrief]) -> str:
     """Look into the folders right below the root that may hold something new; return what was wrong with some."""
+    began_s = rooms.clock.monotonic()
     folders = await _folders(rooms, settings)
-    changed = await changed_folders(rooms, settings, folders, briefs)
-    known = await rooms.store.units(watch=watch.name) if changed else []
-    looks: list[Look] = []
+    units = by_folder(briefs, settings)
+    looks: dict[str, FolderLook | None] = {}
     problems: list[str] = []
+    changed, late = await changed_folders(rooms, settings, folders, units)
     for facts in changed:
-        folder = settings.path / facts.path
+        folder, of_folder = settings.path / facts.path, units.get(facts.path, [])
+        known = await rooms.store.units_of([unit.id for unit in of_folder])
         try:
             found = await runs_in(rooms.threads, rooms.clock, rooms.layouts, settings.layout, folder)
             places = []
@@ -94,13 +97,34 @@ async def _look_into_folders(watch: Watch, rooms: Rooms, settings: WatchSettings
                 place = await look_at(rooms.threads, rooms.clock, layout, path, shallow_only=True)
                 await _take_in(watch, rooms, settings, place, [unit for unit in known if unit.run_path == str(path)])
                 places.append(place)
-            looks.append(Look(facts, folder, found.listing, tuple(places)))
+            looks[facts.path] = seen_of(rooms, settings, facts, found, places, of_folder, known)
         except (MountGone, StateError):
             raise
         except WatcherError as error:  # one bad folder never stops the others
             problems.append(error.message)
-    await remember(rooms, settings, folders, looks, briefs, known)
+    for facts in late:
+        try:
+            await _look_after(watch, rooms, settings, await rooms.store.units_of([u.id for u in units[facts.path]]))
+        except (MountGone, StateError):
+            raise
+        except WatcherError as error:
+            problems.append(error.message)
+    await remember(rooms, settings, folders, looks, began_s)
     return " ".join(problems)
+
+
+async def _look_after(watch: Watch, rooms: Rooms, settings: WatchSettings, known: Sequence[Unit]) -> None:
+    """Look for files that come late to the runs of a folder in which nothing else is new."""
+    for path in dict.fromkeys(unit.run_path for unit in known):
+        of_run = [unit for unit in known if unit.run_path == path and unit.code not in (SAME_AS, MISREAD)]
+        newest = {unit.unit: unit for unit in sorted(of_run, key=lambda unit: unit.unit_version)}
+        for layout in [rooms.layouts[name] for name in sorted({unit.layout for unit in newest.values()})]:
+            units = [unit for unit in newest.values() if unit.layout == layout.name]
+            again = await come_later(rooms, settings, layout, Path(path), units)
+            if again:
+                place = await look_at(rooms.threads, rooms.clock, layout, Path(path), shallow_only=True)
+                for found, elder, more in again:
+                    await _add(watch, rooms, settings, place, found, elder, more=more)
 
 
 async def _look_at_root(watch: Watch, rooms: Rooms, settings: WatchSettings, known: Sequence[UnitBrief]) -> Watch:
@@ -174,7 +198,7 @@ async def _take_in(watch: Watch, rooms: Rooms, settings: WatchSettings, place: P
             await _release_if_gone(rooms, elder)
             await _give_way(rooms, settings, place, elder)
             newest.append(elder)
-    for found, elder, more in await come_later(rooms, settings, place, newest):
+    for found, elder, more in await come_later(rooms, settings, place.layout, place.root, newest):
         await _add(watch, rooms, settings, place, found, elder, more=more)
 
 

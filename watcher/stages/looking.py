@@ -59,10 +59,13 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class RunsIn:
-    """The run folders that a folder is, or holds, with their layouts; `listing` is what was looked at to find them."""
+    """The run folders that a folder is, or holds, with their layouts; `listing` is what was looked at to find them, and
+    `read` names the files that were read for it.
+    """
 
     runs: tuple[tuple[Path, Layout], ...]
     listing: Listing | None = None
+    read: tuple[str, ...] = ()
 
 
 async def runs_in(
@@ -75,9 +78,10 @@ async def runs_in(
     possible = layouts if fixed is None else {wanted_layout: fixed}
     look = detection(possible)
     listing = await list_folder(threads, folder, depth=look.depth, prune=look.prune, clock=clock)
-    run_infos = await read_small(threads, folder, run_info_paths(possible, listing))
-    found = find_runs(possible, listing, folder.name, run_infos)
-    return RunsIn(tuple((folder / run.path if run.path else folder, run.layout) for run in found), listing)
+    read = run_info_paths(possible, listing)
+    found = find_runs(possible, listing, folder.name, await read_small(threads, folder, read))
+    runs = tuple((folder / run.path if run.path else folder, run.layout) for run in found)
+    return RunsIn(runs, listing, tuple(read))
 
 
 async def look_at(

@@ -10,10 +10,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import re
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from watcher.clock import Clock
 from watcher.config import Settings, WatchSettings
@@ -159,6 +161,18 @@ class PollRounds:
             self._known.get(account, {}).pop(one, None)
 
 
+@dataclass(frozen=True, slots=True)
+class LateLook:
+    """The last look for late files: when (monotonic), a hash of all that it saw, since when that is so, and whether it
+    was looked at long enough after that.
+    """
+
+    at_s: float
+    seen: int
+    since_s: float
+    is_sure: bool
+
+
 @dataclass(frozen=True)
 class Rooms:
     """Everything a stage may touch."""
@@ -176,20 +190,24 @@ class Rooms:
     slots: Slots
     rounds: PollRounds
     progress: Progress = field(default_factory=Progress)
-    late_looks: dict[str, float] = field(
-        default_factory=dict
-    )  # run folder → monotonic time of the last look for late files
+    late_looks: dict[str, LateLook] = field(default_factory=dict)  # by run folder
     takes_existing: bool = False  # a one-shot catch-up takes what was there before
-    # What need not be looked at again, by watch and name (`unchanged.py`), and what was seen once so far.
+    # By watch and folder (`unchanged.py`): what need not be looked at again, what was seen once so far, and when
+    # (monotonic) a folder is looked at all the same.
     folder_looks: dict[str, dict[str, FolderLook]] = field(default_factory=dict)
-    folders_seen_once: dict[tuple[str, str], FolderLook] = field(default_factory=dict)
+    folders_seen_once: dict[str, dict[str, Any]] = field(default_factory=dict)
+    folder_turns: dict[str, dict[str, float]] = field(default_factory=dict)
     planning: asyncio.Lock = field(default_factory=asyncio.Lock)  # two plans at once would choose the same places
     importing: asyncio.Lock = field(default_factory=asyncio.Lock)  # or both would import the same workflow
 
     @cached_property
     def layouts_mark(self) -> str:
         """What tells these layouts from others, also of another start of the program."""
-        return hashlib.sha1(repr(sorted(self.layouts.items())).encode(), usedforsecurity=False).hexdigest()
+        told = [
+            (name, *(_whole(getattr(layout, one.name)) for one in fields(layout)))
+            for name, layout in sorted(self.layouts.items())
+        ]
+        return hashlib.sha1(repr(told).encode(), usedforsecurity=False).hexdigest()
 
     def watch(self, name: str) -> WatchSettings:
         """Return the configured watch; PlanError when the configuration no longer has it."""
@@ -212,3 +230,8 @@ class Rooms:
     def root(self, watch: str) -> Path:
         """Return the folder a watch looks at."""
         return self.watch(watch).path
+
+
+def _whole(value: object) -> object:
+    """Return what `repr` shows in full: of a long pattern it shows the beginning alone."""
+    return (value.pattern, value.flags) if isinstance(value, re.Pattern) else value

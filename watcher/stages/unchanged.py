@@ -1,64 +1,80 @@
 """Which folders below a watch's root need no look, because a look would find nothing new.
 
-A folder's time changes when something comes into it, leaves it or is renamed in it. As long as the times of all
-folders in which something new would show are what they were at two looks (one alone may have been too quick for the
-clock of the file system), and the rows of its units as well, nothing is new. So the finished runs of years cost one
-question each. Detect asks for names only; what changes inside files is seen by `settle.py` while a unit is open, and by
+The times of a folder change when something comes into it, leaves it or is renamed in it. As long as the times of all
+folders in which something new would show are what they were at two looks, and the rows of its units as well, nothing
+is new. So the finished runs of years cost a few questions each. A missed run is the worst that can happen, so:
+
+- mtime, which copying programs set back, counts together with ctime, which nobody can set;
+- two looks count only with enough time between them that the clock of the file system, or the cache of a file server,
+  cannot hide what came right after the first (`sure_after_s`);
+- what could not be read, what is known from another place, and what a file system without times of folders holds is
+  looked at each time;
+- everything is looked at once a day all the same.
+
+Detect asks for names only; what changes inside files is seen by `settle.py` while a unit is open, and by
 `afterwards.py` for some time after its plan.
 """
 
 from __future__ import annotations
 
 import hashlib
+import random
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
-from typing import TypeVar
+from typing import Any
 
 from watcher import __version__
 from watcher.config import WatchSettings
-from watcher.disk.scan import folder_marks
+from watcher.disk.scan import folder_marks, mark_of, was_refused
 from watcher.model import Kind, Listing, SourceFacts
 from watcher.rows import FolderLook, Unit, UnitBrief
-from watcher.runs.globs import compiled
-from watcher.runs.layout import Layout
 from watcher.stages.afterwards import looked_after_until
-from watcher.stages.looking import Place
+from watcher.stages.looking import Place, RunsIn
 from watcher.stages.revisions import OVER
 from watcher.stages.rooms import Rooms
 
-B = TypeVar("B", Unit, UnitBrief)
+COARSEST_S = 4.0
+"""Twice the coarsest clock of a file system (FAT: 2 s)."""
+
+CACHED_S = 60.0
+"""How old the times of a folder may be that a client of a file server believes (nfs(5), acdirmax)."""
+
+ANYWAY_S = 24 * 3600.0
+"""How long a folder is left alone at most, whatever its times say."""
+
+WITHOUT_TIMES = re.compile(r"fuse|fuse\..*|davfs2?")
+"""File systems of programs (buckets, unions of disks) whose folders may keep their times whatever comes into them."""
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """A look into a folder right below the root: its facts, what was listed to find its runs, and the runs."""
+class Seen:
+    """What was seen of a folder once, and when the look was over (monotonic seconds)."""
 
-    facts: SourceFacts
-    folder: Path
-    listing: Listing | None
-    places: tuple[Place, ...]
-
-    def inner(self, place: Place) -> str:
-        """Return where a run lies in the folder, "" for the folder itself."""
-        return "" if place.root == self.folder else str(place.root.relative_to(self.folder))
+    look: FolderLook
+    over_s: float
 
 
 async def changed_folders(
-    rooms: Rooms, settings: WatchSettings, folders: Sequence[SourceFacts], briefs: Iterable[UnitBrief]
-) -> list[SourceFacts]:
-    """Return the folders right below a watch's root that are to be looked into."""
+    rooms: Rooms, settings: WatchSettings, folders: Sequence[SourceFacts], units: Mapping[str, Sequence[UnitBrief]]
+) -> tuple[list[SourceFacts], list[SourceFacts]]:
+    """Return the folders right below a watch's root that are to be looked into, and those of the others in which files
+    may come late to what is known; `units` are the rows by folder.
+    """
     known = await _remembered(rooms, settings.name)
-    units = _by_folder(briefs, settings.path)
-    now = rooms.clock.now()
+    turns = rooms.folder_turns.setdefault(settings.name, {})
+    now, now_s = rooms.clock.now(), rooms.clock.monotonic()
+    told = _told(rooms, settings)
     asked: list[tuple[SourceFacts, FolderLook]] = []
     changed: list[SourceFacts] = []
     for facts in folders:
         look = known.get(facts.path)
-        of_folder = units.get(facts.path, [])
-        if look is None or look.units != _key(rooms, settings, of_folder) or (look.again_until or now) > now:
+        if (
+            look is None
+            or look.units != _key(told, units.get(facts.path, ()))
+            or turns.setdefault(facts.path, _turn(now_s)) <= now_s
+        ):
             changed.append(facts)
         else:
             asked.append((facts, look))
@@ -67,48 +83,95 @@ async def changed_folders(
     for facts, look in asked:
         if _mark(facts, [(inner, next(marks)) for inner in look.folders]) != look.mark:
             changed.append(facts)
-    return changed
+    in_question = {facts.path for facts in changed}
+    late = [facts for facts, look in asked if (look.again_until or now) > now and facts.path not in in_question]
+    return changed, late
+
+
+def _turn(now_s: float) -> float:
+    """Return when a folder is looked at whatever its times say; not all of them at once."""
+    return now_s + ANYWAY_S * random.uniform(0.5, 1.0)
+
+
+def seen_of(
+    rooms: Rooms,
+    settings: WatchSettings,
+    facts: SourceFacts,
+    found: RunsIn,
+    places: Sequence[Place],
+    briefs: Sequence[UnitBrief],
+    units: Sequence[Unit],
+) -> FolderLook | None:
+    """Return what is to be remembered of a look into a folder, None when it must be looked at again.
+
+    `facts` are those of the folder before the look, `briefs` and `units` the rows that lay in it then.
+    """
+    if any(one.status not in OVER for one in briefs):
+        return None
+    of_run = {(unit.run_path, unit.unit) for unit in units}
+    if any((str(place.root), one.unit) not in of_run for place in places for one in place.units):
+        return None  # new just now, or known from another place: when it goes from there, it is taken from here
+    inner = [(f"{place.root.relative_to(settings.path / facts.path)}/", place.listing) for place in places]
+    listings = [("", found.listing)] if found.listing else []
+    listings += [(above.removeprefix("./"), listing) for above, listing in inner]
+    if any(was_refused(one) for _, listing in listings for one in listing.entries.values()):
+        return None  # it may be readable the next time, and nothing tells
+    until = _latest(looked_after_until(settings, unit) for unit in units)
+    as_known = {(unit.run_path, unit.layout) for unit in units}
+    if until and until > rooms.clock.now() and {(str(one.root), one.layout.name) for one in places} - as_known:
+        return None  # what comes late is looked for as the folder is read now, not as its units were
+    telling: dict[str, tuple[int, ...]] = {}
+    for above, listing in listings:
+        telling |= {above + path: times for path, times in _times(listing, found.read).items()}
+    paths = sorted(telling)
+    return FolderLook(
+        settings.name,
+        facts.path,
+        paths,
+        _mark(facts, [(path, telling[path]) for path in paths]),
+        _key(_told(rooms, settings), briefs),
+        until,
+    )
 
 
 async def remember(
     rooms: Rooms,
     settings: WatchSettings,
     folders: Sequence[SourceFacts],
-    looks: Sequence[Look],
-    briefs: Iterable[UnitBrief],
-    known: Sequence[Unit],
+    looks: Mapping[str, FolderLook | None],
+    began_s: float,
 ) -> None:
-    """Remember folders that were seen the same twice and hold nothing that is under way; forget those that are gone.
+    """Remember folders that were seen the same twice; forget those that are gone.
 
-    `briefs` and `known` are the rows as they were before the looks.
+    `looks` is what was seen of the folders that were looked at, none of it before `began_s` (monotonic).
     """
     remembered = await _remembered(rooms, settings.name)
-    units = _by_folder(briefs, settings.path)
-    rows = _by_folder(known, settings.path)
+    turns = rooms.folder_turns.setdefault(settings.name, {})
+    once = rooms.folders_seen_once.setdefault(settings.name, {})
+    mount = rooms.threads.mount_of(settings.path)
+    has_times = WITHOUT_TIMES.fullmatch(mount.fstype) is None
+    sure_after_s = COARSEST_S + (CACHED_S if mount.is_network else 0.0)
+    over_s = rooms.clock.monotonic()
     fresh: list[FolderLook] = []
-    for look in looks:
-        name, of_folder = look.facts.path, units.get(look.facts.path, [])
-        if any(one.status not in OVER for one in of_folder):
+    for name, look in looks.items():
+        turns[name] = _turn(over_s)
+        before = once.get(name)
+        if look is None or not has_times:
+            once.pop(name, None)
+        elif remembered.get(name) == look:
             continue
-        telling = sorted(_telling(look).items())
-        seen = FolderLook(
-            settings.name,
-            name,
-            [path for path, _ in telling],
-            _mark(look.facts, telling),
-            _key(rooms, settings, of_folder),
-            _latest(looked_after_until(settings, unit) for unit in rows.get(name, ())),
-        )
-        if rooms.folders_seen_once.pop((settings.name, name), None) != seen:
-            rooms.folders_seen_once[settings.name, name] = seen
-        elif remembered.get(name) != seen:
-            fresh.append(seen)
+        elif before is None or before.look != look:
+            once[name] = Seen(look, over_s)
+        elif began_s - before.over_s >= sure_after_s:
+            fresh.append(look)
+            del once[name]
     there = {facts.path for facts in folders}
     gone = [name for name in remembered if name not in there]
     await rooms.store.put_folder_looks(settings.name, fresh, gone)
     remembered.update({look.name: look for look in fresh})
     for name in gone:
         del remembered[name]
+        turns.pop(name, None)
 
 
 async def _remembered(rooms: Rooms, watch: str) -> dict[str, FolderLook]:
@@ -117,62 +180,38 @@ async def _remembered(rooms: Rooms, watch: str) -> dict[str, FolderLook]:
     return rooms.folder_looks[watch]
 
 
-def _telling(look: Look) -> dict[str, tuple[int, int]]:
-    """Return mtime and inode of the folders in which something new would show, relative to the looked at one."""
-    told = _times(look.listing)
-    if look.places and all(place.layout.include and place.layout.unit_id is None for place in look.places):
-        # All that could still come is another run beside these, or another unit in one of them.
-        ways = {step for place in look.places for step in _way(look.inner(place))}
-        told = {path: times for path, times in told.items() if path in ways}
-    for place in look.places:
-        inner, above = look.inner(place), _above_units(place.layout)
-        told |= {
-            f"{inner}/{path}".strip("/"): times
-            for path, times in _times(place.listing).items()
-            if above.fullmatch(path)
-        }
-    return told
-
-
-def _times(listing: Listing | None) -> dict[str, tuple[int, int]]:
-    """Return mtime and inode of all folders of a listing that were entered."""
+def _times(listing: Listing, read: Sequence[str]) -> dict[str, tuple[int, ...]]:
+    """Return the marks of all folders of a listing that were entered, and of the files that were read."""
     return {
-        path: (facts.mtime_ns, facts.inode)
-        for path, facts in (listing.entries if listing else {}).items()
-        if facts.kind is Kind.FOLDER and listing is not None and path not in listing.pruned
+        path: mark_of(facts)
+        for path, facts in listing.entries.items()
+        if (facts.kind is Kind.FOLDER and path not in listing.pruned) or path in read
     }
 
 
-def _way(inner: str) -> list[str]:
-    """Return the folders on the way to a run, and the run folder itself."""
-    steps = inner.split("/") if inner else []
-    return ["/".join(steps[:count]) for count in range(1, len(steps) + 1)]
+def _mark(facts: SourceFacts, inside: Iterable[tuple[str, tuple[int, ...] | None]]) -> str:
+    return _short([mark_of(facts), *inside])
 
 
-def _above_units(layout: Layout) -> re.Pattern[str]:
-    """Return what matches the folders in which units of a layout appear; all folders where nothing else tells them."""
-    if layout.unit_id is not None or not layout.include:
-        return re.compile(".*")
-    steps = layout.unit.split("/")
-    return compiled(["/".join(steps[:count]) for count in range(1, len(steps))])
+def _told(rooms: Rooms, settings: WatchSettings) -> list[Any]:
+    """Return what decides what a look finds, but for the folder and the rows of its units."""
+    late_s = settings.late_for.total_seconds()
+    return [__version__, rooms.layouts_mark, str(settings.path), settings.layout, settings.units, late_s]
 
 
-def _mark(facts: SourceFacts, folders: Iterable[tuple[str, tuple[int, int] | None]]) -> str:
-    told = [(facts.mtime_ns, facts.inode), *folders]
+def _key(told: Sequence[Any], units: Iterable[UnitBrief]) -> str:
+    """Return what changes with the rows of the units, and with whatever else decides what a look finds."""
+    return _short([*told, sorted((unit.id, unit.version) for unit in units)])
+
+
+def _short(told: Sequence[Any]) -> str:
     return hashlib.sha1(repr(told).encode(errors="surrogateescape"), usedforsecurity=False).hexdigest()
 
 
-def _key(rooms: Rooms, settings: WatchSettings, units: Iterable[UnitBrief]) -> str:
-    """Return what changes with the rows of the units, and with whatever else decides what a look finds."""
-    rows = sorted((unit.id, unit.version) for unit in units)
-    told = [__version__, rooms.layouts_mark, settings.layout, settings.units, rows]
-    return hashlib.sha1(repr(told).encode(), usedforsecurity=False).hexdigest()
-
-
-def _by_folder(units: Iterable[B], root: Path) -> dict[str, list[B]]:
-    """Return units by the name of the folder right below the root that they lie in."""
-    found: dict[str, list[B]] = {}
-    begin = f"{root}/"
+def by_folder(units: Iterable[UnitBrief], watch: WatchSettings) -> dict[str, list[UnitBrief]]:
+    """Return units by the name of the folder right below the watch's root that they lie in."""
+    found: dict[str, list[UnitBrief]] = {}
+    begin = f"{watch.path}/"
     for unit in units:
         if unit.run_path.startswith(begin):
             found.setdefault(unit.run_path[len(begin) :].split("/", 1)[0], []).append(unit)

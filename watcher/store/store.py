@@ -168,6 +168,21 @@ class Store(Moving, Children, Shared):
         select = select_of(UnitBrief).where(schema.unit.c.watch == watch)
         return await self._read(lambda connection: listed(connection, UnitBrief, select))
 
+    async def units_of(self, unit_ids: Sequence[str]) -> list[Unit]:
+        """Return the units of these ids that there are, newest first (among each 500)."""
+        column = schema.unit.c
+        newest_first = select_of(Unit).order_by(column.seen_at.desc(), column.id)
+
+        async def work(connection: AsyncConnection) -> list[Unit]:
+            found: list[Unit] = []
+            for at in range(0, len(unit_ids), _MOST_NAMES):
+                found += await listed(
+                    connection, Unit, newest_first.where(column.id.in_(unit_ids[at : at + _MOST_NAMES]))
+                )
+            return found
+
+        return await self._read(work) if unit_ids else []
+
     async def folder_looks(self, watch: str) -> list[FolderLook]:
         """Return what was seen of the folders of a watch."""
         select = select_of(FolderLook).where(schema.folder_look.c.watch == watch)
