@@ -111,7 +111,7 @@ async def read_through(files: Sequence[Path]) -> list[int]:
 
     async def one(path: Path) -> int:
         expect = await threads.look(path, lambda: facts(path.parent, path.name))
-        content = ContentPass(path.name, kind_of(path.name))
+        content = ContentPass(path.name, kind_of(path.name), has_core_left=reader.has_core_left)
         chunks = reader.chunks(
             path.parent, path.name, offset=0, chunk_bytes=CHUNK_BYTES, inspect=content.feed, expect=expect
         )

@@ -37,6 +37,10 @@ class FileReader:
         self._held_bytes = 0
         self._streams = 0
 
+    def has_core_left(self) -> bool:
+        """Tell whether fewer files are read at this time than there are cores for us."""
+        return self._streams < len(os.sched_getaffinity(0))
+
     async def chunks(
         self,
         root: Path,

@@ -1,41 +1,19 @@
 """A second thread for the content pass: it does some of the work while the giving thread goes on, or does some itself.
 
-It is for a file that goes through alone. As many files at once as there are cores keep all cores busy, one thread each:
-more threads would only take the interpreter's lock from one another. `at_work` tells which of the two it is.
-
 What the work brings is taken in the order in which it was given, by the giving thread, whoever did it. Little work is
 under way at a time, so that what it holds in memory is bounded. What the work is, `integrity.py` knows.
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
-import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any, TypeVar
 
 T = TypeVar("T")
 
 _MOST_WAITING = 2
-
-_guard = threading.Lock()
-_at_work: set[int] = set()
-
-
-@contextlib.contextmanager
-def at_work() -> Iterator[bool]:
-    """Count this thread among those at work during the block; true where they leave a core for a second thread."""
-    with _guard:
-        _at_work.add(threading.get_ident())
-        has_core_left = len(_at_work) < len(os.sched_getaffinity(0))
-    try:
-        yield has_core_left
-    finally:
-        with _guard:
-            _at_work.discard(threading.get_ident())
 
 
 class Beside:

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 from isal import isal_zlib
 
 from watcher.errors import ContentBroken
-from watcher.runs.beside import Beside, at_work
+from watcher.runs.beside import Beside
 from watcher.runs.bzip2 import Bzip2Streams
 from watcher.runs.fastq_lines import FastqLines
 from watcher.runs.fastq_records import FastqRecords
@@ -216,11 +216,19 @@ def _cut(text: bytes) -> Iterator[bytes]:
 class ContentPass:
     """Reads one dataset through: `feed` chunk by chunk, `next_part` between joined source files, `finish` once.
 
-    Raises ContentBroken, naming the file and the place, as soon as something is wrong; after that the pass is of no
-    use any more.
+    A second thread helps while `has_core_left` says so: as many files at once as there are cores keep them all busy
+    with one thread each, more threads would only take the interpreter's lock from one another. Raises ContentBroken,
+    naming the file and the place, as soon as something is wrong; after that the pass is of no use any more.
     """
 
-    def __init__(self, name: str, kind: str, expect: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        kind: str,
+        expect: Mapping[str, str] | None = None,
+        *,
+        has_core_left: Callable[[], bool] = lambda: True,
+    ) -> None:
         self._name = name
         self._kind = kind
         self._sha256 = hashlib.sha256(usedforsecurity=False)
@@ -230,6 +238,7 @@ class ContentPass:
         # The first part's SHA-256 is the whole's so far: hashed once.
         self._part = _Part(name, kind, expect or {}, own_sha256=False)
         self._beside: Beside | None = None
+        self._has_core_left = has_core_left
 
     def feed(self, chunk: bytes) -> None:
         """Take the next bytes, in a thread that may compute; returns when all is known about them."""
@@ -238,15 +247,13 @@ class ContentPass:
         part = self._part
         if self._kind == "plain":
             self._hash(chunk)
+        elif len(chunk) >= _BESIDE_BYTES and self._has_core_left():
+            self._beside = self._beside or Beside("content")
+            self._feed_both(chunk, self._beside)
         else:
-            with at_work() as has_core_left:
-                if has_core_left and len(chunk) >= _BESIDE_BYTES:
-                    self._beside = self._beside or Beside("content")
-                    self._feed_both(chunk, self._beside)
-                else:
-                    self._hash(chunk)
-                    for portion in part.portions(chunk):
-                        part.take(part.looking(portion)())
+            self._hash(chunk)
+            for portion in part.portions(chunk):
+                part.take(part.looking(portion)())
         if part.records is not None:
             part.records.check()
 

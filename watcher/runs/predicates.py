@@ -73,7 +73,8 @@ def files_of(condition: Condition, view: UnitView) -> list[SourceFacts]:
 
 def is_still(view: UnitView) -> bool:
     """Tell whether nothing at all in the unit has changed for the settle time, taken or not."""
-    return view.unchanged(view.files)[0] >= _settle_time(view).total_seconds()
+    settle = view.layout.settle if view.settle is None else view.settle
+    return view.unchanged(view.files)[0] >= settle.total_seconds()
 
 
 def contents_needed(condition: Condition) -> Sequence[str]:

@@ -106,7 +106,10 @@ class Transfer:
             await rooms.store.put_dataset(self._batch, row.key, session=session, offset=0, status=Status.WORKING)
             rooms.effects.reach("upload.session.receipt")
         rooms.effects.reach("upload.bytes.intent")
-        content = ContentPass(self._sources[0].path, kind_of(self._sources[0].path), self._sources[0].checksums)
+        first = self._sources[0]
+        content = ContentPass(
+            first.path, kind_of(first.path), first.checksums, has_core_left=rooms.reader.has_core_left
+        )
         try:
             await self._read_and_send(session, offset, content, chunk_bytes)
             for source in self._sources:  # a file may change after its last byte was read and before it was there
