@@ -36,7 +36,7 @@ TOLD = [(name, story) for name, one in SMALL.items() for story in STORIES if not
 WITH_READS = sorted({one.layout for one in SMALL.values() if one.outcome == "ready"})
 # A list says which reads belong to the marker. A marker in somebody's folder must be younger than the reads.
 LISTED = {"bclconvert", "novaseqx", "pacbio", "pacbio-sequel2"}
-TRUSTED = sorted({*WITH_READS} - LISTED - {"folder", "files"})
+TRUSTED = sorted({*WITH_READS} - LISTED - {"folder", "files", "converter-begun"})
 # Base calls come for days where nobody looks, because there are hundreds of thousands of them.
 PRUNED = ("bcl2fastq-run", "dragen-bcl", "hiseq2500", "hiseq4000", "lrm", "nextseq500", "novaseqx", "pacbio")
 UNKNOWABLE: Mapping[tuple[str, str], set[str]] = {
@@ -48,6 +48,12 @@ UNKNOWABLE: Mapping[tuple[str, str], set[str]] = {
     # an analysis must lie still, a marker in a folder is a courtesy, and Ion Torrent and single files have none at all.
     ("pauses longer than the quiet time", "bcl2fastq"): {"missing", "unmarked"},
     ("pauses longer than the quiet time", "folder"): {"missing", "unmarked"},
+    # Before the reads that no index claimed come, it is like anybody's folder; with nothing but a marker for six hours
+    # it is one that nobody fills.
+    ("pauses longer than the quiet time", "converter-begun"): {"missing", "unmarked"},
+    ("slow writer", "converter-begun"): {"damaged", "missing", "unmarked"},
+    ("marker without data", "converter-begun"): {"never_started"},
+    ("rsync --delay-updates", "converter-begun"): {"never_started"},
     ("pauses longer than the quiet time", "iontorrent"): {"missing", "no_reads"},
     ("pauses longer than the quiet time", "nextseq2000"): {"unmarked"},
     ("slow writer", "bcl2fastq"): {"damaged", "missing", "unmarked"},
