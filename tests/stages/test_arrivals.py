@@ -134,3 +134,33 @@ async def test_data_that_come_after_the_marker_are_waited_for(world: World) -> N
         await world.until_status("done")
     assert world.uploads() == world.fastqs(run)
     assert world.posts("/api/tools/fetch") == 1
+
+
+@pytest.mark.parametrize("late", ["notice", "new_version"])
+async def test_a_pause_longer_than_the_quiet_time_loses_nothing(world: World, late: str) -> None:
+    """Where only time tells, the part that came before the pause is taken; the rest is told, or a version with all."""
+    world.write_config(watch={"settle": "1s", "late": late}, rule={"workflow": None, "deliver": None})
+    run = world.watched / "from the core facility"
+    run.mkdir()
+    parts = {sample: {f"{sample}_R{read}.fastq.gz": packed(fastq(4, read=read)) for read in (1, 2)} for sample in "ab"}
+    for name, content in parts["a"].items():
+        (run / name).write_bytes(content)
+    async with world.daemon():
+        await world.until_status("done")
+        assert set(world.uploads()) == set(parts["a"])
+        for name, content in parts["b"].items():
+            (run / name).write_bytes(content)
+
+        async def is_known() -> bool:
+            units = sorted((await world.status())["units"], key=lambda unit: unit["version"])
+            if late == "notice":
+                return [one["path"] for one in units[0]["late"]] == list(parts["b"])
+            return [unit["status"] for unit in units] == ["done", "done"]
+
+        await until(is_known, 20, what="the rest")
+    by_history: dict[str, set[str]] = {}
+    for row in world.fake.datasets():
+        if row["uploaded"]:
+            by_history.setdefault(row["history_id"], set()).add(row["name"])
+    both = {*parts["a"], *parts["b"]}
+    assert list(by_history.values()) == [set(parts["a"]), *([both] if late == "new_version" else [])]
