@@ -281,3 +281,16 @@ async def test_other_bytes_under_a_second_watch_are_another_run(world: World) ->
     path.write_bytes(content[:4] + b"\1" + content[5:])
     assert {unit["status"] for unit in (await world.once())["units"]} == {"done"}
     assert world.posts("/api/tools/fetch") == 2
+
+
+async def test_a_watch_that_is_renamed_sends_nothing_again(world: World) -> None:
+    """A run that is known by watch and name goes over to the watch that looks there now."""
+    plain(world)
+    write_named(world.watched / "plate7")
+    (first,) = (await world.once())["units"]
+    plain(world, name="renamed")
+    for _ in range(2):
+        units = {unit["code"]: unit for unit in (await world.once())["units"]}
+        assert (units[""]["id"], units[""]["watch"]) == (first["id"], "renamed")
+        assert set(units) == {"", "same_as"}
+    assert world.posts("/api/tools/fetch") == 1

@@ -116,6 +116,10 @@ async def follow_or_note(rooms: Rooms, one: Unit, watch: str, place: Place) -> N
     Superseded when one of them is at work just now: then the next look does it.
     """
     one = await rooms.store.unit(one.id) or one
+    if one.run_path == str(place.root):
+        if rooms.settings.watch(one.watch) is None:  # the watch itself has another name now
+            await rooms.store.touch(one, watch=watch)
+        return
     await (follow(rooms, one, watch, place) if await is_gone(rooms, one) else note_copy(rooms, one, place))
 
 
@@ -168,7 +172,7 @@ async def copy_of(rooms: Rooms, unit: Unit, place: Place, files: Sequence[Source
         alike = (one.layout, one.unit) == (unit.layout, unit.unit) and one.code not in (SAME_AS, MISREAD)
         # Whoever is planned comes first, else the older one: never each for the other.
         is_first = one.stage not in OPEN_STAGES or (one.seen_at, one.id) < (unit.seen_at, unit.id)
-        if not alike or not is_first or one.run_path == unit.run_path:
+        if not alike or not is_first or one.id == unit.id:
             continue
         if not one.fingerprint and not await _has_begun_with(rooms, one, files):
             continue
@@ -195,10 +199,10 @@ async def _is_copy(rooms: Rooms, unit: Unit, one: Unit, place: Place) -> tuple[U
         return unit, Wait(
             rooms.settings.rescan_active, f"The same files are those of {one.id}, which is at work.", "elsewhere"
         )
+    unit = await rooms.store.touch(unit, more={COPY_OF: one.id})
     one = await rooms.store.unit(one.id) or one
     if one.run_path == unit.run_path:
-        return unit, Ignore(f"This is {one.id}, which was moved here: the same files.", SAME_AS)
-    unit = await rooms.store.touch(unit, more={COPY_OF: one.id})
+        return unit, Ignore(f"This is {one.id}, which lies here: the same files.", SAME_AS)
     reason = f"This is a copy of {one.id} in {one.run_path}: the same files."
     return unit, Ignore(f"{reason} `galaxy-watcher retry {unit.id}` takes them all the same.", SAME_AS)
 
