@@ -120,9 +120,9 @@ def seen_of(
     as_known = {(unit.run_path, unit.layout) for unit in units}
     if until and until > rooms.clock.now() and {(str(one.root), one.layout.name) for one in places} - as_known:
         return None  # what comes late is looked for as the folder is read now, not as its units were
-    telling: dict[str, tuple[int, ...]] = {}
+    telling = {path: mark_of(one) for path, one in found.read.items()}
     for above, listing in listings:
-        telling |= {above + path: times for path, times in _times(listing, found.read).items()}
+        telling |= {above + path: times for path, times in _times(listing).items()}
     paths = sorted(telling)
     return FolderLook(
         settings.name,
@@ -180,12 +180,12 @@ async def _remembered(rooms: Rooms, watch: str) -> dict[str, FolderLook]:
     return rooms.folder_looks[watch]
 
 
-def _times(listing: Listing, read: Sequence[str]) -> dict[str, tuple[int, ...]]:
-    """Return the marks of all folders of a listing that were entered, and of the files that were read."""
+def _times(listing: Listing) -> dict[str, tuple[int, ...]]:
+    """Return the marks of all folders of a listing that were entered."""
     return {
         path: mark_of(facts)
         for path, facts in listing.entries.items()
-        if (facts.kind is Kind.FOLDER and path not in listing.pruned) or path in read
+        if facts.kind is Kind.FOLDER and path not in listing.pruned
     }
 
 
