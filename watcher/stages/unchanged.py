@@ -81,7 +81,7 @@ async def changed_folders(
     paths = [f"{facts.path}/{inner}" for facts, look in asked for inner in look.folders]
     marks = iter(await folder_marks(rooms.threads, settings.path, paths))
     for facts, look in asked:
-        if _mark(facts, [(inner, next(marks)) for inner in look.folders]) != look.mark:
+        if _mark(facts, [next(marks) for _ in look.folders]) != look.mark:
             changed.append(facts)
     in_question = {facts.path for facts in changed}
     late = [facts for facts, look in asked if (look.again_until or now) > now and facts.path not in in_question]
@@ -128,7 +128,7 @@ def seen_of(
         settings.name,
         facts.path,
         paths,
-        _mark(facts, [(path, telling[path]) for path in paths]),
+        _mark(facts, [telling[path] for path in paths]),
         _key(_told(rooms, settings), briefs),
         until,
     )
@@ -189,8 +189,9 @@ def _times(listing: Listing) -> dict[str, tuple[int, ...]]:
     }
 
 
-def _mark(facts: SourceFacts, inside: Iterable[tuple[str, tuple[int, ...] | None]]) -> str:
-    return _short([mark_of(facts), *inside])
+def _mark(facts: SourceFacts, inside: Iterable[tuple[int, ...] | None]) -> str:
+    """Return one number for all marks; of numbers alone (not of text, not of None) it is the same at each start."""
+    return f"{hash((mark_of(facts), *(mark or () for mark in inside))):x}"
 
 
 def _told(rooms: Rooms, settings: WatchSettings) -> list[Any]:
