@@ -20,7 +20,7 @@ from watcher.clock import ManualClock, SystemClock
 from watcher.disk.scan import facts, facts_of, folder_pattern, list_folder, read_ends, read_small
 from watcher.disk.threads import DiskThreads
 from watcher.errors import FileGone, MountGone, UnsafePath
-from watcher.model import Kind, Listing
+from watcher.model import Kind, Listing, SourceFacts
 
 CLOCK = SystemClock()
 T = TypeVar("T")
@@ -334,3 +334,19 @@ async def test_missing_things(patient: DiskThreads, tmp_path: Path) -> None:
     assert gone.value.files == ("none",)
     (tmp_path / "f").touch()
     assert list(await facts_of(patient, tmp_path, ["none", "f"])) == ["f"]
+
+
+async def test_names_alone_are_asked_for_less(patient: DiskThreads, tmp_path: Path) -> None:
+    """The same paths of the same kinds, links and FIFOs told as ever, folders with their times, files without."""
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "reads").write_bytes(b"12345")
+    (tmp_path / "run" / "link").symlink_to("reads")
+    (tmp_path / "run" / "nowhere").symlink_to("/tmp")
+    os.mkfifo(tmp_path / "run" / "fifo")
+    whole = (await list_folder(patient, tmp_path, clock=SystemClock())).entries
+    names = (await list_folder(patient, tmp_path, names_only=True, clock=SystemClock())).entries
+    assert {path: one.kind for path, one in names.items()} == {path: one.kind for path, one in whole.items()}
+    assert names["run/reads"] == SourceFacts("run/reads", Kind.FILE)
+    assert {path: one for path, one in names.items() if path != "run/reads"} == {
+        path: one for path, one in whole.items() if path != "run/reads"
+    }

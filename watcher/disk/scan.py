@@ -62,18 +62,20 @@ async def list_folder(
     *,
     prune: Sequence[str] = (),
     depth: int | None = None,
+    names_only: bool = False,
     clock: Clock,
     slice_s: float = SLICE_S,
 ) -> Listing:
     """Return everything beneath `root`, with paths relative to it; `taken_at` is when the look began.
 
     `prune`: patterns of relative folder paths that are listed but not entered. `depth` 1 lists what lies right in the
-    root, 2 one folder deeper, None all. Links to files inside the root stand for the file; every other link, FIFO,
+    root, 2 one folder deeper, None all. `names_only`: of regular files nothing is asked but the name, so that they have
+    neither size nor times. Links to files inside the root stand for the file; every other link, FIFO,
     socket, device, unreadable path and unusable name is Kind.OTHER with its problem. Raises FileGone when the root is
     not there, MountGone when it does not answer or fails on the way: half a listing is none.
     """
     began_at, began_s = clock.now(), clock.monotonic()
-    walk = _Walk(root, [folder_pattern(pattern) for pattern in prune], depth, slice_s)
+    walk = _Walk(root, [folder_pattern(pattern) for pattern in prune], depth, slice_s, names_only)
     while not await threads.look(root, walk.go_on):
         pass
     entries = walk.result()
@@ -194,12 +196,15 @@ def folder_pattern(pattern: str) -> re.Pattern[str]:
 class _Walk:
     """A listing under way; `go_on` works for one slice (blocking) and tells whether all is seen."""
 
-    def __init__(self, root: Path, prune: Sequence[re.Pattern[str]], depth: int | None, slice_s: float) -> None:
+    def __init__(
+        self, root: Path, prune: Sequence[re.Pattern[str]], depth: int | None, slice_s: float, names_only: bool
+    ) -> None:
         self._root = root
         self._real = ""
         self._prune = prune
         self._depth = depth
         self._slice_s = slice_s
+        self._names_only = names_only
         self._entries: dict[str, SourceFacts] = {}
         self._unusable: list[tuple[str, str]] = []
         self._steps = self._all_steps()
@@ -257,6 +262,8 @@ class _Walk:
 
     def _look_at(self, entry: os.DirEntry[str], path: str) -> SourceFacts:
         try:
+            if self._names_only and entry.is_file(follow_symlinks=False):
+                return SourceFacts(path, Kind.FILE)
             if entry.is_symlink():
                 return link_facts(self._root, self._real, path)
             return classify(path, entry.stat(follow_symlinks=False), entry.path)

@@ -10,11 +10,12 @@ again until it settles. Pure: a listing and a few small files in, layouts out. W
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from watcher.model import Kind, Listing, SourceFacts
-from watcher.runs.globs import alternatives, compiled, is_literal, literal_parents
+from watcher.runs.globs import alternatives, compiled, depth_of, is_literal, literal_parents
 from watcher.runs.layout_file import Layout
 from watcher.runs.markup import NotReadable, parse_xml, xml_texts
 
@@ -156,11 +157,21 @@ def _is_like(layout: Layout, listing: Listing, folder_name: str) -> bool:
 
 
 def _has(listing: Listing, globs: Iterable[str]) -> bool:
-    globs = list(globs)
-    if any(glob in listing.entries for glob in globs if is_literal(glob)):
+    names, pattern, depth = _asked_for(tuple(globs))
+    if any(name in listing.entries for name in names):
         return True
-    pattern = compiled([glob for glob in globs if not is_literal(glob)])
-    return any(pattern.fullmatch(path) for path in listing.entries)
+    if pattern is None:
+        return False
+    return any(pattern.fullmatch(path) for path in listing.entries if depth is None or path.count("/") < depth)
+
+
+@functools.lru_cache(maxsize=1024)  # the same few globs for every folder; most entries lie deeper than they look
+def _asked_for(globs: tuple[str, ...]) -> tuple[tuple[str, ...], re.Pattern[str] | None, int | None]:
+    """Return the paths that globs name, a pattern for the rest, and how many levels down that looks (None = any)."""
+    wild = [glob for glob in globs if not is_literal(glob)]
+    depths = [depth_of(glob) for glob in wild]
+    depth = max((one for one in depths if one is not None), default=0) if None not in depths else None
+    return tuple(glob for glob in globs if is_literal(glob)), compiled(wild) if wild else None, depth
 
 
 def _begins(top: Listing, globs: Iterable[str]) -> bool:

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from watcher.clock import Clock
 from watcher.config import Settings, WatchSettings
 from watcher.disk.mounts import RootLook, inspect_root
-from watcher.disk.scan import list_folder, read_ends, read_small
+from watcher.disk.scan import facts_of, list_folder, read_ends, read_small
 from watcher.disk.threads import DiskThreads
 from watcher.errors import FileGone, MountGone, PlanError, StructureBroken, Superseded, UnsafePath
-from watcher.model import Kind, LeftOut, Listing
+from watcher.model import Kind, LeftOut, Listing, SourceFacts
 from watcher.rows import Unit, UnitBrief, Watch
 from watcher.runs.grouping import Grouping, group
 from watcher.runs.layout import (
@@ -59,13 +59,13 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class RunsIn:
-    """The run folders that a folder is, or holds, with their layouts; `listing` is what was looked at to find them, and
-    `read` names the files that were read for it.
+    """The run folders that a folder is, or holds, with their layouts; `listing` is what was looked at to find them
+    (files by name alone), and `read` the files that were asked for what they say.
     """
 
     runs: tuple[tuple[Path, Layout], ...]
     listing: Listing | None = None
-    read: tuple[str, ...] = ()
+    read: Mapping[str, SourceFacts] = field(default_factory=dict)
 
 
 async def runs_in(
@@ -77,11 +77,12 @@ async def runs_in(
         return RunsIn(((folder, fixed),))
     possible = layouts if fixed is None else {wanted_layout: fixed}
     look = detection(possible)
-    listing = await list_folder(threads, folder, depth=look.depth, prune=look.prune, clock=clock)
-    read = run_info_paths(possible, listing)
-    found = find_runs(possible, listing, folder.name, await read_small(threads, folder, read))
+    listing = await list_folder(threads, folder, depth=look.depth, prune=look.prune, names_only=True, clock=clock)
+    read = await facts_of(threads, folder, run_info_paths(possible, listing))
+    readable = [path for path, facts in read.items() if facts.kind is Kind.FILE]
+    found = find_runs(possible, listing, folder.name, await read_small(threads, folder, readable))
     runs = tuple((folder / run.path if run.path else folder, run.layout) for run in found)
-    return RunsIn(runs, listing, tuple(read))
+    return RunsIn(runs, listing, read)
 
 
 async def look_at(

@@ -81,7 +81,7 @@ async def changed_folders(
     paths = [f"{facts.path}/{inner}" for facts, look in asked for inner in look.folders]
     marks = iter(await folder_marks(rooms.threads, settings.path, paths))
     for facts, look in asked:
-        if _mark(facts, [(inner, next(marks)) for inner in look.folders]) != look.mark:
+        if _mark(facts, [next(marks) for _ in look.folders]) != look.mark:
             changed.append(facts)
     in_question = {facts.path for facts in changed}
     late = [facts for facts, look in asked if (look.again_until or now) > now and facts.path not in in_question]
@@ -120,15 +120,15 @@ def seen_of(
     as_known = {(unit.run_path, unit.layout) for unit in units}
     if until and until > rooms.clock.now() and {(str(one.root), one.layout.name) for one in places} - as_known:
         return None  # what comes late is looked for as the folder is read now, not as its units were
-    telling: dict[str, tuple[int, ...]] = {}
+    telling = {path: mark_of(one) for path, one in found.read.items()}
     for above, listing in listings:
-        telling |= {above + path: times for path, times in _times(listing, found.read).items()}
+        telling |= {above + path: times for path, times in _times(listing).items()}
     paths = sorted(telling)
     return FolderLook(
         settings.name,
         facts.path,
         paths,
-        _mark(facts, [(path, telling[path]) for path in paths]),
+        _mark(facts, [telling[path] for path in paths]),
         _key(_told(rooms, settings), briefs),
         until,
     )
@@ -180,17 +180,18 @@ async def _remembered(rooms: Rooms, watch: str) -> dict[str, FolderLook]:
     return rooms.folder_looks[watch]
 
 
-def _times(listing: Listing, read: Sequence[str]) -> dict[str, tuple[int, ...]]:
-    """Return the marks of all folders of a listing that were entered, and of the files that were read."""
+def _times(listing: Listing) -> dict[str, tuple[int, ...]]:
+    """Return the marks of all folders of a listing that were entered."""
     return {
         path: mark_of(facts)
         for path, facts in listing.entries.items()
-        if (facts.kind is Kind.FOLDER and path not in listing.pruned) or path in read
+        if facts.kind is Kind.FOLDER and path not in listing.pruned
     }
 
 
-def _mark(facts: SourceFacts, inside: Iterable[tuple[str, tuple[int, ...] | None]]) -> str:
-    return _short([mark_of(facts), *inside])
+def _mark(facts: SourceFacts, inside: Iterable[tuple[int, ...] | None]) -> str:
+    """Return one number for all marks; of numbers alone (not of text, not of None) it is the same at each start."""
+    return f"{hash((mark_of(facts), *(mark or () for mark in inside))):x}"
 
 
 def _told(rooms: Rooms, settings: WatchSettings) -> list[Any]:
