@@ -9,11 +9,12 @@ hashes. Inflating releases the GIL; python-isal was the fastest of the libraries
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from typing import Protocol, cast
 
-from isal import igzip_lib
+from isal import igzip, igzip_lib
 
 from watcher.errors import ContentBroken
 
@@ -72,13 +73,19 @@ class Block:
     at: int
     name: str
 
-    def inflate(self) -> bytes:
-        """Return what is inside, at most 64 KiB; ContentBroken when checksum or size do not fit."""
+    @property
+    def size(self) -> int:
+        """Return how long it says its text is, at most 64 KiB; ContentBroken for a block that cannot be one."""
         if len(self.packed) < _SHORTEST_BLOCK_BYTES:
             raise _broken(self.name, "bgzf", self.at, "a BGZF block is shorter than its own frame")
         (size,) = _SIZE.unpack(self.packed[-4:])
         if size > BLOCK_BYTES:
             raise _broken(self.name, "bgzf", self.at, "a BGZF block says that it inflates to more than 64 KiB")
+        return int(size)
+
+    def inflate(self) -> bytes:
+        """Return what is inside, at most 64 KiB; ContentBroken when checksum or size do not fit."""
+        size = self.size
         try:
             part = igzip_lib.decompress(self.packed, flag=igzip_lib.DECOMP_GZIP, bufsize=BLOCK_BYTES)
         except _InflateError as error:
@@ -86,6 +93,26 @@ class Block:
         if len(part) != size:
             raise _broken(self.name, "bgzf", self.at, "the size of a BGZF block does not fit")
         return part
+
+
+def texts_of(blocks: Sequence[Block]) -> Iterator[bytes]:
+    """Yield what is inside blocks that follow each other; ContentBroken like `Block.inflate`, in its turn.
+
+    All at once where nothing is wrong: to go out of the interpreter and back for each block costs as much as inflating
+    it while another thread wants to do the same.
+    """
+    try:
+        size = sum(block.size for block in blocks)
+        packed = BytesIO(b"".join(block.packed for block in blocks))
+        with igzip.IGzipFile(fileobj=packed) as members:  # type: ignore[no-untyped-call]
+            text: bytes = members.read(size + 1)  # no more than that, whatever a broken block inflates to
+        if len(text) == size:
+            yield text
+            return
+    except (ContentBroken, _InflateError, OSError, EOFError):
+        pass  # one of them is broken: which one?
+    for block in blocks:
+        yield block.inflate()
 
 
 def _broken(name: str, form: str, at: int, why: str) -> ContentBroken:

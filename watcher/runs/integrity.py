@@ -22,7 +22,7 @@ from watcher.runs.beside import Beside
 from watcher.runs.bzip2 import Bzip2Streams
 from watcher.runs.fastq_lines import FastqLines
 from watcher.runs.fastq_records import FastqRecords
-from watcher.runs.inflate import COPY_AGAIN, Block, GzipMembers
+from watcher.runs.inflate import COPY_AGAIN, Block, GzipMembers, texts_of
 
 ALGORITHMS = ("md5", "sha1", "sha224", "sha256", "sha384", "sha512", "crc32")
 """The checksums a manifest may give."""
@@ -140,12 +140,24 @@ class _Seen:
     error: ContentBroken | None = None
 
 
+def _texts(portion: Iterable[bytes | Block]) -> Iterator[bytes]:
+    """Yield what is inside, blocks that follow each other all at once."""
+    blocks: list[Block] = []
+    for piece in portion:
+        if isinstance(piece, Block):
+            blocks.append(piece)
+            continue
+        yield from texts_of(blocks)
+        blocks.clear()
+        yield piece
+    yield from texts_of(blocks)
+
+
 def _see(portion: Iterable[bytes | Block], stretch: _Stretch | None) -> _Seen:
     """Look at a portion by itself, in any thread."""
     seen = _Seen(stretch)
     try:
-        for piece in portion:
-            part = piece.inflate() if isinstance(piece, Block) else piece
+        for part in _texts(portion):
             if len(seen.start) < len(BAM_START):
                 seen.start += part[: len(BAM_START) - len(seen.start)]
             if stretch is not None:
