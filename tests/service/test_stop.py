@@ -12,6 +12,7 @@ import pytest
 from tests.fakes.galaxy import Fault
 from tests.world import World, until
 from watcher.clock import SystemClock
+from watcher.errors import Superseded
 from watcher.model import Outcome, Stage, Status
 from watcher.rows import Unit
 from watcher.service import engine
@@ -140,3 +141,22 @@ async def test_a_superseded_stage_writes_nothing_more(world: World, monkeypatch:
     assert after
     assert (after.stage, after.status, after.version) == (moved.stage, Status.CANCELLED, moved.version)
     assert not world.uploads()
+
+
+async def test_a_stage_that_meets_another_row_at_work_tries_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stage may touch other rows; when one of them is moved just then, its own row is not left lying."""
+    world.add_run(samples=("S1",))
+    tries: list[str] = []
+
+    async def meets(unit: Unit, rooms: Rooms) -> Outcome:
+        tries.append(unit.id)
+        if len(tries) == 1:
+            raise Superseded("Another row was moved.")
+        return await verify(unit, rooms)
+
+    monkeypatch.setattr(engine, "STAGES", {**engine.STAGES, Stage.VERIFY: meets})
+    async with world.daemon():
+        await world.until_status(Status.DONE)
+    assert len(tries) == 2

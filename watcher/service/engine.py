@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
@@ -43,6 +43,9 @@ from watcher.stages.verify import verify
 from watcher.store.store import Store
 
 log = structlog.get_logger("watcher")
+
+BUSY_PAUSE = timedelta(seconds=1)
+"""After it a stage tries again that met another row at work."""
 
 WAKE_TRIES = 5
 
@@ -104,11 +107,12 @@ class Engine:
         except Exception as error:
             return await self._judged(row, error, began_at)
 
-    async def _give_back(self, row: Row) -> None:
-        """Leave a row that was interrupted (stop, verb) ready to go on at once."""
+    async def _give_back(self, row: Row, due_at: datetime | None = None) -> None:
+        """Leave a row that was interrupted (stop, verb, another row at work) ready to go on, at once or then."""
+        status = Status.WAITING if due_at else Status.READY
         try:
             await self._rooms.store.finish_stage(
-                row, stage=row.stage, status=Status.READY, code="", reason=row.reason, hint="", due_at=None
+                row, stage=row.stage, status=status, code="", reason=row.reason, hint="", due_at=due_at
             )
         except StateError:
             log.debug("row.superseded")
@@ -125,6 +129,9 @@ class Engine:
             )
         match verdict.means:
             case Means.STOP:
+                # Where this row was moved, this changes nothing. Where another one was that the stage touches, nobody
+                # else would ever take this one up again.
+                await self._give_back(row, self._rooms.clock.now() + BUSY_PAUSE)
                 return None
             case Means.FAIL:
                 return Fail(error.message, error.code, hint=error.hint)
