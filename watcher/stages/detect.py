@@ -12,6 +12,7 @@ import functools
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -35,11 +36,14 @@ from watcher.stages.same_run import (
     OPEN_STAGES,
     SAME_AS,
     TRACES,
+    WHO,
     fingerprint,
     follow,
+    holds_another_run,
     is_gone,
     note_copy,
     traces,
+    who_says_so,
 )
 from watcher.stages.unchanged import by_folder, changed_folders, remember, seen_of
 
@@ -117,7 +121,7 @@ async def _look_after(watch: Watch, rooms: Rooms, settings: WatchSettings, known
     """Look for files that come late to the runs of a folder in which nothing else is new."""
     for path in dict.fromkeys(unit.run_path for unit in known):
         of_run = [unit for unit in known if unit.run_path == path and unit.code not in (SAME_AS, MISREAD)]
-        newest = {unit.unit: unit for unit in sorted(of_run, key=lambda unit: unit.unit_version)}
+        newest = {unit.unit: unit for unit in sorted(of_run, key=_age)}
         for layout in [rooms.layouts[name] for name in sorted({unit.layout for unit in newest.values()})]:
             units = [unit for unit in newest.values() if unit.layout == layout.name]
             again = await come_later(rooms, settings, layout, Path(path), units)
@@ -186,6 +190,8 @@ async def _take_in(watch: Watch, rooms: Rooms, settings: WatchSettings, place: P
     for found in place.units:
         of_unit = [unit for unit in known if unit.unit == found.unit and unit.code != SAME_AS]
         elder = _elder(place, of_unit)
+        if elder is not None and await _lies_there_no_more(rooms, settings, place, found, elder):
+            elder = None
         if elder is None:
             await _drop_misread(rooms, place, found, known)
             await _add(watch, rooms, settings, place, found, replaces=_requeued(settings, place, found, known))
@@ -205,11 +211,35 @@ async def _take_in(watch: Watch, rooms: Rooms, settings: WatchSettings, place: P
 def _elder(place: Place, of_unit: Sequence[Unit]) -> Unit | None:
     """Return the newest version of a unit, also one that was met under another layout and is more than a beginning."""
     rightly_read = [unit for unit in of_unit if unit.code != MISREAD]
-    newest = max(rightly_read, key=lambda unit: unit.unit_version, default=None)
+    newest = max(rightly_read, key=_age, default=None)
     if newest is not None and newest.layout != place.layout.name:
         begun_otherwise = newest.stage in OPEN_STAGES and newest.status not in OVER
         newest = None if begun_otherwise else newest
     return newest or next((unit for unit in of_unit if unit.layout == place.layout.name), None)
+
+
+def _age(unit: Unit) -> tuple[datetime, int]:
+    """Return what orders the rows of one place: versions of a run, or runs that lay there one after another."""
+    return unit.seen_at or datetime.min.replace(tzinfo=UTC), unit.unit_version
+
+
+async def _lies_there_no_more(
+    rooms: Rooms, settings: WatchSettings, place: Place, found: FoundUnit, unit: Unit
+) -> bool:
+    """Tell whether another run lies in the folder of a unit by now; one that was not taken yet is held."""
+    with contextlib.suppress(Superseded):  # it is at work just now: the next look asks again
+        if not await holds_another_run(rooms, settings, place, found, unit):
+            return False
+        if unit.stage in OPEN_STAGES and unit.status not in OVER:
+            await rooms.store.move(
+                unit,
+                status=Status.HELD,
+                code=FileGone.code,
+                reason=f"{place.root} holds another run now.",
+                hint=f"Put {unit.run} back under another name, or cancel it.",
+            )
+        return True
+    return False
 
 
 def _brought_nothing(unit: Unit) -> bool:
@@ -299,7 +329,7 @@ async def _add(
     identity, run = identity_of(watch.name, settings.path, place, judgement)
     latest = _latest(settings, place)
     why, whole = "", None
-    more = dict(more or {})
+    more = {**(more or {}), WHO: who_says_so(place)}
     if watch.first_look_at is None and settings.existing == "ignore" and not rooms.takes_existing:
         whole = await _complete(rooms, settings, place, found)
     if whole is not None:

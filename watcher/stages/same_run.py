@@ -14,11 +14,14 @@ from pathlib import Path
 
 import structlog
 
+from watcher.config import WatchSettings
 from watcher.errors import MountGone
 from watcher.model import ENDED, SourceFacts, Stage, Status
 from watcher.rows import Unit
-from watcher.runs.layout import FoundUnit
-from watcher.stages.looking import Place, see_root
+from watcher.runs.globs import compiled
+from watcher.runs.layout import FoundUnit, judge
+from watcher.runs.layout_values import Source
+from watcher.stages.looking import Place, identity_of, see_root, view_of
 from watcher.stages.revisions import NAMESAKE, has_same_bytes, plan_again
 from watcher.stages.rooms import Rooms
 
@@ -30,6 +33,9 @@ TRACES = "traces"
 
 HAS_LEFT = "has_left"
 """Set on a unit whose folder was renamed: another folder of the name that it is known by is another run."""
+
+WHO = "who"
+"""Where a unit remembers the files that said which run it is (see `who_says_so`)."""
 
 ALSO_IN = "also_in"
 """Where a unit remembers the other places in which its run was seen."""
@@ -136,3 +142,27 @@ async def note_copy(rooms: Rooms, unit: Unit, place: Place) -> None:
     text = f"{unit.run} lies in {place.root} as well; it is taken from {unit.run_path} alone."
     await rooms.store.journal("unit.copy_seen", text, unit_id=unit.id)
     log.warning("unit.copy_seen", unit=unit.id, path=str(place.root), taken_from=unit.run_path)
+
+
+def who_says_so(place: Place) -> str:
+    """Return a short hash of the files that say which run lies in a place (RunInfo.xml, say): sizes, times, inodes."""
+    globs = [source.glob for source in place.layout.id if isinstance(source, Source)]
+    pattern = compiled(globs)
+    return traces(facts for path, facts in place.listing.entries.items() if globs and pattern.fullmatch(path))
+
+
+async def holds_another_run(rooms: Rooms, settings: WatchSettings, place: Place, found: FoundUnit, unit: Unit) -> bool:
+    """Tell whether a folder holds another run than the unit that is known there, as the run itself says: names of
+    folders are used again.
+    """
+    if place.layout.flat or place.layout.name != unit.layout or "/" in unit.identity:  # known by its name
+        return False
+    who = who_says_so(place)
+    if unit.more.get(WHO) == who:
+        return False
+    judgement = judge(await view_of(rooms.threads, place, found, settings, quiet_s={}, assume_quiet=True))
+    identity, _ = identity_of(unit.watch, settings.path, place, judgement)
+    if judgement.identity_from != "name" and identity != unit.identity:
+        return True
+    await rooms.store.touch(unit, more={WHO: who})
+    return False
