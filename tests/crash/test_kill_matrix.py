@@ -64,6 +64,7 @@ async def test_a_kill_at_any_point_leaves_nothing_lost_and_nothing_doubled(
     await assert_exactly_once(world)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("point", "time"), LATER, ids=[f"{point}-{time}" for point, time in LATER])
 async def test_a_kill_at_a_later_time_of_a_point(world: World, runner: Runner, point: str, time: int) -> None:
     """The second file, chunk or look is as safe as the first."""
@@ -82,6 +83,7 @@ async def test_a_kill_while_it_settles(world: World, runner: Runner) -> None:
     await assert_exactly_once(world)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("first", "second"), TWICE, ids=[f"{first}-{second}" for first, second in TWICE])
 async def test_a_second_kill_while_it_recovers(world: World, runner: Runner, first: str, second: str) -> None:
     """Recovering is as safe as the way itself."""

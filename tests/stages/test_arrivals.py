@@ -28,7 +28,7 @@ async def test_a_sample_that_comes_after_the_marker_ends_the_hold(world: World) 
     run = whole.without(*late).write(world.watched)
     async with world.daemon():
         unit = await world.until_status("held", stage="verify")
-        assert unit["reason"] == "SampleSheet.csv:5: sample S2 has no files."
+        assert unit["reason"] == "SampleSheet.csv:5:1: sample S2 has no files."
         assert world.uploads() == {}
         for path in late:
             (run / path).write_bytes(whole.files[path])

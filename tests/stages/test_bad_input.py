@@ -278,11 +278,11 @@ async def test_a_sample_without_files_is_held_with_its_own_reason(world: World) 
     sheet.write_text(sheet.read_text() + "S3,ACGTACGA\n")
     (unit,) = (await world.once())["units"]
     assert (unit["status"], unit["stage"], unit["code"]) == ("held", "verify", "no_files")
-    assert unit["reason"] == "Reports/SampleSheet.csv:7: sample S3 has no files."
+    assert unit["reason"] == "Reports/SampleSheet.csv:7:1: sample S3 has no files."
     assert "`no_files: skip`" in unit["hint"]
     assert not world.uploads()
     world.write_config(watch={"no_files": "skip"}, rule={"workflow": None, "deliver": None})
     await world.wish("retry", unit["id"])
     assert (await world.once())["units"][0]["status"] == "done"
-    assert (await world.show(unit["id"]))["remarks"] == ["Reports/SampleSheet.csv:7: sample S3 has no files."]
+    assert (await world.show(unit["id"]))["remarks"] == ["Reports/SampleSheet.csv:7:1: sample S3 has no files."]
     assert world.uploads() == world.fastqs(run)

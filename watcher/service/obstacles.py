@@ -110,7 +110,8 @@ async def _probe(rooms: Rooms, obstacle: Obstacle) -> bool:
     if not gone:
         await rooms.store.set_probe(obstacle.key, rooms.clock.now() + rooms.settings.limits.probe)
         return False
-    await rooms.store.end_obstacle(obstacle.key)
+    if await rooms.store.end_obstacle(obstacle.key) is None:
+        return False  # another probe was quicker, and has told it
     await rooms.store.journal(
         "obstacle.ended", f"{obstacle.kind} {obstacle.subject} is usable again.", more={"obstacle": obstacle.key}
     )

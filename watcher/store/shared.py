@@ -55,15 +55,18 @@ class Shared(Database):
 
         return await self._write(work)
 
-    async def end_obstacle(self, key: str) -> int:
-        """Store that the obstacle is gone, and make all rows behind it due now; return how many those are."""
+    async def end_obstacle(self, key: str) -> int | None:
+        """Store that the obstacle is gone, and make all rows behind it due now; return how many those are, None when
+        it did not stand any more.
+        """
         table = schema.obstacle
         ended = sa.update(table).where(table.c.key == key, table.c.ended_at.is_(None))
 
-        async def work(connection: AsyncConnection) -> int:
+        async def work(connection: AsyncConnection) -> int | None:
             at = self._clock.now()
-            await connection.execute(ended.values(ended_at=at, next_probe_at=None))
-            return await free_rows(connection, key, at)
+            stood = (await connection.execute(ended.values(ended_at=at, next_probe_at=None))).rowcount > 0
+            freed = await free_rows(connection, key, at)
+            return freed if stood else None
 
         return await self._write(work)
 
