@@ -13,13 +13,13 @@ from tests.crash.runner import Runner
 from tests.live.real_galaxy import RealGalaxy, real_galaxy
 from tests.world import RUN, World
 
-CASES = (
+CASES = (("upload.bytes.act", 2), ("upload.fetch.act", 1), ("invoke.invocation.act", 1))
+"""Points at which a mistake would double most."""
+
+MORE = (
     ("upload.history.act", 1),
-    ("upload.bytes.act", 2),
     ("upload.fetch.intent", 1),
-    ("upload.fetch.act", 1),
     ("invoke.collection.act", 1),
-    ("invoke.invocation.act", 1),
     ("poll.begun", 2),
     ("deliver.file.act", 2),
 )
@@ -39,7 +39,11 @@ def world(tmp_path: Path, real: RealGalaxy) -> Iterator[World]:
 
 
 @pytest.mark.real
-@pytest.mark.parametrize(("point", "time"), CASES, ids=[f"{point}-{time}" for point, time in CASES])
+@pytest.mark.parametrize(
+    ("point", "time"),
+    [*CASES, *(pytest.param(*case, marks=pytest.mark.slow) for case in MORE)],
+    ids=[f"{point}-{time}" for point, time in (*CASES, *MORE)],
+)
 async def test_a_kill_leaves_one_of_everything_in_a_real_galaxy(
     world: World, runner: Runner, real: RealGalaxy, point: str, time: int
 ) -> None:

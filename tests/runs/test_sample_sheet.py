@@ -35,7 +35,7 @@ V1_ROWS = (
         V1_ROWS.replace(",Sample_Project\n", ",Sample_Project,\n").encode(),
         V1_ROWS.replace("Index,", "   ,Index,").replace("ACGT,", "   ,ACGT,").replace("TTGG,", "   ,TTGG,").encode(),
         V1_ROWS.replace("[Data]", "[Sequencing_Settings]\n[Data]").encode(),
-        V1_ROWS.replace("IEMFileVersion,4", "Investigator,botany; Jane; and; others").encode(),
+        V1_ROWS.replace("IEMFileVersion,4", "Investigator,botany; ferns; and; others").encode(),
         V1_ROWS.replace("first", '"first"').encode(),
     ],
     ids=[

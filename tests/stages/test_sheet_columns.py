@@ -10,7 +10,7 @@ import pytest
 from tests.world import World
 
 Json = dict[str, Any]
-CANARY = "jane.doe@canary.example.org"
+CANARY = "patient-4711@canary.example.org"
 
 
 def write_sheet(run: Path, *rows: str) -> Path:
