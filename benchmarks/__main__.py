@@ -15,7 +15,7 @@ from pathlib import Path
 from benchmarks import against_bioblend, content, cores, footprint, marker, scale
 from benchmarks.figures import NotMeasured, Table
 from benchmarks.machine import this_machine
-from benchmarks.page import PAGE, page, table_lines
+from benchmarks.page import PAGE, page, table_lines, with_tables
 from watcher.service.logs import set_up_logs
 
 MEASUREMENTS = {
@@ -31,10 +31,12 @@ MEASUREMENTS = {
 
 
 def main() -> int:
-    """Measure what is asked for, all by default; only a whole round is written to the page."""
+    """Measure what is asked for, all by default. Only a whole round is written to the page unasked."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure, and write docs/performance.md.")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(MEASUREMENTS)}; default: all")
-    chosen = parser.parse_args().names
+    parser.add_argument("--page", action="store_true", help="put what is chosen into the page, too")
+    wanted = parser.parse_args()
+    chosen = wanted.names
     if unknown := set(chosen) - set(MEASUREMENTS):
         parser.error(f"unknown: {', '.join(sorted(unknown))}; there are {', '.join(MEASUREMENTS)}")
     set_up_logs("json", "error")
@@ -51,8 +53,9 @@ def main() -> int:
             except NotMeasured as reason:
                 tables.append(reason)
         print("\n".join(table_lines(tables[-1])), flush=True)
-    if not chosen:
-        PAGE.write_text(page(machine, tables, time.monotonic() - began))
+    if wanted.page or not chosen:
+        took_s = time.monotonic() - began
+        PAGE.write_text(with_tables(PAGE.read_text(), tables) if chosen else page(machine, tables, took_s))
         print(f"Written to {PAGE.relative_to(PAGE.parents[1])}.", file=sys.stderr)
     return 0
 

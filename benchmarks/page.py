@@ -17,9 +17,9 @@ PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
 HEAD = """\
 # Performance
 
-Measured and written by `make bench`; nothing here is typed by hand. One measurement alone, printed only:
-`make bench ARGS=content` (or `cores`, `marker`, `footprint`, `scale`, `small`, `large`). What is measured how stands in
-`benchmarks/`.
+Measured and written by `make bench`; nothing here is typed by hand. One measurement alone is printed only:
+`make bench ARGS=content` (or `cores`, `marker`, `footprint`, `scale`, `small`, `large`); with `ARGS="scale --page"` its
+table takes the place of the one here, and says so. What is measured how stands in `benchmarks/`.
 """
 BUSY = """\
 **Measured on a busy machine**: other programs ran at the same time. Times are longer than they need to be, and
@@ -34,6 +34,18 @@ def page(machine: Machine, tables: Iterable[Table | NotMeasured], took_s: float)
     parts = [HEAD, *([BUSY] if machine.is_busy else []), "\n".join(facts) + "\n"]
     parts += ["\n".join(table_lines(table)) + "\n" for table in tables]
     return "\n".join(parts)
+
+
+def with_tables(text: str, tables: Iterable[Table | NotMeasured]) -> str:
+    """Return the page with these tables in the places of those of the same titles; ValueError where it has none."""
+    for table in tables:
+        before, found, after = text.partition(f"## {table.title}\n")
+        if not found:
+            raise ValueError(f"the page has no table `{table.title}`")
+        _, next_one, rest = after.partition("\n## ")
+        again = f"Measured once more by itself, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC."
+        text = before + "\n".join([*table_lines(table), "", again]) + "\n" + (next_one + rest)
+    return text
 
 
 def table_lines(table: Table | NotMeasured) -> Sequence[str]:

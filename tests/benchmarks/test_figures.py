@@ -12,7 +12,7 @@ import pytest
 from benchmarks import content, reads
 from benchmarks.figures import Figure, NotMeasured, Table, Target, median_of
 from benchmarks.machine import this_machine
-from benchmarks.page import page
+from benchmarks.page import page, with_tables
 from watcher.runs.integrity import ContentPass, kind_of
 
 
@@ -41,6 +41,21 @@ def test_the_page_says_what_was_measured_and_what_was_not() -> None:
     assert "| way | 0.30 s | under 0.25 s | **missed** | median of 3; 0.20 to 0.50 |" in text
     assert "## Uploads\n\nNot measured: no Galaxy" in text
     assert "busy" not in text
+
+
+def test_one_table_takes_the_place_of_the_one_before() -> None:
+    """The others stay as they are, and it says that it was measured by itself; a table that has no place is refused."""
+    tables = [Table(title, "How.", (Figure("it", 1.0, "s"),)) for title in ("First", "Second", "Third")]
+    before = page(replace(this_machine(), load=0.2), tables, 61.0)
+    for number, title in enumerate(("First", "Second", "Third")):
+        sections = with_tables(before, [Table(title, "How.", (Figure("it", 2.0, "s"),))]).split("\n## ")
+        assert [index for index, one in enumerate(sections[1:]) if "| it | 2.00 s |" in one] == [number]
+        assert "Measured once more by itself" in sections[1 + number]
+        assert [one for index, one in enumerate(sections) if index != 1 + number] == [
+            one for index, one in enumerate(before.split("\n## ")) if index != 1 + number
+        ]
+    with pytest.raises(ValueError, match="Fourth"):
+        with_tables(before, [Table("Fourth", "How.", ())])
 
 
 def test_a_busy_machine_is_named_and_none_is_told_by_name() -> None:
