@@ -33,9 +33,6 @@ COUNTED_ENTRIES = 10_000  # beyond it, only "many" matters
 LINK_LIMIT = 40  # as in path_resolution(7)
 
 
-_WITHOUT_FOLDER_TIMES = re.compile(r"fuse|fuse\..*|davfs2?")
-
-
 @dataclass(frozen=True, slots=True)
 class Mount:
     """A line of the mount table; `source` and `fstype` outlive a remount, `id` does not."""
@@ -50,13 +47,6 @@ class Mount:
     def is_network(self) -> bool:
         """Tell whether others may write there unseen and whether a call may hang."""
         return NETWORK_FILE_SYSTEMS.fullmatch(self.fstype) is not None
-
-    @property
-    def has_folder_times(self) -> bool:
-        """Tell whether a folder's time changes with what lies in it: some programs' file systems (buckets, unions of
-        disks) keep it whatever comes.
-        """
-        return _WITHOUT_FOLDER_TIMES.fullmatch(self.fstype) is None
 
     @property
     def label(self) -> str:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from typing import Any
 import structlog
 
 from watcher.config import WatchSettings
-from watcher.disk.scan import facts_of, folder_marks, mark_of
+from watcher.disk.scan import facts_of
 from watcher.errors import DiskError, Superseded
 from watcher.model import ENDED, Kind, SourceFacts, Stage, Status
 from watcher.rows import SourceFile, Unit
@@ -69,23 +68,14 @@ async def come_later(
         return []
     if before is not None and now_s - before.at_s < rooms.settings.rescan.total_seconds():
         return []
-    known = hash((layout.name, *((unit.id, unit.version) for unit in watched)))
-    if before is not None and await _is_untouched(rooms, root, before, known):
-        rooms.late_looks[str(root)] = replace(before, at_s=now_s)
-        return []
-    above = await folder_marks(rooms.threads, root, [""])
     wish = wish_of(rooms.settings, settings.name, layout.name)
     whole = await look_at(rooms.threads, rooms.clock, layout, root, wish=wish)
-    seen = hash((known, *whole.listing.entries.values()))
+    seen = hash((layout.name, *((unit.id, unit.version) for unit in watched), *whole.listing.entries.values()))
     is_same = before is not None and before.seen == seen
     since_s = before.since_s if before and is_same else rooms.clock.monotonic()
     is_sure = before is not None and is_same and before.is_sure
     rooms.late_looks[str(root)] = LateLook(now_s, seen, since_s, is_sure)
     if is_sure:
-        marks = {"": above[0], **{path: mark_of(facts) for path, facts in whole.listing.entries.items()}}
-        rooms.late_looks[str(root)] = LateLook(
-            now_s, seen, since_s, is_sure, tuple(marks), hash((known, *marks.values()))
-        )
         return []  # each file has the times that it had when it was compared so long after them that they tell all
     again: list[NextVersion] = []
     for found in whole.units:
@@ -100,15 +90,6 @@ async def come_later(
                 again.append((found, unit, because))
     rooms.late_looks[str(root)] = LateLook(now_s, seen, since_s, now_s - since_s >= SURE_S)
     return again
-
-
-async def _is_untouched(rooms: Rooms, root: Path, before: LateLook, known: int) -> bool:
-    """Tell whether all that there was has the times that it had; what came shows by the times of its folder. To ask for
-    them costs a third of listing all.
-    """
-    if not before.paths or not rooms.threads.mount_of(root).has_folder_times:
-        return False
-    return hash((known, *await folder_marks(rooms.threads, root, before.paths))) == before.marks
 
 
 def _is_looked_after(rooms: Rooms, settings: WatchSettings, unit: Unit) -> bool:

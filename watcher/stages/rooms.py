@@ -164,15 +164,13 @@ class PollRounds:
 @dataclass(frozen=True, slots=True)
 class LateLook:
     """The last look for late files: when (monotonic), a hash of all that it saw, since when that is so, and whether it
-    was looked at long enough after that. Then `paths` are all that there was, and `marks` a hash of their times.
+    was looked at long enough after that.
     """
 
     at_s: float
     seen: int
     since_s: float
     is_sure: bool
-    paths: tuple[str, ...] = ()
-    marks: int = 0
 
 
 @dataclass(frozen=True)

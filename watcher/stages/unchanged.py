@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -42,6 +43,9 @@ CACHED_S = 60.0
 
 ANYWAY_S = 24 * 3600.0
 """How long a folder is left alone at most, whatever its times say."""
+
+WITHOUT_TIMES = re.compile(r"fuse|fuse\..*|davfs2?")
+"""File systems of programs (buckets, unions of disks) whose folders may keep their times whatever comes into them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,13 +149,14 @@ async def remember(
     turns = rooms.folder_turns.setdefault(settings.name, {})
     once = rooms.folders_seen_once.setdefault(settings.name, {})
     mount = rooms.threads.mount_of(settings.path)
+    has_times = WITHOUT_TIMES.fullmatch(mount.fstype) is None
     sure_after_s = COARSEST_S + (CACHED_S if mount.is_network else 0.0)
     over_s = rooms.clock.monotonic()
     fresh: list[FolderLook] = []
     for name, look in looks.items():
         turns[name] = _turn(over_s)
         before = once.get(name)
-        if look is None or not mount.has_folder_times:
+        if look is None or not has_times:
             once.pop(name, None)
         elif remembered.get(name) == look:
             continue
