@@ -13,16 +13,17 @@ from tests.crash.runner import Runner
 from tests.live.real_galaxy import RealGalaxy, real_galaxy
 from tests.world import RUN, World
 
-CASES = (("upload.bytes.act", 2), ("upload.fetch.act", 1), ("invoke.invocation.act", 1))
-"""Points at which a mistake would double most."""
-
-MORE = (
+CASES = (
     ("upload.history.act", 1),
-    ("upload.fetch.intent", 1),
+    ("upload.bytes.act", 2),
+    ("upload.fetch.act", 1),
     ("invoke.collection.act", 1),
-    ("poll.begun", 2),
+    ("invoke.invocation.act", 1),
     ("deliver.file.act", 2),
 )
+"""Right after each effect that Galaxy or a reader would show twice."""
+
+MORE = (("upload.fetch.intent", 1), ("poll.begun", 2))
 
 
 @pytest.fixture

@@ -118,22 +118,15 @@ async def folder_marks(threads: DiskThreads, root: Path, paths: Sequence[str]) -
     a look will tell why. Raises MountGone when the root does not answer.
     """
     marks: list[tuple[int, ...] | None] = []
-    ahead = iter(paths)
     begin = f"{root}/"  # text: a Path for each would cost more than the question
 
-    def some() -> bool:
-        until = time.monotonic() + SLICE_S
-        for path in ahead:
-            try:
-                marks.append(_mark(os.lstat(begin + path)))
-            except OSError:
-                marks.append(None)
-            if time.monotonic() >= until:
-                return False
-        return True
+    def mark(path: str) -> None:
+        try:
+            marks.append(_mark(os.lstat(begin + path)))
+        except OSError:
+            marks.append(None)
 
-    while not await threads.look(root, some):
-        pass
+    await _in_slices(threads, root, paths, mark)
     return marks
 
 
@@ -276,23 +269,32 @@ def _opened(root: Path, path: str) -> BinaryIO:
 
 
 async def _each(threads: DiskThreads, root: Path, paths: Sequence[str], call: Callable[[str], T]) -> dict[str, T]:
-    """Run a call for each path, in slices; paths that are gone are left out."""
+    """Return what a call brings for each path; paths that are gone are left out."""
     found: dict[str, T] = {}
+
+    def one(path: str) -> None:
+        try:
+            found[path] = call(path)
+        except FileGone:
+            return
+        except OSError as error:
+            raise disk_error(error, path) from error
+
+    await _in_slices(threads, root, paths, one)
+    return found
+
+
+async def _in_slices(threads: DiskThreads, root: Path, paths: Sequence[str], do: Callable[[str], None]) -> None:
+    """Do something for each path, in calls that are short however many there are."""
     ahead = iter(paths)
 
     def some() -> bool:
         until = time.monotonic() + SLICE_S
         for path in ahead:
-            try:
-                found[path] = call(path)
-            except FileGone:
-                continue
-            except OSError as error:
-                raise disk_error(error, path) from error
+            do(path)
             if time.monotonic() >= until:
                 return False
         return True
 
     while not await threads.look(root, some):
         pass
-    return found
