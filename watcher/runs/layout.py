@@ -16,7 +16,16 @@ from watcher.runs.conditions import Condition, spoken
 from watcher.runs.layout_file import Layout, load_layouts
 from watcher.runs.layout_values import Source
 from watcher.runs.predicates import ask, ask_any, contents_needed, is_still, settled
-from watcher.runs.recognition import Detection, FoundRun, detection, find_runs, may_be, recognise, run_info_paths
+from watcher.runs.recognition import (
+    Detection,
+    FoundRun,
+    detection,
+    find_runs,
+    may_be,
+    recognise,
+    run_info_paths,
+    tells_of_runs,
+)
 from watcher.runs.units import FoundUnit, find_units, not_taken
 from watcher.runs.view import RUN_INFO, Judgement, UnitView
 
@@ -36,6 +45,7 @@ __all__ = [
     "not_taken",
     "recognise",
     "run_info_paths",
+    "tells_of_runs",
     "wanted",
 ]
 

@@ -62,6 +62,25 @@ def _detection(usable: tuple[Layout, ...]) -> Detection:
     return Detection(tuple(prune), None if len(known) < len(depths) else max(known, default=1))
 
 
+def tells_of_runs(layouts: Mapping[str, Layout]) -> re.Pattern[str]:
+    """Return what matches the folders (below one right under the watch's root) in which a name could change what
+    `find_runs` says: not the barcodes of a run, say, however many there are.
+    """
+    return _tells_of_runs(tuple(_usable(layouts.values())))
+
+
+@functools.lru_cache(maxsize=64)
+def _tells_of_runs(usable: tuple[Layout, ...]) -> re.Pattern[str]:
+    ways: set[str] = set()
+    for layout in usable:
+        plain = [one.strip("/").split("/") for glob in layout.recognises_by for one in alternatives(glob)]
+        for above in (["*"] * level for level in range(layout.depth)):
+            for steps in plain:
+                ends = len(steps) + (steps[-1] == "**")  # `a/**/b` is among the ways as `a/**`: all that is below it
+                ways |= {"/".join([*above, *steps[:count]]) for count in range(ends)}
+    return compiled(sorted(ways - {""}), hidden=True)
+
+
 def find_runs(
     layouts: Mapping[str, Layout], listing: Listing, name: str, run_infos: Mapping[str, bytes] | None = None
 ) -> list[FoundRun]:

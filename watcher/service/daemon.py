@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -237,6 +238,7 @@ class Daemon:
         async with self.running():
             log.info("watcher.ready", watches=len(self._settings.watches), rules=len(self._settings.rules))
             notify("READY=1")
+            gc.freeze()  # what was imported stays: a collection need not go through it time and again
             await self.stop.wait()
             notify("STOPPING=1")
         log.info("watcher.stopped")

@@ -22,7 +22,7 @@ from watcher.errors import DiskError, Superseded
 from watcher.model import ENDED, Kind, SourceFacts, Stage, Status
 from watcher.rows import SourceFile, Unit
 from watcher.runs.layout import FoundUnit, Layout, UnitView
-from watcher.stages.looking import look_at, view_of, wish_of
+from watcher.stages.looking import list_run, place_of, view_of, wish_of
 from watcher.stages.revisions import BECAUSE, OVER, other_bytes, plan_again, sent_together
 from watcher.stages.rooms import LateLook, Rooms
 
@@ -69,8 +69,8 @@ async def come_later(
     if before is not None and now_s - before.at_s < rooms.settings.rescan.total_seconds():
         return []
     wish = wish_of(rooms.settings, settings.name, layout.name)
-    whole = await look_at(rooms.threads, rooms.clock, layout, root, wish=wish)
-    seen = hash((layout.name, *((unit.id, unit.version) for unit in watched), *whole.listing.entries.values()))
+    listing = await list_run(rooms.threads, rooms.clock, layout, root, wish=wish)
+    seen = hash((layout.name, *((unit.id, unit.version) for unit in watched), *listing.entries.values()))
     is_same = before is not None and before.seen == seen
     since_s = before.since_s if before and is_same else rooms.clock.monotonic()
     is_sure = before is not None and is_same and before.is_sure
@@ -78,6 +78,7 @@ async def come_later(
     if is_sure:
         return []  # each file has the times that it had when it was compared so long after them that they tell all
     again: list[NextVersion] = []
+    whole = place_of(layout, root, listing)
     for found in whole.units:
         unit = next((one for one in watched if one.unit == found.unit), None)
         if unit is None:

@@ -31,6 +31,7 @@ from watcher.runs.layout import (
     find_units,
     judge,
     run_info_paths,
+    tells_of_runs,
     wanted,
 )
 from watcher.runs.selection import NO_WISH, Wish
@@ -60,11 +61,13 @@ class Place:
 @dataclass(frozen=True, slots=True)
 class RunsIn:
     """The run folders that a folder is, or holds, with their layouts; `listing` is what was looked at to find them
-    (files by name alone), and `read` the files that were asked for what they say.
+    (files by name alone), `telling` the folders of it in which a run could show, and `read` the files that were asked
+    for what they say.
     """
 
     runs: tuple[tuple[Path, Layout], ...]
     listing: Listing | None = None
+    telling: frozenset[str] = frozenset()
     read: Mapping[str, SourceFacts] = field(default_factory=dict)
 
 
@@ -82,7 +85,9 @@ async def runs_in(
     readable = [path for path, facts in read.items() if facts.kind is Kind.FILE]
     found = find_runs(possible, listing, folder.name, await read_small(threads, folder, readable))
     runs = tuple((folder / run.path if run.path else folder, run.layout) for run in found)
-    return RunsIn(runs, listing, read)
+    tells = tells_of_runs(possible)
+    folders = (path for path, facts in listing.entries.items() if facts.kind is Kind.FOLDER)
+    return RunsIn(runs, listing, frozenset(path for path in folders if tells.fullmatch(path)), read)
 
 
 async def look_at(
@@ -95,8 +100,25 @@ async def look_at(
     wish: Wish = NO_WISH,
 ) -> Place:
     """List a run folder of this layout; `shallow_only`: just deep enough to find its units."""
+    return place_of(layout, root, await list_run(threads, clock, layout, root, shallow_only=shallow_only, wish=wish))
+
+
+async def list_run(
+    threads: DiskThreads,
+    clock: Clock,
+    layout: Layout,
+    root: Path,
+    *,
+    shallow_only: bool = False,
+    wish: Wish = NO_WISH,
+) -> Listing:
+    """List a run folder as `look_at` does, without asking what is in it."""
     depth = layout.look_depth if shallow_only else (1 if layout.flat else None)
-    listing = await list_folder(threads, root, depth=depth, prune=layout.prune_but(wish.kinds), clock=clock)
+    return await list_folder(threads, root, depth=depth, prune=layout.prune_but(wish.kinds), clock=clock)
+
+
+def place_of(layout: Layout, root: Path, listing: Listing) -> Place:
+    """Return the units that a listing of a run folder shows."""
     return Place(root, root.name, layout, listing, tuple(find_units(layout, listing)))
 
 
@@ -221,8 +243,8 @@ def identity_of(watch: str, root: Path, place: Place, judgement: Judgement) -> t
 
 def known_names(units: Iterable[Unit | UnitBrief], root: Path) -> set[str]:
     """Return the names right below a watch's root that we have met before; a flat folder's files come and go."""
-    paths = (Path(unit.run_path) for unit in units)
-    return {path.relative_to(root).parts[0] for path in paths if path != root and path.is_relative_to(root)}
+    begin = f"{str(root).rstrip('/')}/"
+    return {unit.run_path[len(begin) :].split("/", 1)[0] for unit in units if unit.run_path.startswith(begin)}
 
 
 def event_folders(place: Place, found: FoundUnit) -> list[Path]:

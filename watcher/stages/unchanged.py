@@ -111,18 +111,19 @@ def seen_of(
     of_run = {(unit.run_path, unit.unit) for unit in units}
     if any((str(place.root), one.unit) not in of_run for place in places for one in place.units):
         return None  # new just now, or known from another place: when it goes from there, it is taken from here
-    inner = [(f"{place.root.relative_to(settings.path / facts.path)}/", place.listing) for place in places]
-    listings = [("", found.listing)] if found.listing else []
-    listings += [(above.removeprefix("./"), listing) for above, listing in inner]
-    if any(was_refused(one) for _, listing in listings for one in listing.entries.values()):
+    listings = [place.listing for place in places] + ([found.listing] if found.listing else [])
+    if any(was_refused(one) for listing in listings for one in listing.entries.values()):
         return None  # it may be readable the next time, and nothing tells
     until = _latest(looked_after_until(settings, unit) for unit in units)
     as_known = {(unit.run_path, unit.layout) for unit in units}
     if until and until > rooms.clock.now() and {(str(one.root), one.layout.name) for one in places} - as_known:
         return None  # what comes late is looked for as the folder is read now, not as its units were
     telling = {path: mark_of(one) for path, one in found.read.items()}
-    for above, listing in listings:
-        telling |= {above + path: times for path, times in _times(listing).items()}
+    if found.listing:
+        telling |= {path: mark_of(found.listing.entries[path]) for path in found.telling - found.listing.pruned}
+    for place in places:
+        above = f"{place.root.relative_to(settings.path / facts.path)}/".removeprefix("./")
+        telling |= {above + path: times for path, times in _times(place.listing, place.layout.look_depth).items()}
     paths = sorted(telling)
     return FolderLook(
         settings.name,
@@ -180,12 +181,12 @@ async def _remembered(rooms: Rooms, watch: str) -> dict[str, FolderLook]:
     return rooms.folder_looks[watch]
 
 
-def _times(listing: Listing) -> dict[str, tuple[int, ...]]:
-    """Return the marks of all folders of a listing that were entered."""
+def _times(listing: Listing, depth: int | None) -> dict[str, tuple[int, ...]]:
+    """Return the marks of all folders that a listing of that depth has entered."""
     return {
         path: mark_of(facts)
         for path, facts in listing.entries.items()
-        if facts.kind is Kind.FOLDER and path not in listing.pruned
+        if facts.kind is Kind.FOLDER and path not in listing.pruned and (depth is None or path.count("/") + 1 < depth)
     }
 
 
