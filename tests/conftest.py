@@ -9,6 +9,8 @@ from collections.abc import Generator
 import hypothesis
 import pytest
 
+from tests.live.real_galaxy import rest, wake
+
 # How long an example takes says something of the machine; a test that hangs meets its time limit.
 hypothesis.settings.register_profile("house", deadline=None)
 hypothesis.settings.load_profile("house")
@@ -24,6 +26,33 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group("galaxy"))
             # Before whatever the module says: any of them may be the one that waits for Galaxy.
             item.add_marker(pytest.mark.timeout(REAL_TIMEOUT_S), append=False)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
+    """Have the real Galaxy awake for the tests that need it."""
+    if is_real(item):
+        wake()
+    return (yield)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, None, None]:
+    """Let the real Galaxy stand still as soon as the next test does not need it; what is cleared away at the very end
+    may.
+    """
+    if nextitem is None:
+        wake()
+    try:
+        return (yield)
+    finally:
+        if is_real(item) and nextitem is not None and not is_real(nextitem):
+            rest()
+
+
+def is_real(item: pytest.Item) -> bool:
+    """Tell whether a test runs on the real Galaxy."""
+    return item.get_closest_marker("real") is not None
 
 
 @pytest.hookimpl(wrapper=True)

@@ -59,6 +59,21 @@ def real_galaxy() -> RealGalaxy:
     return RealGalaxy(sandbox.url, sandbox.admin.key)
 
 
+_BOOTED: list[SandboxGalaxy] = []
+
+
+def rest() -> None:
+    """Let our real Galaxy stand still while no test needs it; one that somebody else runs is left alone."""
+    for sandbox in _BOOTED:
+        sandbox.pause()
+
+
+def wake() -> None:
+    """Let our real Galaxy go on."""
+    for sandbox in _BOOTED:
+        sandbox.go_on()
+
+
 def boot_sandbox() -> SandboxGalaxy:
     """Boot the project's own Galaxy in a folder that is removed when this process ends."""
     pinned = installation()
@@ -72,6 +87,7 @@ def boot_sandbox() -> SandboxGalaxy:
 
     atexit.register(end)
     sandbox.up()
+    _BOOTED.append(sandbox)
     return sandbox
 
 

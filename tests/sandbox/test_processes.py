@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.world import until
 from watcher.sandbox.processes import Kept
 
 # Says its word, starts a child in a process group of its own as Galaxy does with jobs, and stays.
@@ -62,6 +63,42 @@ def test_it_ends_with_everything_it_started(tmp_path: Path, fifo: Path, way: str
     else:
         kept.kill()
     assert not kept.is_alive()
+    assert all_said(reading) == b""
+    os.close(reading)
+
+
+def state_of(pid: int) -> str:
+    """Return how a process stands, in one letter: T for one that stands still."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+def children_of(pid: int) -> list[int]:
+    """Return the processes that a process has started."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+async def test_it_stands_still_with_everything_it_started(tmp_path: Path, fifo: Path) -> None:
+    """A pause holds it and its children, in whatever process group; it goes on afterwards, and ends when asked."""
+    reading = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    kept = Kept([sys.executable, "-c", STAYS], folder=tmp_path, log=fifo, environment=os.environ)
+    os.set_blocking(reading, True)
+    assert os.read(reading, 4) == b"here"
+    everybody = [kept.pid, *children_of(kept.pid)]
+    assert len(everybody) == 2
+    kept.pause()
+
+    async def stands() -> bool:
+        return [state_of(pid) for pid in everybody] == ["T", "T"]
+
+    async def goes() -> bool:
+        return "T" not in [state_of(pid) for pid in everybody]
+
+    await until(stands)
+    kept.go_on()
+    await until(goes)
+    kept.pause()
+    kept.ask_to_stop()
+    kept.wait()
     assert all_said(reading) == b""
     os.close(reading)
 

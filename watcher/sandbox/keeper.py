@@ -45,6 +45,7 @@ def stop(process: subprocess.Popen[bytes], patience_s: float = PATIENCE_S) -> No
     """End the process and its session: first asked, then forced."""
     with contextlib.suppress(ProcessLookupError):
         process.terminate()  # the leader alone: Galaxy ends its own children in order
+    send(process.pid, signal.SIGCONT)  # one that stands still would not hear it
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(patience_s)
     send(process.pid, signal.SIGTERM)

@@ -126,6 +126,18 @@ class SandboxGalaxy:
                 kept.kill()
         self._forget()
 
+    def pause(self) -> None:
+        """Let it stand still while nobody needs it: an idle Galaxy takes a fifth of a core."""
+        for kept in (self._web, self._worker):
+            if kept:
+                kept.pause()
+
+    def go_on(self) -> None:
+        """Let it go on after `pause`; harmless otherwise."""
+        for kept in (self._web, self._worker):
+            if kept:
+                kept.go_on()
+
     def _forget(self) -> None:
         self._web = self._worker = None
         if self._temporary and not self._temporary.is_relative_to(self.folder):
