@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.runs.instruments.converters import bcl2fastq, bclconvert
-from tests.runs.instruments.nanopore import ont
+from tests.runs.instruments.nanopore import FIRST, ont
 from tests.runs.instruments.others import bases2fastq, ultima
 from tests.runs.instruments.sheets import sheet_v1
 from tests.runs.run_folders import LAYOUTS, Tree
@@ -89,6 +89,33 @@ def test_statistics_that_say_nothing_excuse_nothing(content: bytes) -> None:
     """Half a document, or one without counts, is no zero."""
     grouping = grouped(of_bases2fastq(0).add("RunStats.json", content), "bases2fastq")
     assert [problem.lacks_files for problem in grouping.problems] == [True]
+
+
+@pytest.mark.parametrize("ends", [b"\n", b"\r\n", b"\r"])
+def test_a_table_counts_whatever_ends_its_lines(ends: bytes) -> None:
+    """Statistics that went through a spreadsheet on a Mac still say who had no reads."""
+    tree = of_bclconvert(0)
+    path = "Reports/Demultiplex_Stats.csv"
+    grouping = grouped(tree.add(path, tree.files[path].replace(b"\r\n", b"\n").replace(b"\n", ends)), "bclconvert")
+    assert not grouping.problems
+    assert "S2" in grouping.remarks[-1].message
+
+
+def test_a_table_that_is_none_excuses_nothing() -> None:
+    """What cannot be read is no zero and stops nothing else."""
+    content = b"SampleID,# Reads\nS2,0" + b"0" * 200_000
+    grouping = grouped(of_bclconvert(0).add("Reports/Demultiplex_Stats.csv", content), "bclconvert")
+    assert [problem.lacks_files for problem in grouping.problems] == [True]
+
+
+def test_a_name_in_a_table_that_is_none_is_looked_for_elsewhere() -> None:
+    """The next place in which a layout looks for the sample's name tells it."""
+    tree = ont(barcodes=False)
+    sheet, summary = (next(path for path in tree.files if path.startswith(one)) for one in ("sample_s", "final_s"))
+    tree.add(summary, tree.files[summary].replace(b"sample_id=", b"sample="))
+    assert {one.sample for one in tree.look("ont").names.values()} == {FIRST.sample}
+    tree.add(sheet, b"sample_id\n" + b"x" * 200_000)
+    assert {one.sample for one in tree.look("ont").names.values()} == {FIRST.folder}
 
 
 @pytest.mark.parametrize(("layout", "tree"), [("ont", ont()), ("ultima", ultima(("coral", "squid")))])
