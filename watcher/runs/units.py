@@ -175,7 +175,7 @@ def _units_by_name(pattern: re.Pattern[str], listing: Listing) -> list[FoundUnit
 
 
 def _lists(layout: Layout) -> re.Pattern[str]:
-    return compiled([glob for rule in layout.manifests for glob in rule.globs])
+    return compiled([glob for rule in layout.manifests for glob in rule.globs], ignore_case=True)
 
 
 def _is_of_no_concern(path: str, lists: re.Pattern[str]) -> bool:
