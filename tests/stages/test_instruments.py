@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
+from tests.runs.instruments import INSTRUMENTS
 from tests.runs.run_folders import Tree, run_info
 from tests.world import World, fastq, packed, until, write_bclconvert
+from watcher.clock import SystemClock
 from watcher.model import Stage, Status
+from watcher.store.store import Store
 
 ONT_RUN = "20260301_1201_3E_PAA12345_e05460c6"
 
@@ -118,6 +123,26 @@ async def test_the_output_of_a_converter_in_the_folder_of_its_run_is_known(world
     (run / "CopyComplete.txt").touch()
     units = {one["layout"]: one for one in (await world.once(2.0))["units"]}
     assert {layout: one["status"] for layout, one in units.items()} == {"novaseq6000": "done", "bclconvert": "done"}
+
+
+async def test_a_run_that_has_long_to_lie_still_is_not_looked_at_all_the_time(world: World) -> None:
+    """MGI wants half an hour: ten minutes of it are over, and the next look is at the next rescan, not at once."""
+    world.write_config(watch={"settle": None}, rescan_active="40s")
+    INSTRUMENTS["MGI without barcodes"].make().write(world.watched)
+    await world.once(0.0)
+    store = await Store.open(world.state_file, SystemClock(), lock=False, migrate=False)
+    (unit,) = await store.units()
+    rows = [replace(row, unchanged_s=600.0) for row in await store.source_files(unit.id)]
+    await store.put_source_files(unit, rows)
+    await store.close()
+    before = SystemClock().now()
+    (told,) = (await world.once(0.0))["units"]
+    assert told["reason"].startswith("quiet for 10 m")
+    store = await Store.open(world.state_file, SystemClock(), lock=False, migrate=False)
+    (unit,) = await store.units()
+    await store.close()
+    assert unit.due_at is not None
+    assert unit.due_at - before >= timedelta(seconds=40)
 
 
 async def test_lanes_go_as_one_file_where_the_rule_says_so(world: World) -> None:

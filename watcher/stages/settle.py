@@ -18,7 +18,7 @@ from watcher.disk.quiet import add_quiet, filer_time
 from watcher.model import Done, Fail, Hold, Listing, Next, Outcome, PredicateResult, Stage, Wait
 from watcher.rows import SourceFile, Unit, Watch
 from watcher.runs.layout import FoundUnit, Judgement, UnitView, judge
-from watcher.runs.predicates import is_still
+from watcher.runs.predicates import is_still, still_to_lie
 from watcher.stages.copies import tell_who
 from watcher.stages.looking import (
     NO_FILES,
@@ -122,9 +122,7 @@ def _wait(rooms: Rooms, judgement: Judgement, view: UnitView) -> Wait:
     open_ones = [predicate for predicate in judgement.predicates if not predicate.holds]
     reason = "; ".join(predicate.detail or predicate.name for predicate in open_ones[:3])
     if all(predicate.name.startswith("quiet") for predicate in open_ones):
-        quiet_s, _ = view.unchanged(judgement.selected)
-        left = (view.settle if view.settle is not None else view.layout.settle) - timedelta(seconds=quiet_s)
-        return Wait(min(max(left, SHORTEST), rooms.settings.rescan_active), reason, "settling")
+        return Wait(min(max(still_to_lie(view), SHORTEST), rooms.settings.rescan_active), reason, "settling")
     return Wait(rooms.settings.rescan_active, reason, INCOMPLETE)
 
 
