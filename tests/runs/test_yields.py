@@ -32,6 +32,11 @@ def without_files_of(tree: Tree, sample: str) -> Tree:
     return tree.without(*(path for path in tree.files if sample in path))
 
 
+def never_made_of(tree: Tree, sample: str) -> Tree:
+    """Take away all reads of a sample of MinKNOW, and the list that would name them."""
+    return tree.without(*(path for path in tree.files if f"/{sample}/" in path or path.startswith("output_hash")))
+
+
 def of_bclconvert(reads: int) -> Tree:
     """Return the output of BCL Convert that lacks S2, which has so many reads."""
     tree = without_files_of(bclconvert(empty=() if reads else ("S2",)), "S2")
@@ -121,9 +126,7 @@ def test_a_name_in_a_table_that_is_none_is_looked_for_elsewhere() -> None:
 @pytest.mark.parametrize(("layout", "tree"), [("ont", ont()), ("ultima", ultima(("coral", "squid")))])
 def test_a_sample_nobody_counts_is_held_unless_the_operator_says_otherwise(layout: str, tree: Tree) -> None:
     """No list of counts is known of these instruments: a person decides, or `no_files: skip` names it and goes on."""
-    lacking = without_files_of(tree, "squid") if layout == "ultima" else tree.without(
-        *(path for path in tree.files if "/squid/" in path)
-    )  # fmt: skip
+    lacking = without_files_of(tree, "squid") if layout == "ultima" else never_made_of(tree, "squid")
     held = grouped(lacking, layout)
     assert [problem.lacks_files for problem in held.problems] == [True]
     assert "squid" in held.problems[0].message
@@ -137,8 +140,7 @@ def test_a_layout_of_ones_own_may_say_where_counts_stand(tmp_path: Path) -> None
     """A table of tabs, by the names of its columns."""
     (tmp_path / "mine.toml").write_text('extends = "ont"\n[sheet]\nzero = ["tsv:barcode_*.tsv:alias:reads"]\n')
     layout = load_layouts(tmp_path)["mine"]
-    whole = ont()
-    tree = whole.without(*(path for path in whole.files if "/squid/" in path))
+    tree = never_made_of(ont(), "squid")
     table = next(path for path in tree.files if path.startswith("barcode_alignment"))
     tree.add(table, b"barcode\talias\treads\nbarcode01\tcoral\t4\nbarcode02\tsquid\t0\n")
     view = tree.seen_by(layout).look(layout)
