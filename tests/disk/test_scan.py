@@ -318,6 +318,13 @@ async def test_paths_that_are_none_are_refused(patient: DiskThreads, tmp_path: P
     assert (await facts_of(patient, tmp_path, [path]))[path].kind is Kind.OTHER
 
 
+async def test_the_longest_lists_of_a_sequencer_are_small(patient: DiskThreads, tmp_path: Path) -> None:
+    """MinKNOW's hashes of 72 hours with 98 labels, reads that passed and failed, as FASTQ and BAM, with long names."""
+    row = f"{'i' * 36},{'g' * 40},PAA12345,{'s' * 40},{'0' * 64},fastq_pass/{'a' * 40}/PAA12345_pass_{'a' * 40},bc,al\n"
+    (tmp_path / "output_hash.csv").write_text(row * (72 * 98 * 2 * 2))
+    assert (await read_small(patient, tmp_path, ["output_hash.csv"]))["output_hash.csv"].count(b"\n") == 72 * 98 * 2 * 2
+
+
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(content=st.binary(max_size=300), head=st.integers(0, 100), tail=st.integers(0, 100))
 async def test_ends_are_the_ends(patient: DiskThreads, tmp_path: Path, content: bytes, head: int, tail: int) -> None:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.runs.instruments.nanopore import ont
 from tests.runs.run_folders import READS, Tree, bclconvert, fastq_names, miseq, novaseqx, run_info, sheet_v2
 from watcher.errors import PlanError
 from watcher.model import PlannedCollection, Sample, SampleFile
@@ -144,6 +145,57 @@ def test_columns_of_the_sheet_reach_the_sample(row: str) -> None:
 def test_what_is_wrong_with_a_structure_is_told(tree: Tree, messages: list[str]) -> None:
     """One clear sentence for each problem, with the sample and lane or the sheet's line."""
     assert [one.message for one in grouped(tree).problems] == messages
+
+
+SUM = b"d41d8cd98f00b204e9800998ecf8427e  "
+LOST = "fastq_pass/coral/PAA12345_pass_coral_e05460c6_4a1b2c3d_1.fastq.gz"
+HASHES = "output_hash_PAA12345_e05460c6_4a1b2c3d.csv"
+
+
+def dropped(*names: str, listed: str) -> Tree:
+    """Return a flat folder with these files and a list of one."""
+    return Tree("mine", {name: READS for name in names}).add("MD5.txt", SUM + listed.encode() + b"\n")
+
+
+@pytest.mark.parametrize(
+    ("tree", "layout", "unit", "messages"),
+    [
+        (ont().without(LOST), "ont", ".", [f"{LOST} is listed in {HASHES}, but not there."]),
+        (
+            output(*fastq_names(["a"])).add("run.md5", SUM + b"/data/out/b_S2_L001_R1_001.fastq.gz\n"),
+            "bclconvert",
+            ".",
+            ["/data/out/b_S2_L001_R1_001.fastq.gz is listed in run.md5, but not there."],
+        ),
+        (
+            Tree("mine").add("p/a.fastq.gz").add("p/b.fastq.gz.md5", SUM + b"b.fastq.gz\n"),
+            "folder",
+            ".",
+            ["b.fastq.gz is listed in p/b.fastq.gz.md5, but not there."],
+        ),
+        (
+            dropped("a_L001_R1.fastq.gz", "a_L001_R2.fastq.gz", listed="a_L002_R1.fastq.gz"),
+            "files",
+            "a",
+            ["a_L002_R1.fastq.gz is listed in MD5.txt, but not there."],
+        ),
+        (dropped("a_R1.fastq.gz", "a_R2.fastq.gz", listed="b_R1.fastq.gz"), "files", "a", []),
+    ],
+    ids=["a batch of MinKNOW", "absolute", "its own list", "a lane in a flat folder", "another unit of a flat folder"],
+)  # fmt: skip
+def test_reads_that_a_list_names_must_be_there(tree: Tree, layout: str, unit: str, messages: list[str]) -> None:
+    """Whoever made the list had them: they were lost on the way, or are still to come."""
+    assert [one.message for one in grouped(tree, layout, unit).problems] == messages
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Undetermined_S0_L001_R1_001.fastq.gz", "a_S1_L001_I1_001.fastq.gz", "a.html", "b.bam", ".b.fastq.gz.Ab12Cd"],
+)
+def test_what_nobody_would_take_may_be_listed_without_being_there(name: str) -> None:
+    """Reads of nobody, reads that no rule asks for, other files: those who copy leave them out."""
+    tree = output(*fastq_names(["a"])).add("run.md5", SUM + name.encode() + b"\n")
+    assert grouped(tree).problems == ()
 
 
 def test_a_sample_without_reads_by_the_converters_own_count_is_no_problem() -> None:

@@ -7,10 +7,12 @@ from datetime import timedelta
 
 import pytest
 
+from tests.runs.instruments import INSTRUMENTS
 from tests.runs.run_folders import (
     LAYOUTS,
     MISEQ_RUN,
     RUN,
+    Stamp,
     Tree,
     bclconvert,
     completion_status,
@@ -19,6 +21,7 @@ from tests.runs.run_folders import (
     run_info,
 )
 from watcher.runs.layout import detection, find_units, judge, recognise, wanted
+from watcher.runs.predicates import still_to_lie
 
 BASE_CALLS = "Data/Intensities/BaseCalls"
 
@@ -49,6 +52,8 @@ def unmet(tree: Tree, layout: str, unit: str = ".", quiet_s: float = 3600.0) -> 
         (folder("p/q/a.bam"), "folder"),
         (Tree("run").add("RunInfo.xml", run_info(RUN)), "dragen-bcl"),
         (Tree("run").add("RunInfo.xml", run_info("run")), "illumina-bcl"),
+        (Tree("run").add("RunInfo.xml", run_info("120110_HWI-M00119_0068_A")), "miseq-bcl"),
+        (Tree("run").add("RunInfo.xml", run_info("120110_HWI-ST00119_0068_A")), "hiseq2500"),
         (Tree("empty"), None),
         (Tree("notes").add("readme.txt"), None),
     ],
@@ -61,6 +66,8 @@ def unmet(tree: Tree, layout: str, unit: str = ".", quiet_s: float = 3600.0) -> 
         "folder-bam",
         "run-without-reads",
         "run-of-an-unknown-instrument",
+        "run-of-an-early-miseq",
+        "run-of-an-early-hiseq",
         "empty",
         "no-reads",
     ],
@@ -162,6 +169,26 @@ def test_data_that_moves_after_the_marker_is_waited_for() -> None:
     assert judge(tree.look("bclconvert", quiet_s=quiet, settle=timedelta(seconds=10))).complete
     assert judge(tree.look("bclconvert", quiet_s={}, assume_quiet=True)).complete
     assert not judge(tree.look("bclconvert", quiet_s={})).complete
+
+
+def test_what_is_of_1970_must_lie_still_for_an_hour() -> None:
+    """So robocopy has files that are not whole; a link may stall longer than the settle time."""
+    tree = bclconvert()
+    half = "S2_S2_L001_R2_001.fastq.gz"
+    tree.stamps[half] = Stamp(mtime_ns=0)
+    judgement = tree.judged("bclconvert", quiet_s=3599.0)
+    assert not judgement.complete
+    assert judgement.predicates[-1].detail.endswith(f"; {half} is of 1970, as robocopy has it until it is whole")
+    assert still_to_lie(tree.look("bclconvert", quiet_s=3599.0)) == timedelta(seconds=1)
+    assert tree.judged("bclconvert", quiet_s=3600.0).complete
+
+
+@pytest.mark.parametrize(("quiet_s", "left_s"), [(0.0, 1800.0), (600.0, 1200.0), (1800.0, 0.0), (4000.0, 0.0)])
+def test_the_next_look_is_when_the_longest_quiet_is_over(quiet_s: float, left_s: float) -> None:
+    """Not after the settle time of two minutes, and then again and again: MGI wants half an hour."""
+    view = INSTRUMENTS["MGI"].make().look("mgi", "L01", quiet_s=quiet_s)
+    assert still_to_lie(view) == timedelta(seconds=left_s)
+    assert [one.name for one in judge(view).predicates if not one.holds] == (["quiet 30m"] if left_s else [])
 
 
 def test_a_transfer_in_progress_is_part_of_what_must_be_quiet() -> None:

@@ -93,8 +93,10 @@ def test_columns_of_other_tables_are_joined_by_sample() -> None:
 
 def test_quoted_cells_and_western_letters_are_kept() -> None:
     """Commas in quotes belong to the cell; bytes that are no UTF-8 are read as a spreadsheet writes them."""
-    sheet = read_sample_sheet('[Data]\nSample_ID,Description\ns1,"Müller, 2"\n'.encode("cp1252"), "s.csv")
-    assert sheet.rows[0].cells["Description"] == "Müller, 2"
+    content = '[Data]\nSample_ID,Description\ns1,"Müller, 2"\n'.encode("cp1252")
+    # Some programs write the mark of UTF-8 and go on in the letters of the house.
+    for mark in (b"", b"\xef\xbb\xbf"):
+        assert read_sample_sheet(mark + content, "s.csv").rows[0].cells["Description"] == "Müller, 2"
 
 
 @pytest.mark.parametrize(
@@ -118,6 +120,7 @@ def test_quoted_cells_and_western_letters_are_kept() -> None:
         (b"[Data]\r\r\nSample_ID,Index\r\n,AC\r\n", "s.csv:4:1", "no Sample_ID"),
         (b"\xff\xfe\x41", "s.csv:1:1", "no text"),
         (b"PK\x03\x04\x00\x00", "s.csv:1:1", "no text"),
+        (b"[Data]\r\nSample_ID\r\na\r\n" + bytes(512), "s.csv:4:1", "no text"),
     ],
 )
 def test_a_broken_sheet_is_refused_with_its_place(content: bytes, place: str, word: str) -> None:

@@ -43,6 +43,17 @@ def test_a_sample_that_the_sheet_does_not_name_is_a_remark() -> None:
     assert [one.message for one in found.remarks] == [f"{SHEET} does not name b."]
 
 
+def test_a_lane_without_files_of_a_sample_is_a_remark() -> None:
+    """The sheet gives it two lanes: one of them was without reads, or was lost."""
+    sheet = "[Data]\nLane,Sample_ID,Index\n1,a,AC\n1,b,GT\n2,a,AC\n2,b,GT\n"
+    names = ["a_S1_L001_R1_001.fastq.gz", "a_S1_L002_R1_001.fastq.gz", "b_S2_L001_R1_001.fastq.gz"]
+    assert [one.message for one in grouped(sheet, *names).remarks] == [f"{SHEET}:6:2: sample b has no files in lane 2."]
+    told = [one.message for one in grouped(sheet, names[0], names[2]).remarks]
+    assert told == [f"{SHEET}:5:2: sample a has no files in lane 2, and 1 more."]
+    assert not grouped(sheet, *names, "b_S2_L002_R1_001.fastq.gz").remarks
+    assert not grouped(sheet, "a_S1_R1_001.fastq.gz", "b_S2_R1_001.fastq.gz").remarks
+
+
 def test_a_sheet_of_another_run_is_refused() -> None:
     """Where no file has a row, and rows there are, one problem says it, not one for each sample."""
     found = grouped(table("x", "y"), "a_S1_R1_001.fastq.gz", "b_S2_R1_001.fastq.gz")

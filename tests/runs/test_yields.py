@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.runs.instruments.converters import bcl2fastq, bclconvert
-from tests.runs.instruments.nanopore import ont
+from tests.runs.instruments.nanopore import FIRST, ont
 from tests.runs.instruments.others import bases2fastq, ultima
 from tests.runs.instruments.sheets import sheet_v1
 from tests.runs.run_folders import LAYOUTS, Tree
@@ -30,6 +30,11 @@ def grouped(tree: Tree, layout: str, no_files: str = "hold") -> Grouping:
 def without_files_of(tree: Tree, sample: str) -> Tree:
     """Take away all reads of a sample."""
     return tree.without(*(path for path in tree.files if sample in path))
+
+
+def never_made_of(tree: Tree, sample: str) -> Tree:
+    """Take away all reads of a sample of MinKNOW, and the list that would name them."""
+    return tree.without(*(path for path in tree.files if f"/{sample}/" in path or path.startswith("output_hash")))
 
 
 def of_bclconvert(reads: int) -> Tree:
@@ -91,12 +96,37 @@ def test_statistics_that_say_nothing_excuse_nothing(content: bytes) -> None:
     assert [problem.lacks_files for problem in grouping.problems] == [True]
 
 
+@pytest.mark.parametrize("ends", [b"\n", b"\r\n", b"\r"])
+def test_a_table_counts_whatever_ends_its_lines(ends: bytes) -> None:
+    """Statistics that went through a spreadsheet on a Mac still say who had no reads."""
+    tree = of_bclconvert(0)
+    path = "Reports/Demultiplex_Stats.csv"
+    grouping = grouped(tree.add(path, tree.files[path].replace(b"\r\n", b"\n").replace(b"\n", ends)), "bclconvert")
+    assert not grouping.problems
+    assert "S2" in grouping.remarks[-1].message
+
+
+def test_a_table_that_is_none_excuses_nothing() -> None:
+    """What cannot be read is no zero and stops nothing else."""
+    content = b"SampleID,# Reads\nS2,0" + b"0" * 200_000
+    grouping = grouped(of_bclconvert(0).add("Reports/Demultiplex_Stats.csv", content), "bclconvert")
+    assert [problem.lacks_files for problem in grouping.problems] == [True]
+
+
+def test_a_name_in_a_table_that_is_none_is_looked_for_elsewhere() -> None:
+    """The next place in which a layout looks for the sample's name tells it."""
+    tree = ont(barcodes=False)
+    sheet, summary = (next(path for path in tree.files if path.startswith(one)) for one in ("sample_s", "final_s"))
+    tree.add(summary, tree.files[summary].replace(b"sample_id=", b"sample="))
+    assert {one.sample for one in tree.look("ont").names.values()} == {FIRST.sample}
+    tree.add(sheet, b"sample_id\n" + b"x" * 200_000)
+    assert {one.sample for one in tree.look("ont").names.values()} == {FIRST.folder}
+
+
 @pytest.mark.parametrize(("layout", "tree"), [("ont", ont()), ("ultima", ultima(("coral", "squid")))])
 def test_a_sample_nobody_counts_is_held_unless_the_operator_says_otherwise(layout: str, tree: Tree) -> None:
     """No list of counts is known of these instruments: a person decides, or `no_files: skip` names it and goes on."""
-    lacking = without_files_of(tree, "squid") if layout == "ultima" else tree.without(
-        *(path for path in tree.files if "/squid/" in path)
-    )  # fmt: skip
+    lacking = without_files_of(tree, "squid") if layout == "ultima" else never_made_of(tree, "squid")
     held = grouped(lacking, layout)
     assert [problem.lacks_files for problem in held.problems] == [True]
     assert "squid" in held.problems[0].message
@@ -110,8 +140,7 @@ def test_a_layout_of_ones_own_may_say_where_counts_stand(tmp_path: Path) -> None
     """A table of tabs, by the names of its columns."""
     (tmp_path / "mine.toml").write_text('extends = "ont"\n[sheet]\nzero = ["tsv:barcode_*.tsv:alias:reads"]\n')
     layout = load_layouts(tmp_path)["mine"]
-    whole = ont()
-    tree = whole.without(*(path for path in whole.files if "/squid/" in path))
+    tree = never_made_of(ont(), "squid")
     table = next(path for path in tree.files if path.startswith("barcode_alignment"))
     tree.add(table, b"barcode\talias\treads\nbarcode01\tcoral\t4\nbarcode02\tsquid\t0\n")
     view = tree.seen_by(layout).look(layout)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -32,6 +33,21 @@ async def test_a_sample_that_comes_after_the_marker_ends_the_hold(world: World) 
         assert world.uploads() == {}
         for path in late:
             (run / path).write_bytes(whole.files[path])
+        await world.until_status("done")
+    assert world.uploads() == world.fastqs(run)
+
+
+async def test_a_sample_that_only_a_list_of_checksums_knows_ends_the_hold(world: World) -> None:
+    """Quiet time is over and nothing else tells of the sample: whoever made the list had it, so it is waited for."""
+    world.write_config(watch={"settle": "1s"}, rule={"workflow": None, "deliver": None})
+    run, late = world.watched / "from the core facility", packed(fastq(4))
+    run.mkdir()
+    (run / "a.fastq.gz").write_bytes(packed(fastq(4)))
+    (run / "MD5.txt").write_text(f"{hashlib.md5(late).hexdigest()}  b.fastq.gz\n")
+    async with world.daemon():
+        unit = await world.until_status("held", stage="verify")
+        assert unit["reason"] == "b.fastq.gz is listed in MD5.txt, but not there."
+        (run / "b.fastq.gz").write_bytes(late)
         await world.until_status("done")
     assert world.uploads() == world.fastqs(run)
 

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
+from tests.runs.instruments import INSTRUMENTS
 from tests.runs.run_folders import Tree, run_info
-from tests.world import World, fastq, packed, until
+from tests.world import World, fastq, packed, until, write_bclconvert
+from watcher.clock import SystemClock
 from watcher.model import Stage, Status
+from watcher.store.store import Store
 
 ONT_RUN = "20260301_1201_3E_PAA12345_e05460c6"
 
@@ -65,9 +70,7 @@ async def test_two_runs_in_one_folder_are_two_units(world: World) -> None:
 
 async def test_a_run_of_base_calls_ends_with_nothing_to_upload(world: World) -> None:
     """It says so, nobody is asked anything, and the converter's output of the same run is taken all the same."""
-    tree = Tree("260301_A00187_1009_AHK33MDRX3").add("RunInfo.xml", run_info("260301_A00187_1009_AHK33MDRX3"))
-    for marker in ("RTAComplete.txt", "SequenceComplete.txt", "CopyComplete.txt"):
-        tree.add(marker, b"")
+    tree = base_calls()
     tree.write(world.watched)
     report = await world.once()
     (unit,) = report["units"]
@@ -81,6 +84,65 @@ async def test_a_run_of_base_calls_ends_with_nothing_to_upload(world: World) -> 
     report = await world.once()
     assert {unit["layout"]: unit["status"] for unit in report["units"]} == {"novaseq6000": "done", "bclconvert": "done"}
     assert len(world.uploads()) == 2
+
+
+def base_calls() -> Tree:
+    """Return a NovaSeq 6000 whose base calls are copied."""
+    tree = Tree("260301_A00187_1009_AHK33MDRX3").add("RunInfo.xml", run_info("260301_A00187_1009_AHK33MDRX3"))
+    for marker in ("RTAComplete.txt", "SequenceComplete.txt", "CopyComplete.txt"):
+        tree.add(marker, b"")
+    return tree
+
+
+async def test_reads_among_base_calls_are_not_called_nothing(world: World) -> None:
+    """Nobody looks for reads there, so a person is asked; when they come after the end, too."""
+    world.write_config(rule={"workflow": None, "deliver": None})
+    run = base_calls().write(world.watched)
+    (unit,) = (await world.once(2.0))["units"]
+    assert unit["status"] == "done"
+    (run / "our place").mkdir()
+    (run / "our place" / "S1_R1.fastq.gz").write_bytes(packed(fastq(3)))
+    told = "it is complete, but holds reads where layout novaseq6000 does not look: our place/S1_R1.fastq.gz"
+    units = {one["version"]: one for one in (await world.once(2.0))["units"]}
+    assert (units[2]["status"], units[2]["stage"], units[2]["reason"]) == ("held", "settle", told)
+    assert world.command("plan", str(run), "--json").report["units"][0]["status"] == "held"
+    world.command("retry", units[2]["id"])
+    units = {one["version"]: one for one in (await world.once(2.0))["units"]}
+    assert units[2]["status"] == "done"
+
+
+async def test_the_output_of_a_converter_in_the_folder_of_its_run_is_known(world: World) -> None:
+    """What is a run of its own by then is nobody's lost reads, though the base calls are told as over later."""
+    world.write_config(rule={"workflow": None, "deliver": None})
+    waiting = base_calls().without("CopyComplete.txt")
+    run = waiting.write(world.watched)
+    (unit,) = (await world.once(0.0))["units"]
+    assert unit["status"] == "waiting"
+    write_bclconvert(run / "Unaligned", ("S1",))
+    await world.once(0.0)
+    (run / "CopyComplete.txt").touch()
+    units = {one["layout"]: one for one in (await world.once(2.0))["units"]}
+    assert {layout: one["status"] for layout, one in units.items()} == {"novaseq6000": "done", "bclconvert": "done"}
+
+
+async def test_a_run_that_has_long_to_lie_still_is_not_looked_at_all_the_time(world: World) -> None:
+    """MGI wants half an hour: ten minutes of it are over, and the next look is at the next rescan, not at once."""
+    world.write_config(watch={"settle": None}, rescan_active="40s")
+    INSTRUMENTS["MGI without barcodes"].make().write(world.watched)
+    await world.once(0.0)
+    store = await Store.open(world.state_file, SystemClock(), lock=False, migrate=False)
+    (unit,) = await store.units()
+    rows = [replace(row, unchanged_s=600.0) for row in await store.source_files(unit.id)]
+    await store.put_source_files(unit, rows)
+    await store.close()
+    before = SystemClock().now()
+    (told,) = (await world.once(0.0))["units"]
+    assert told["reason"].startswith("quiet for 10 m")
+    store = await Store.open(world.state_file, SystemClock(), lock=False, migrate=False)
+    (unit,) = await store.units()
+    await store.close()
+    assert unit.due_at is not None
+    assert unit.due_at - before >= timedelta(seconds=40)
 
 
 async def test_lanes_go_as_one_file_where_the_rule_says_so(world: World) -> None:

@@ -53,7 +53,10 @@ T = TypeVar("T")
 SLICE_S = 0.5
 """How long one call may work before it lets others have the thread; far below any limit of time."""
 
-SMALL_BYTES = 8 * 1024 * 1024
+SMALL_BYTES = 32 * 1024 * 1024
+"""How much of a small file is read: MinKNOW lists each file of a run of days with its hash, about 7 MB where there are
+96 barcodes, and several times that with long names or smaller files.
+"""
 
 
 async def list_folder(

@@ -111,7 +111,13 @@ def _is_regex(value: object) -> bool:
 
 
 def _is_count(value: object) -> bool:
+    if isinstance(value, str) and value.startswith("kv:"):
+        return len(value.split(":", 2)) == 3 and all(value.split(":", 2))
     return (isinstance(value, int) and not isinstance(value, bool)) or _is_text(value)
+
+
+def _is_numbered(value: object) -> bool:
+    return isinstance(value, str) and "{n}" in value
 
 
 def _one_of(*words: str) -> Callable[[object], bool]:
@@ -131,11 +137,9 @@ class Grammar:
 
 
 _CI = {"ci": _is_flag}
+_CLAIMS = {"in": _is_values, "not_in": _is_values, "exists": _is_flag, "nonempty": _is_flag}
 _VALUES = {
-    "in": _is_values,
-    "not_in": _is_values,
-    "exists": _is_flag,
-    "nonempty": _is_flag,
+    **_CLAIMS,
     "if_present": _is_flag,
     "say": _is_texts,
     "first": _is_flag,
@@ -147,7 +151,7 @@ KINDS: Mapping[str, Grammar] = {
     "no_file": Grammar("file", {"file": _is_texts}, _CI, "No such file is there."),
     "each": Grammar(
         "",
-        {"glob": _is_text, "for": _one_of("runinfo.reads")},
+        {"glob": _is_numbered, "for": _one_of("runinfo.reads")},
         _CI,
         "A file is there for each read of RunInfo.xml, index reads counted; `{n}` is its number.",
     ),
@@ -237,6 +241,8 @@ def _check(kind: str, grammar: Grammar, arguments: Mapping[str, Any], key: str) 
             )
         if not check(value):
             raise LayoutMistake(f"{key}.{kind}.{name}", f"{value!r} does not fit here")
+    if _CLAIMS.keys() <= grammar.allowed.keys() and not _CLAIMS.keys() & arguments.keys():
+        raise LayoutMistake(f"{key}.{kind}", f"{kind} needs one of {', '.join(_CLAIMS)}")
 
 
 def _name(kind: str, arguments: Mapping[str, Any]) -> str:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from watcher.errors import PlanError
 from watcher.model import LeftOut, PlannedCollection, PlannedDataset, PlannedElement, Sample, SampleFile
 from watcher.runs.filenames import LANE, ending_of, extension_for, kind_of_reads
+from watcher.runs.manifests import missing_reads_of_lists
 from watcher.runs.pairing import double_reads, expected_reads, missing_reads
 from watcher.runs.read_groups import ReadGroup
 from watcher.runs.sample_sheet import SheetRow
@@ -58,7 +59,12 @@ def group(view: UnitView, judgement: Judgement, empty: Collection[str] = ()) -> 
     match = match_sheet(view)
     problems = [
         StructureProblem(path, f"{sentence}.")
-        for path, sentence in (*missing_reads(view, _needed(view)), *double_reads(view), *half_empty)
+        for path, sentence in (
+            *missing_reads(view, _needed(view)),
+            *double_reads(view),
+            *half_empty,
+            *missing_reads_of_lists(view),
+        )
     ]
     sheet = view.sheet
     if sheet.problem:

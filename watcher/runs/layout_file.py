@@ -225,8 +225,8 @@ def _merged(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any
 
 def _layout(name: str, found: Mapping[str, Any]) -> Layout:
     written = Written(found, KEYS)
-    unit = written.text("", "unit", ".")
-    include = written.texts("files", "include")
+    unit = written.glob("", "unit", ".")
+    include = written.globs("files", "include")
     return Layout(
         name=name,
         title=written.text("", "title", name),
@@ -237,14 +237,14 @@ def _layout(name: str, found: Mapping[str, Any]) -> Layout:
         depth=written.number("run", "depth", 1),
         run_name=written.regex("run", "name"),
         instrument=written.regex("run", "instrument"),
-        has_all=written.texts("run", "has_all"),
-        has_any=written.texts("run", "has_any"),
-        not_has=written.texts("run", "not_has"),
-        id=written.sources("", "id", "folder", "unit", "name") or ("name",),
+        has_all=written.globs("run", "has_all"),
+        has_any=written.globs("run", "has_any"),
+        not_has=written.globs("run", "not_has"),
+        id=written.sources("", "id", ".", "folder", "unit", "name") or ("name",),
         unit=unit,
-        unit_has=written.texts("", "unit_has"),
+        unit_has=written.globs("", "unit_has"),
         unit_id=written.regex("", "unit_id", group="unit"),
-        prune=written.texts("", "prune"),
+        prune=written.globs("", "prune"),
         settle=written.duration("settle", "0"),
         max_wait=written.duration("max_wait", "12h"),
         abandoned=written.duration("abandoned", "72h"),
@@ -253,7 +253,7 @@ def _layout(name: str, found: Mapping[str, Any]) -> Layout:
         failed=written.conditions("failed", "any", unit) + written.conditions("failed", "also", unit),
         held=written.conditions("held", "any", unit) + written.conditions("held", "also", unit),
         include=include,
-        more=written.texts_by_word("files", "more", KINDS_OF_READS),
+        more=written.globs_by_word("files", "more", KINDS_OF_READS),
         nothing=written.text("files", "none"),
         exclude=written.exclusions("exclude"),
         exclude_folders=written.texts("files", "exclude_folders"),
@@ -262,14 +262,14 @@ def _layout(name: str, found: Mapping[str, Any]) -> Layout:
         empty=written.one_of("files", "empty", EMPTY),
         sample_regex=written.regex("sample", "regex", group="sample"),
         sample_path=written.regex("sample", "path", group="sample"),
-        sample_default=written.sources("sample", "default", "run", "unit"),
+        sample_default=written.sources("sample", "default", unit, "run", "unit"),
         join=written.flag("sample", "join"),
         reads=written.texts("sample", "reads"),
         drop_samples=written.texts("sample", "drop"),
         project_from_folder=written.one_of("sample", "project", ("", "folder")) == "folder",
         pair=written.flag("sample", "pair", True),
-        sheet_paths=written.texts("sheet", "path"),
+        sheet_paths=written.globs("sheet", "path", unit),
         sheet_kind=written.one_of("sheet", "kind", SHEET_KINDS),
-        zero_yield=written.counts("sheet", "zero"),
-        manifests=written.manifests(),
+        zero_yield=written.counts("sheet", "zero", unit),
+        manifests=written.manifests(unit),
     )

@@ -13,7 +13,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from watcher.runs.conditions import Condition, LayoutMistake, parse_condition, parse_duration
-from watcher.runs.globs import anchored
+from watcher.runs.globs import anchored, compiled
 
 SOURCES = "xml:FILE:Element@Attribute, json:FILE:a.b, kv:FILE:key or csv:FILE:column"
 COUNTS = "csv:FILE:SAMPLES:READS or tsv:FILE:SAMPLES:READS (names of columns), or json:FILE:a.b:SAMPLES:READS"
@@ -102,15 +102,32 @@ class Written:
         """Return a list of texts."""
         return _texts(self._tables[table].get(key, []), _key(table, key))
 
-    def texts_by_word(self, table: str, key: str, words: Sequence[str]) -> Mapping[str, tuple[str, ...]]:
-        """Return lists of texts by word."""
+    def glob(self, table: str, key: str, default: str) -> str:
+        """Return one glob."""
+        found = self.text(table, key, default)
+        _check_glob(found, _key(table, key))
+        return found
+
+    def globs(self, table: str, key: str, unit: str | None = None) -> tuple[str, ...]:
+        """Return a list of globs; with a `unit` they may climb from where it lies, but not out of the run folder."""
+        found = self.texts(table, key)
+        for glob in found:
+            _check_glob(glob, _key(table, key), unit)
+        return found
+
+    def globs_by_word(self, table: str, key: str, words: Sequence[str]) -> Mapping[str, tuple[str, ...]]:
+        """Return lists of globs by word."""
         value = self._tables[table].get(key, {})
         if not isinstance(value, dict):
             raise LayoutMistake(_key(table, key), f"expected a table, not {value!r}")
         for word in value:
             if word not in words:
                 raise LayoutMistake(f"{_key(table, key)}.{word}", f"unknown key {word!r}; known are {', '.join(words)}")
-        return {word: _texts(value[word], f"{_key(table, key)}.{word}") for word in words if word in value}
+        found = {word: _texts(value[word], f"{_key(table, key)}.{word}") for word in words if word in value}
+        for word, globs in found.items():
+            for glob in globs:
+                _check_glob(glob, f"{_key(table, key)}.{word}")
+        return found
 
     def flag(self, table: str, key: str, default: bool = False) -> bool:
         """Return yes or no."""
@@ -141,20 +158,22 @@ class Written:
             raise LayoutMistake(_key(table, key), f"the pattern has no (?P<{group}>…)")
         return pattern
 
-    def sources(self, table: str, key: str, *words: str) -> tuple[str | Source, ...]:
-        """Return where a fact may stand, in order; these `words` stand for themselves."""
+    def sources(self, table: str, key: str, unit: str, *words: str) -> tuple[str | Source, ...]:
+        """Return where a fact may stand, in order, in files below `unit`; these `words` stand for themselves."""
         found: list[str | Source] = []
         for one in self.texts(table, key):
             if one in words:
                 found.append(one)
             elif _SOURCE.fullmatch(one):
-                found.append(Source(*one.split(":", 2)))
+                source = Source(*one.split(":", 2))
+                _check_glob(source.glob, _key(table, key), unit)
+                found.append(source)
             else:
                 also = "".join(f"{word!r}, " for word in words)
                 raise LayoutMistake(_key(table, key), f"{one!r}: expected {also}{SOURCES}")
         return tuple(found)
 
-    def counts(self, table: str, key: str) -> tuple[Counts, ...]:
+    def counts(self, table: str, key: str, unit: str) -> tuple[Counts, ...]:
         """Return where it stands how many reads samples have; a glob alone is a table as BCL Convert writes it."""
         found: list[Counts] = []
         for one in self.texts(table, key):
@@ -167,6 +186,7 @@ class Written:
                 found.append(Counts(kind, rest[0], "", rest[1], rest[2]))
             else:
                 raise LayoutMistake(_key(table, key), f"{one!r}: expected {COUNTS}")
+            _check_glob(found[-1].glob, _key(table, key), unit)
         return tuple(found)
 
     def conditions(self, table: str, key: str, unit: str) -> tuple[Condition, ...]:
@@ -177,8 +197,7 @@ class Written:
         conditions = tuple(parse_condition(one, _key(table, key)) for one in written)
         for condition in conditions:
             for glob in (*condition.globs, *(condition.texts("than") or ())):
-                if anchored(unit, glob) is None:
-                    raise LayoutMistake(_key(table, key), f"{glob!r} leaves the run folder")
+                _check_glob(glob, _key(table, key), unit)
         return conditions
 
     def exclusions(self, key: str) -> tuple[Exclusion, ...]:
@@ -192,14 +211,17 @@ class Written:
                 found.append(Exclusion(str(one["glob"]), str(one["reason"])))
             else:
                 raise LayoutMistake(f"files.{key}", f"expected globs or {{ glob = …, reason = … }}, not {one!r}")
+            _check_glob(found[-1].glob, f"files.{key}")
         return tuple(found)
 
-    def manifests(self) -> tuple[ManifestRule, ...]:
+    def manifests(self, unit: str) -> tuple[ManifestRule, ...]:
         """Return where lists of checksums lie."""
         written: Sequence[object] = self._tables["verify"].get("manifests", [])
         found: list[ManifestRule] = []
         for one in written if isinstance(written, list) else [written]:
             condition = parse_condition({"manifest": one}, "verify.manifests")
+            for glob in condition.globs:
+                _check_glob(glob, "verify.manifests", unit)
             found.append(ManifestRule(condition.globs, condition.text("kind")))
         return tuple(found)
 
@@ -215,6 +237,20 @@ def line_of(text: str, key: str) -> int:
             if word and pattern.search(lines[at]):
                 return at + 1
     return 0
+
+
+def _check_glob(glob: str, key: str, unit: str | None = None) -> None:
+    """Refuse what is no glob, and what looks out of the run folder from where a `unit` lies; without one, any that is
+    not relative.
+    """
+    try:
+        compiled([glob])
+    except re.error as error:
+        raise LayoutMistake(key, f"{glob!r} is no glob: {error}") from error
+    if unit is None and (glob.startswith("/") or ".." in glob.split("/")):
+        raise LayoutMistake(key, f"{glob!r} is not relative to the folder")
+    if unit is not None and anchored(unit, glob) is None:
+        raise LayoutMistake(key, f"{glob!r} leaves the run folder")
 
 
 def _key(table: str, key: str) -> str:

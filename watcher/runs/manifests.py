@@ -13,17 +13,20 @@ from dataclasses import dataclass
 from watcher.errors import StructureBroken
 from watcher.model import SourceFacts
 from watcher.runs.checksums import read_manifest
+from watcher.runs.selection import names_of, not_asked_for
+from watcher.runs.units import reason_by_name
 from watcher.runs.view import UnitView
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
     """What the lists of a unit say: path → (algorithm, hex) or None where only the name is listed, and what does not
-    fit.
+    fit. `missing` are names by which nothing is there, `missing_from` the list of each.
     """
 
     files: Mapping[str, tuple[str, str] | None]
     missing: tuple[str, ...] = ()
+    missing_from: tuple[str, ...] = ()
     ambiguous: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
     lists: tuple[str, ...] = ()
@@ -35,6 +38,7 @@ def read_lists(view: UnitView, lists: Sequence[SourceFacts], kind: str, *, sidec
     """
     files: dict[str, tuple[str, str] | None] = {}
     missing: list[str] = []
+    missing_from: list[str] = []
     ambiguous: list[str] = []
     problems: list[str] = []
     read: list[str] = []
@@ -63,7 +67,8 @@ def read_lists(view: UnitView, lists: Sequence[SourceFacts], kind: str, *, sidec
                 ambiguous.append(f"{name} (in {facts.path}) could be {hits[0]} or {hits[1]}")
             elif not _is_pruned(view, facts.path, name):
                 missing.append(name)
-    return Listed(files, tuple(missing), tuple(ambiguous), tuple(problems), tuple(read))
+                missing_from.append(facts.path)
+    return Listed(files, tuple(missing), tuple(missing_from), tuple(ambiguous), tuple(problems), tuple(read))
 
 
 def expected_checksums(view: UnitView) -> Mapping[str, tuple[tuple[str, str], ...]]:
@@ -88,6 +93,31 @@ def expected_checksums(view: UnitView) -> Mapping[str, tuple[tuple[str, str], ..
                         files=(path,),
                     )
     return {path: tuple(sorted(checksums.items())) for path, checksums in sorted(found.items())}
+
+
+def missing_reads_of_lists(view: UnitView) -> list[tuple[str, str]]:
+    """Return (list, sentence) for each file that any of the layout's lists names, that would be taken, and is not
+    there: whoever made the list had it.
+    """
+    found: dict[str, tuple[str, str]] = {}
+    for rule in view.layout.manifests:
+        listed = read_lists(view, view.find(rule.globs, ignore_case=True), rule.kind)
+        for name, by in zip(listed.missing, listed.missing_from, strict=True):
+            if _would_be_taken(view, name):
+                found.setdefault(name, (by, f"{name} is listed in {by}, but not there"))
+    return list(found.values())
+
+
+def _would_be_taken(view: UnitView, name: str) -> bool:
+    """Tell whether a file of this name, as its list writes it, would be taken as part of this unit."""
+    layout, steps = view.layout, _steps(name)
+    tails = ("/".join(steps[at:]) for at in range(len(steps)))
+    inner = next((tail for tail in tails if not reason_by_name(layout, tail, view.wish)), "")
+    if not inner:
+        return False
+    parsed = names_of(layout, [inner])[inner]
+    # A list in a flat folder speaks of files that are other units, or were and have been taken away.
+    return not not_asked_for(layout, parsed, view.wish) and (not layout.flat or parsed.stem == view.found.unit)
 
 
 def _by_name(view: UnitView) -> Mapping[str, Sequence[str]]:

@@ -153,8 +153,18 @@ def texts_at(kind: str, content: bytes, at: str) -> list[str]:
         return json_texts(content, at)
     if kind == "kv":
         return [key_values(content).get(at, "")]
-    rows = csv.DictReader(io.StringIO(text_of(content)))
-    return [value for row in rows for column, value in row.items() if column == at and isinstance(value, str)]
+    return [value for row in csv_rows(content) if isinstance(value := row.get(at), str)]
+
+
+def csv_rows(content: bytes, delimiter: str = ",") -> list[Mapping[str, object]]:
+    """Return the rows of a table by the columns that its first row names, whatever ends its lines; raises NotReadable.
+
+    Cells beyond the columns are a list under None.
+    """
+    try:
+        return list(csv.DictReader(io.StringIO(text_of(content), newline=""), delimiter=delimiter))
+    except csv.Error as error:
+        raise NotReadable(f"cannot be read as a table ({error})") from error
 
 
 def text_of(content: bytes) -> str:

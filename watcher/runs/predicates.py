@@ -23,6 +23,8 @@ SETTLED = "quiet"
 """The name of the predicate that everything taken lies still in the end."""
 
 _LEAST_PROOF = timedelta(seconds=1)
+_OF_NO_TIME_NS = 347_155_200 * 10**9  # 1981: robocopy gives files a time of 1970 (or of DOS, 1980) until they are whole
+_MAY_STALL = timedelta(hours=1)
 _SHOWN = 3
 
 
@@ -46,13 +48,18 @@ def settled(view: UnitView) -> PredicateResult:
     """Return whether everything taken, and every transfer that may become part of it, is unchanged for the settle
     time.
     """
-    return _quiet_result(SETTLED, view, *lying_still(None, view))
+    result = _quiet_result(SETTLED, view, *lying_still(None, view))
+    if result.holds or not (half := _of_no_time(view)):
+        return result
+    return PredicateResult(SETTLED, False, f"{result.detail}; {half} is of 1970, as robocopy has it until it is whole")
 
 
 def lying_still(condition: Condition | None, view: UnitView) -> tuple[timedelta, Sequence[str]]:
     """Return how long a condition that waits for quiet wants which paths unchanged; None is the last settling."""
     if condition is None:
         settle = view.layout.settle if view.settle is None else view.settle
+        if _of_no_time(view):  # its copy goes on, or has stalled; a file may be so old all the same
+            settle = max(settle, _MAY_STALL)
         return settle, [*view.selection.selected, *view.selection.unfinished]
     if condition.kind == "age":
         return condition.duration("min"), [facts.path for facts in files_of(condition, view)]
@@ -61,6 +68,22 @@ def lying_still(condition: Condition | None, view: UnitView) -> tuple[timedelta,
     needed = max(condition.duration("min") if view.settle is None else view.settle, _LEAST_PROOF)
     # In a flat folder only what concerns the unit does.
     return needed, [*view.selection.selected, *view.selection.unfinished] if view.layout.flat else view.files
+
+
+def still_to_lie(view: UnitView) -> timedelta:
+    """Return how much longer everything must lie still until no condition waits for that alone; none is negative."""
+    left = [timedelta(0)]
+    for condition in (None, *(one for one in view.layout.complete_all if one.kind == "quiet")):
+        needed, paths = lying_still(condition, view)
+        seconds, last = view.unchanged(paths)
+        left += [needed - timedelta(seconds=seconds)] if last else []
+    return max(left)
+
+
+def _of_no_time(view: UnitView) -> str:
+    """Return a file that is taken and seems to be half-way through a copy by its time, "" when there is none."""
+    entries = view.listing.entries
+    return next((path for path in view.selection.selected if entries[path].mtime_ns < _OF_NO_TIME_NS), "")
 
 
 def files_of(condition: Condition, view: UnitView) -> list[SourceFacts]:

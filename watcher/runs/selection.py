@@ -16,7 +16,7 @@ from watcher.runs.filenames import READS, ReadsName, name_from, parse_names
 from watcher.runs.layout_file import Layout
 from watcher.runs.units import NO_WISH, FoundUnit, Wish, is_dropped, reason_against, reason_by_name
 
-__all__ = ["NO_WISH", "Selection", "Wish", "files_of", "select"]
+__all__ = ["NO_WISH", "Selection", "Wish", "files_of", "names_of", "not_asked_for", "select"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,16 +69,16 @@ def select(layout: Layout, listing: Listing, found: FoundUnit, wish: Wish = NO_W
                 unfinished.append(facts.path)
             if facts.kind is Kind.OTHER and not reason_by_name(layout, inner, wish):
                 unusable[facts.path] = inner
-    by_inner = _names_of(layout, [*wanted.values(), *unusable.values()])
+    by_inner = names_of(layout, [*wanted.values(), *unusable.values()])
     names: dict[str, ReadsName] = {}
     extra: set[str] = set()
     for path in sorted(wanted):
         name = by_inner[wanted[path]]
-        if reason := _not_asked_for(layout, name, wish):
+        if reason := not_asked_for(layout, name, wish):
             left_out[path] = reason
             continue
         names[path] = name
-        if _not_asked_for(layout, name) or not layout.included.fullmatch(wanted[path]):
+        if not_asked_for(layout, name) or not layout.included.fullmatch(wanted[path]):
             extra.add(path)
     missed = {path: by_inner[unusable[path]] for path in sorted(unusable)}
     return Selection(
@@ -91,7 +91,7 @@ def select(layout: Layout, listing: Listing, found: FoundUnit, wish: Wish = NO_W
     )
 
 
-def _names_of(layout: Layout, inners: Iterable[str]) -> dict[str, ReadsName]:
+def names_of(layout: Layout, inners: Iterable[str]) -> dict[str, ReadsName]:
     """Return what the names of files say, by their paths relative to the unit."""
     bases = {inner: inner.rsplit("/", 1)[-1] for inner in inners}
     by_base = parse_names(bases.values(), layout.sample_regex)
@@ -103,7 +103,8 @@ def _names_of(layout: Layout, inners: Iterable[str]) -> dict[str, ReadsName]:
     return names
 
 
-def _not_asked_for(layout: Layout, name: ReadsName, wish: Wish = NO_WISH) -> str:
+def not_asked_for(layout: Layout, name: ReadsName, wish: Wish = NO_WISH) -> str:
+    """Return why reads of such a name are not taken, "" when they are: no sample's, or a read that nobody wants."""
     if is_dropped(layout, name):
         return "Undetermined reads"
     if layout.reads and name.read and name.read not in layout.reads and name.read not in wish.reads:
@@ -113,4 +114,4 @@ def _not_asked_for(layout: Layout, name: ReadsName, wish: Wish = NO_WISH) -> str
 
 def _is_of_unit(layout: Layout, found: FoundUnit, name: ReadsName) -> bool:
     # What lies beside the files of a flat unit would be a unit of its own, but for another read of the same beginning.
-    return not _not_asked_for(layout, name) and (not layout.flat or name.stem == found.unit)
+    return not not_asked_for(layout, name) and (not layout.flat or name.stem == found.unit)

@@ -176,6 +176,7 @@ def _remarks(view: UnitView, sheet: SampleSheet, rows: Mapping[_Key, Sequence[Sh
     if unnamed and sheet.rows:
         remarks.append(f"{sheet.name} does not name {_some(unnamed)}")
     if sheet.kind == "illumina":
+        remarks += _without_lanes(view, sheet, rows)
         places, odd = places_of(sheet), dict[str, str]()
         for group in view.groups:
             matched = rows.get((group.sample, group.project), ())
@@ -188,6 +189,21 @@ def _remarks(view: UnitView, sheet: SampleSheet, rows: Mapping[_Key, Sequence[Sh
             more = f", and {len(odd) - 1} more" if len(odd) > 1 else ""
             remarks.append(f"S numbers are not the order of {sheet.name}: {sample} {told}{more}")
     return remarks
+
+
+def _without_lanes(view: UnitView, sheet: SampleSheet, rows: Mapping[_Key, Sequence[SheetRow]]) -> Iterable[str]:
+    """Tell of lanes that the sheet gives a sample and in which it has no files; without reads there may be none, so
+    nothing is held for it. Names without lanes tell nothing.
+    """
+    lanes: dict[_Key, set[int]] = {}
+    for group in view.groups:
+        lanes.setdefault((group.sample, group.project), set()).add(group.lane)
+    wanted = {(key, lane): row for key, matched in rows.items() for row in matched for lane in row.lanes}
+    lacking = sorted((key, lane) for key, lane in wanted if lanes[key].isdisjoint((0, lane)))
+    if lacking:
+        key, lane = lacking[0]
+        more = f", and {len(lacking) - 1} more" if len(lacking) > 1 else ""
+        yield f"{sheet.name}:{wanted[lacking[0]].at}: sample {key[0]} has no files in lane {lane}{more}"
 
 
 def _names_of(sheet: SampleSheet, row: SheetRow) -> set[str]:

@@ -19,6 +19,7 @@ from watcher.errors import StructureBroken
 
 _DELIMITERS = (",", ";", "\t")
 _TOLD = re.compile(r'\s*"?sep=([,;\t|])"?\s*', re.IGNORECASE)
+_LINE_ENDS = re.compile(r"\r\n|\r|\n")
 _BLANKS = re.compile(r"[\s_.-]+")
 
 
@@ -54,14 +55,16 @@ def decoded(content: bytes, name: str) -> str:
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         encodings = ["utf-16"]
     else:
-        encodings = ["utf-8-sig", "cp1252", "latin-1"]
+        content = content.removeprefix(codecs.BOM_UTF8)
+        encodings = ["utf-8", "cp1252", "latin-1"]
     for encoding in encodings:
         try:
             text = content.decode(encoding)
         except UnicodeDecodeError:
             continue
         if "\0" in text:
-            break
+            line = len(_LINE_ENDS.findall(text[: text.index("\0")])) + 1
+            raise broken(name, line, 1, "this is no text")
         return text.lstrip("\ufeff")
     raise broken(name, 1, 1, "this is no text")
 

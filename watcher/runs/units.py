@@ -100,19 +100,22 @@ def reason_by_name(layout: Layout, inner: str, wish: Wish = NO_WISH) -> str:
     """Return why a file of this name would not be taken, "" when it would."""
     if layout.any_unfinished.fullmatch(inner):
         return next(reason for pattern, reason in layout.unfinished if pattern.fullmatch(inner))
-    if not layout.included.fullmatch(inner):
-        kind = next((kind for kind, pattern in layout.more_of.items() if pattern.fullmatch(inner)), "")
-        if not kind:
-            if inner.endswith(".ora"):
-                return "compressed as ORA, which Galaxy does not know"
-            return f"not where layout {layout.name} looks for reads"
-        if kind not in wish.kinds:
-            return f"{kind} files are taken when a rule asks for them"
     for pattern, reason in layout.excluded:
         if pattern.fullmatch(inner):
             return reason
+    if not layout.included.fullmatch(inner):
+        kind = next((kind for kind, pattern in layout.more_of.items() if pattern.fullmatch(inner)), "")
+        if not kind:
+            return "compressed as ORA, which Galaxy does not know" if inner.endswith(".ora") else elsewhere(layout)
+        if kind not in wish.kinds:
+            return f"{kind} files are taken when a rule asks for them"
     folders = inner.split("/")[:-1]
     return next((f"in folder {folder}" for folder in layout.exclude_folders if folder in folders), "")
+
+
+def elsewhere(layout: Layout) -> str:
+    """Return why reads are not taken that lie where nobody expects any."""
+    return f"not where layout {layout.name} looks for reads"
 
 
 def is_dropped(layout: Layout, name: ReadsName) -> bool:
@@ -175,7 +178,7 @@ def _units_by_name(pattern: re.Pattern[str], listing: Listing) -> list[FoundUnit
 
 
 def _lists(layout: Layout) -> re.Pattern[str]:
-    return compiled([glob for rule in layout.manifests for glob in rule.globs])
+    return compiled([glob for rule in layout.manifests for glob in rule.globs], ignore_case=True)
 
 
 def _is_of_no_concern(path: str, lists: re.Pattern[str]) -> bool:

@@ -15,15 +15,15 @@ from functools import cached_property
 
 from watcher.errors import StructureBroken
 from watcher.model import Kind, LeftOut, Listing, PredicateResult, SourceFacts
-from watcher.runs.filenames import ReadsName
+from watcher.runs.filenames import ReadsName, kind_of_reads
 from watcher.runs.globs import anchored, compiled, is_literal
 from watcher.runs.layout_file import Layout
 from watcher.runs.layout_values import Source
 from watcher.runs.markup import NotReadable, planned_reads, texts_at
 from watcher.runs.read_groups import ReadGroup, read_groups
 from watcher.runs.sample_sheet import SampleSheet, read_sample_sheet
-from watcher.runs.selection import NO_WISH, Selection, Wish, select
-from watcher.runs.units import FoundUnit
+from watcher.runs.selection import NO_WISH, Selection, Wish, names_of, select
+from watcher.runs.units import FoundUnit, elsewhere, is_dropped
 
 RUN_INFO = ("/RunInfo.xml", "/Reports/RunInfo.xml", "Reports/RunInfo.xml")
 
@@ -148,6 +148,16 @@ class UnitView:
                 except StructureBroken as error:
                     return SheetLook(facts.path, None, error.message, digest)
         return SheetLook()
+
+    @cached_property
+    def strays(self) -> Sequence[str]:
+        """Return finished reads in a run of a layout that takes none (base calls, say), without those of nobody."""
+        if self.layout.include:
+            return ()
+        reason = elsewhere(self.layout)
+        paths = [one.path for one in self.selection.left_out if one.reason == reason and kind_of_reads(one.path)]
+        names = names_of(self.layout, paths)
+        return [path for path in paths if not is_dropped(self.layout, names[path])]
 
     @cached_property
     def planned_read_count(self) -> int:

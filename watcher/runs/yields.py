@@ -6,13 +6,11 @@ says nothing: only a count that is there, and zero in every row of a sample, exc
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Mapping
 
 from watcher.runs.filenames import folded
 from watcher.runs.layout_values import Counts
-from watcher.runs.markup import NotReadable, json_rows, text_of
+from watcher.runs.markup import NotReadable, csv_rows, json_rows
 from watcher.runs.view import UnitView
 
 
@@ -29,14 +27,13 @@ def without_reads(view: UnitView) -> Mapping[str, str]:
 
 
 def _rows(counts: Counts, content: bytes) -> Iterable[tuple[str, int]]:
-    rows: Iterable[Mapping[str, object]]
-    if counts.kind == "json":
-        try:
+    try:
+        if counts.kind == "json":
             rows = json_rows(content, counts.at)
-        except NotReadable:
-            return
-    else:
-        rows = csv.DictReader(io.StringIO(text_of(content)), delimiter="\t" if counts.kind == "tsv" else ",")
+        else:
+            rows = csv_rows(content, "\t" if counts.kind == "tsv" else ",")
+    except NotReadable:
+        return
     for row in rows:
         sample, count = str(row.get(counts.sample) or "").strip(), str(row.get(counts.reads, "")).strip()
         if sample and count.isdecimal():

@@ -30,7 +30,16 @@ from watcher.runs.units import reason_against
 from watcher.service.meant import Asked, concerns, run_folders, watch_around
 from watcher.service.remembered import Remembered, remembered, told_predicates
 from watcher.stages.cut import Facts, cut
-from watcher.stages.looking import Place, identity_of, look_at, problems_of, runs_in, view_of, wish_of
+from watcher.stages.looking import (
+    Place,
+    identity_of,
+    look_at,
+    problems_of,
+    reads_elsewhere,
+    runs_in,
+    view_of,
+    wish_of,
+)
 
 READ_CHUNK_BYTES = 4 * 1024**2
 
@@ -160,6 +169,8 @@ async def _unit(
         status, reasons = Status.FAILED, [judgement.failed]
     elif judgement.held:
         status, reasons = Status.HELD, [judgement.held]
+    elif judgement.complete and judgement.nothing and (told := reads_elsewhere(view)):
+        status, reasons = Status.HELD, [told]
     elif judgement.complete and judgement.nothing:
         status, reasons = Status.IGNORED, [f"Nothing to upload: {judgement.nothing}."]
     else:

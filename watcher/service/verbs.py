@@ -23,7 +23,7 @@ from watcher.stages.history import MADE_ELSEWHERE, SENT_ALL_THE_SAME
 from watcher.stages.revisions import BECAUSE, REPLANNED
 from watcher.stages.rooms import Rooms
 from watcher.stages.same_run import SAME_AS
-from watcher.stages.settle import HELD_BY_RUN, TAKEN_AS_IT_IS
+from watcher.stages.settle import HELD_BY_RUN, READS_ELSEWHERE, TAKEN_AS_IT_IS
 
 log = structlog.get_logger("watcher")
 
@@ -191,6 +191,7 @@ async def _retry_row(rooms: Rooms, row: Unit | Batch, stage: Stage | None, asked
     answers: dict[str, dict[str, Any]] = {
         MADE_ELSEWHERE: {SENT_ALL_THE_SAME: True},
         HELD_BY_RUN: {TAKEN_AS_IT_IS: row.reason},
+        READS_ELSEWHERE: {TAKEN_AS_IT_IS: row.reason},
         SAME_AS: {TAKEN_ALL_THE_SAME: True},
         MADE_ANEW: {TAKEN_ALL_THE_SAME: True},
     }

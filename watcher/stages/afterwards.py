@@ -22,7 +22,7 @@ from watcher.errors import DiskError, Superseded
 from watcher.model import ENDED, Kind, SourceFacts, Stage, Status
 from watcher.rows import SourceFile, Unit
 from watcher.runs.layout import FoundUnit, Layout, UnitView
-from watcher.stages.looking import list_run, place_of, view_of, wish_of
+from watcher.stages.looking import list_run, place_of, reads_elsewhere, view_of, wish_of
 from watcher.stages.revisions import BECAUSE, OVER, other_bytes, plan_again, sent_together
 from watcher.stages.rooms import LateLook, Rooms
 
@@ -119,7 +119,12 @@ async def _late_files(rooms: Rooms, settings: WatchSettings, view: UnitView, uni
     one.
     """
     seen = {row.path: row for row in await rooms.store.source_files(unit.id)}
-    files = [view.listing.entries[path] for path in view.selection.selected]
+    paths = [*view.selection.selected]
+    if unit.code == NOTHING_TO_UPLOAD and reads_elsewhere(
+        view, [one.run_path for one in await rooms.store.unit_briefs(unit.watch)]
+    ):
+        paths += view.strays
+    files = [view.listing.entries[path] for path in paths]
     late = [[facts.path, what] for facts in files if (what := _what(facts, seen.get(facts.path)))]
     if not seen or not late:
         return None

@@ -229,6 +229,18 @@ async def problems_of(threads: DiskThreads, view: UnitView) -> tuple[list[str], 
     return problems, tuple(dict.fromkeys(path for path in blamed if path)), grouping
 
 
+def reads_elsewhere(view: UnitView, others: Iterable[str] = ()) -> str:
+    """Return what to say of a run that seems to hold base calls alone, and holds reads where its layout does not look;
+    those in `others` (absolute paths of runs that are known) are looked after there.
+    """
+    inside = tuple(f"{other}/" for other in others if other.startswith(f"{view.listing.root}/"))
+    paths = [path for path in view.strays if not f"{view.listing.root}/{path}".startswith(inside)]
+    if not paths:
+        return ""
+    more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+    return f"it is complete, but holds reads where layout {view.layout.name} does not look: {paths[0]}{more}"
+
+
 def identity_of(watch: str, root: Path, place: Place, judgement: Judgement) -> tuple[str, str]:
     """Return identity and display name of a run: what the run says of itself, else the watch and the path below its
     `root`.

@@ -18,8 +18,18 @@ from watcher.disk.quiet import add_quiet, filer_time
 from watcher.model import Done, Fail, Hold, Listing, Next, Outcome, PredicateResult, Stage, Wait
 from watcher.rows import SourceFile, Unit, Watch
 from watcher.runs.layout import FoundUnit, Judgement, UnitView, judge
+from watcher.runs.predicates import is_still, still_to_lie
 from watcher.stages.copies import tell_who
-from watcher.stages.looking import NO_FILES, event_folders, find_again, left_out_of, see_root, view_of, wish_of
+from watcher.stages.looking import (
+    NO_FILES,
+    event_folders,
+    find_again,
+    left_out_of,
+    reads_elsewhere,
+    see_root,
+    view_of,
+    wish_of,
+)
 from watcher.stages.rooms import Rooms
 
 log = structlog.get_logger("watcher")
@@ -32,7 +42,10 @@ INCOMPLETE = "incomplete"
 HELD_BY_RUN = "held_by_run"
 """Code of a hold because of what the run says of itself."""
 
-COMES_BACK = (HELD_BY_RUN, "abandoned", "never_started", "no_reads", NO_FILES)
+READS_ELSEWHERE = "reads_elsewhere"
+"""Code of a hold because a run of base calls holds reads where nobody looks for any."""
+
+COMES_BACK = (HELD_BY_RUN, "abandoned", "never_started", "no_reads", NO_FILES, READS_ELSEWHERE)
 """Codes of holds that end when anything has come."""
 
 NOTHING = "nothing_to_upload"
@@ -42,7 +55,7 @@ OVERDUE = "overdue"
 """What has been missing for longer than `max_wait`, as told once."""
 
 TAKEN_AS_IT_IS = "taken_as_it_is"
-"""What a run said of itself when a person's `retry` took it all the same."""
+"""What was said of a run when a person's `retry` took it all the same."""
 
 
 async def settle(unit: Unit, rooms: Rooms) -> Outcome:
@@ -79,6 +92,15 @@ async def settle(unit: Unit, rooms: Rooms) -> Outcome:
         return Hold(judgement.held, judgement.held_as, hint=hint, files=judgement.selected)
     if all(predicate.holds for predicate in judgement.predicates):
         if judgement.nothing:
+            others = [one.run_path for one in await rooms.store.unit_briefs(unit.watch)]
+            told = reads_elsewhere(view, others)
+            if told and not is_still(view):
+                return Wait(rooms.settings.rescan_active, f"Reads come: {told}", "settling")
+            if told and told != unit.more.get(TAKEN_AS_IT_IS):
+                hint = (
+                    f"Write a layout that takes them (docs/layouts.md); `galaxy-watcher retry {unit.id}` leaves them."
+                )
+                return Hold(told, READS_ELSEWHERE, hint=hint)
             return Done(f"Nothing to upload: {judgement.nothing}.", NOTHING)
         return Next(Stage.VERIFY, "Finished: every condition holds.")
     await _tell_overdue(unit, rooms, judgement)
@@ -100,9 +122,7 @@ def _wait(rooms: Rooms, judgement: Judgement, view: UnitView) -> Wait:
     open_ones = [predicate for predicate in judgement.predicates if not predicate.holds]
     reason = "; ".join(predicate.detail or predicate.name for predicate in open_ones[:3])
     if all(predicate.name.startswith("quiet") for predicate in open_ones):
-        quiet_s, _ = view.unchanged(judgement.selected)
-        left = (view.settle if view.settle is not None else view.layout.settle) - timedelta(seconds=quiet_s)
-        return Wait(min(max(left, SHORTEST), rooms.settings.rescan_active), reason, "settling")
+        return Wait(min(max(still_to_lie(view), SHORTEST), rooms.settings.rescan_active), reason, "settling")
     return Wait(rooms.settings.rescan_active, reason, INCOMPLETE)
 
 

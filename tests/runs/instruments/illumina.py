@@ -221,8 +221,13 @@ TABLE: Mapping[str, Instrument] = {
     "MiSeq BCL": base_calls_only(
         "miseq-bcl", miseq_bcl, "RTAComplete.txt",
         {
-            "last read not copied": Failure(without("Basecalling_Netcopy_complete_Read4.txt"), "waiting"),
-            "crashed in the second read": Failure(crashed_before("Basecalling_Netcopy_complete_Read2.txt"), "waiting"),
+            "last read not copied": Failure(
+                without("Basecalling_Netcopy_complete_Read4.txt"), "waiting", quiet_s=OVER_A_DAY_S
+            ),
+            "not called to its end": Failure(without("RTAComplete.txt"), "waiting", quiet_s=OVER_A_DAY_S),
+            "crashed in the second read": Failure(
+                crashed_before("Basecalling_Netcopy_complete_Read2.txt"), "waiting", quiet_s=OVER_A_DAY_S
+            ),
         },
         # MiSeq Reporter may still begin.
         OVER_A_DAY_S,

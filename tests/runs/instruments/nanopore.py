@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from tests.runs.instruments.content import bam, fastq_gz, pod5
-from tests.runs.instruments.instrument import Failure, Instrument, crashed_before, one_unit
+from tests.runs.instruments.instrument import Failure, Instrument, base_calls_only, crashed_before, one_unit
 from tests.runs.run_folders import Tree
 
 KIT = "SQK-NBD114-24"
@@ -45,6 +45,7 @@ SECOND = Acquisition(
     acquisition="9f8e7d6c5b4a39281706f5e4d3c2b1a09f8e7d6c",
     started="2026-03-02T09:30:00.000000+00:00",
 )
+TEST = replace(FIRST, flowcell="CTC12345")
 DOTTED = replace(FIRST, group="reef.2026", sample="library.7")
 
 
@@ -227,4 +228,5 @@ TABLE: Mapping[str, Instrument] = {
         {run.ids: _summary(run) for run in (FIRST, SECOND)},
         {"the second run crashed": Failure(crashed_before(_summary(SECOND)), "waiting", SECOND.ids)},
     ),
+    "ONT test cell": base_calls_only("ont-test-cell", lambda: ont(runs=(TEST,)), _summary(TEST)),
 }  # fmt: skip
