@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import Any
 
 from tests.fakes.galaxy.data_answers import DATA_TYPES, dataset_summary
@@ -50,7 +51,7 @@ def _library(call: Call, row: Library) -> Json:
         "create_time": row.create_time,
         "deleted": row.deleted,
         "create_time_pretty": "just now",
-        "public": not row.rights.get("access"),
+        "public": True,  # whatever its rights are
         "can_user_add": may(call, "add", row.rights),
         "can_user_modify": may(call, "modify", row.rights),
         "can_user_manage": may(call, "manage", row.rights),
@@ -237,12 +238,19 @@ def show_content(call: Call) -> Json:
 def change_item(call: Call) -> Json:
     """Change name, tags or message of a file."""
     row = find_item(call, call.path["item"])
+    if row.deleted:
+        raise Refusal(404, 404001, "Library dataset with the id provided is deleted.")
     if not may(call, "modify", row.rights):
         raise Refusal(403, 403005, "You do not have proper permission to modify this library dataset.")
+    if call.body.get("tags") is not None and not call.may_use(row.file.user):
+        raise Refusal(403, 403003, "User does not own item.")
+    if call.body.get("name") == "":
+        raise Refusal(400, 400008, "name must have at least length of 1")
+    # Galaxy keeps such texts as HTML, whatever becomes of a name with such letters.
     if call.body.get("name"):
-        row.name = str(call.body["name"])
+        row.name = escape(str(call.body["name"]), quote=False)
     if call.body.get("message") is not None:
-        row.message = str(call.body["message"])
+        row.message = escape(str(call.body["message"]), quote=False)
     if call.body.get("tags") is not None:
         row.tags = bent(call.body["tags"])
     row.update_time = now_text()
