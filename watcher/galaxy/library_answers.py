@@ -107,6 +107,12 @@ class NewItem(Answer):
     name: str
 
 
+class PutThere(Answer):
+    """A version that was made from a dataset, with the file it is a version of."""
+
+    item_id: LibraryItemId = Field(validation_alias="library_dataset_id")
+
+
 class Started(Answer):
     """A job."""
 

@@ -266,6 +266,19 @@ def remove_item(call: Call) -> Json:
     return _item_alone(call, row)
 
 
+def put_dataset(call: Call) -> Json:
+    """Make a file of a dataset of the caller's own: at once, with the same bytes, hashes and access roles."""
+    folder = find_folder(call, call.path["folder"])
+    dataset = call.dataset(call.body.get("from_hda_id"), own=True)
+    if not may(call, "add", folder.rights):
+        raise Refusal(403, 403002, "You do not have access to the requested item")
+    row = call.world.shelf.add_item(folder, dataset.name, dataset.file)
+    row.rights["manage"] = tuple({call.world.users[dataset.file.user].role, *row.rights.get("manage", ())})
+    row.message = escape(str(call.body.get("ldda_message") or ""), quote=False) or None
+    shown = _item(call, row)
+    return {**shown, "id": encode(row.version), "library_dataset_id": encode(row.number), "file_size": row.file.size}
+
+
 def copy_to_history(call: Call) -> Json:
     """Make a dataset of a history from a file, which shares the bytes; twice makes two."""
     history = call.history(call.path["history"], own=True)
@@ -286,6 +299,7 @@ ROUTES = [
     route("/api/libraries/{library}", "DELETE", remove_library),
     route("/api/folders/{folder}", "POST", make_folder),
     route("/api/folders/{folder}/contents", "GET", list_folder),
+    route("/api/folders/{folder}/contents", "POST", put_dataset),
     route("/api/libraries/{library}/contents/{item}", "GET", show_content),
     route("/api/libraries/datasets/{item}", "GET", show_item),
     route("/api/libraries/datasets/{item}", "PATCH", change_item),

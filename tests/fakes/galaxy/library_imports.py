@@ -228,7 +228,7 @@ class LibraryWork:
                 if problem:
                     self.fetch.empty(file)
                     file.state, file.misc_info = "error", problem
-                self.world.shelf.add_item(folder, name, file)
+                self.world.shelf.add_item(folder, name, file).rights = {}  # none of the folder's
 
     def _look_at_files(self, job: Job) -> Ending:
         problems = []

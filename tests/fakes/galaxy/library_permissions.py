@@ -168,13 +168,13 @@ def _set(call: Call, kind: str) -> Json:
         raise Refusal(403, 403005, REFUSED_TO_SET[kind])
     if call.body.get("action") != "set_permissions":
         raise Refusal(400, 400008, 'The mandatory parameter "action" has an invalid value.')
-    names = _names(call.world)
+    valid = _valid(call)
     wanted: Rights = {}
     for right in KEYS[kind]:
         numbers = [call.number(one) for one in call.body.get(f"{right}_ids[]") or []]
-        if unknown := [number for number in numbers if number not in names]:
-            raise Refusal(400, 400008, f"No role found with the id provided: {unknown}")
-        wanted[right] = tuple(number for number in numbers if number in _valid(call))  # others without a word
+        if any(number not in valid for number in numbers):
+            raise Refusal(404, 404001, "No accessible role found with the id provided.")
+        wanted[right] = tuple(numbers)
     shelf = call.world.shelf
     if kind == "library":
         library.rights = wanted
