@@ -64,7 +64,8 @@ class LibraryImports:
         """Make an item of each file right in a folder of the server's import folder (of the account's own one, unless
         it is an administrator's); folders below are left out.
 
-        Raises Refused when there is no such folder or none is configured, AnswerLost when they may be made.
+        Raises Refused for a folder that leads out of where it may be or has no files, GalaxyBroken for one that is not
+        there, Forbidden when none is configured, AnswerLost when they may be made.
         """
         ways = {"upload_option": "upload_directory", "server_dir": server_dir}
         return [item.id for item in await self._contents(library, folder, ways, ext=ext, dbkey=dbkey, link=link)]
@@ -98,8 +99,9 @@ class LibraryImports:
         """Make items of a file or of all files below a folder, with its folders when `preserve_dirs`; return the job.
 
         Raises Forbidden for what only administrators may, Refused for a path that leads out of where it may be or when
-        the server is not configured for it, AnswerLost when they may be made. A single file that is not there is no
-        error here: its item ends in state `error`.
+        the server is not configured for it, GalaxyBroken for an extension that Galaxy does not know, AnswerLost when
+        they may be made. What is not there is no error here: of a path or folder nothing is made, a file named as such
+        is an item that ends in state `error`.
         """
         self._check_fits_a_line(path)
         json = {

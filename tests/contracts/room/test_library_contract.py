@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import secrets
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.contracts.room.conftest import GalaxyServer, as_user, fastq, send, sha256
+from tests.contracts.room.conftest import GalaxyServer, as_user, fastq, send, sha256, until
 from tests.contracts.room.library import folder, library, settled, source
-from watcher.errors import Forbidden, GalaxyError, Refused
+from watcher.errors import Forbidden, GalaxyBroken, GalaxyError, Refused
 from watcher.galaxy import Galaxy
 from watcher.galaxy.fetch import FetchElement
 from watcher.galaxy.library_answers import Folder, Library
@@ -160,6 +163,106 @@ async def test_item_becomes_a_dataset(
     assert (facts.state, facts.ext, facts.size) == ("ok", "fastqsanger.gz", path.stat().st_size)
     async with galaxy.datasets.open(first) as pieces:
         assert b"".join([piece async for piece in pieces]) == path.read_bytes()
+
+
+async def test_path_that_is_not_there_makes_nothing(galaxy: Galaxy, folder: Folder, source: Path) -> None:
+    """A path that the server does not see is taken without a word, and nothing is made of it."""
+    job = await galaxy.libraries.import_path(folder.id, "admin_path", str(source / "nosuch"), ext="txt", link=True)
+
+    async def over() -> bool:
+        return (await galaxy.jobs.detail(job)).state in ("ok", "error")
+
+    await until(over)
+    assert await galaxy.libraries.items(folder.id) == []
+
+
+@pytest.fixture
+def imports(galaxy_server: GalaxyServer) -> Iterator[Path]:
+    """Return a folder of this test alone in the server's import folder: two files, and one in a folder below."""
+    made = galaxy_server.import_folder / f"run-{secrets.token_hex(4)}"
+    (made / "sub").mkdir(parents=True)
+    (made / "one.txt").write_bytes(b"one\n")
+    (made / "two.txt").write_bytes(b"two\n")
+    (made / "sub" / "three.txt").write_bytes(b"three\n")
+    yield made
+    shutil.rmtree(made)
+
+
+async def test_import_folder_is_taken_whole(galaxy: Galaxy, folder: Folder, imports: Path) -> None:
+    """A folder of the import folder is linked with the folders below, which are made."""
+    await galaxy.libraries.import_path(
+        folder.id, "importdir_folder", imports.name, ext="txt", link=True, preserve_dirs=True
+    )
+    assert [item.name for item in await settled(galaxy, folder.id, 2)] == ["one.txt", "two.txt"]
+    (below,) = await galaxy.libraries.folders(folder.id)
+    (three,) = await settled(galaxy, below.id, 1)
+    assert below.name == "sub"
+    assert (await galaxy.libraries.item(three.id)).file_name == str(imports / "sub" / "three.txt")
+
+
+async def test_file_of_the_import_folder_is_copied(galaxy: Galaxy, folder: Folder, imports: Path) -> None:
+    """A single file of the import folder is copied when it is not to be linked, and the original stays."""
+    await galaxy.libraries.import_path(folder.id, "importdir_file", f"{imports.name}/one.txt", ext="txt", link=False)
+    (one,) = await settled(galaxy, folder.id, 1)
+    copy = Path((await galaxy.libraries.item(one.id)).file_name)
+    assert (one.name, one.state, copy.read_bytes()) == ("one.txt", "ok", b"one\n")
+    assert copy != imports / "one.txt"
+    assert (imports / "one.txt").read_bytes() == b"one\n"
+
+
+async def test_missing_file_of_the_import_folder_is_an_item_in_error(
+    galaxy: Galaxy, folder: Folder, imports: Path
+) -> None:
+    """A file that is not in the import folder becomes an item all the same, which says that it is not there."""
+    await galaxy.libraries.import_path(folder.id, "importdir_file", f"{imports.name}/nosuch.txt", ext="txt", link=True)
+    (item,) = await settled(galaxy, folder.id, 1)
+    assert (item.name, item.state) == ("nosuch.txt", "error")
+    assert "does not exist" in item.message
+
+
+async def test_no_way_leads_out_of_the_import_folder(galaxy: Galaxy, library: Library, folder: Folder) -> None:
+    """Paths that lead elsewhere are refused, and nothing is made."""
+    for path in ("../elsewhere", "/etc/hostname"):
+        with pytest.raises(Refused, match="invalid"):
+            await galaxy.libraries.import_path(folder.id, "importdir_file", path, ext="txt", link=True)
+        with pytest.raises(Refused, match="Invalid server_dir"):
+            await galaxy.libraries.upload_directory(library.id, folder.id, path, ext="txt", link=True)
+    assert await galaxy.libraries.items(folder.id) == []
+
+
+async def test_directory_gives_only_its_own_files(
+    galaxy: Galaxy, library: Library, folder: Folder, imports: Path
+) -> None:
+    """The older way takes the files right in a folder of the import folder and leaves out folders below."""
+    made = await galaxy.libraries.upload_directory(library.id, folder.id, imports.name, ext="txt", link=True)
+    listed = await settled(galaxy, folder.id, 2)
+    assert {item.id for item in listed} == set(made)
+    assert [item.name for item in listed] == ["one.txt", "two.txt"]
+    with pytest.raises(GalaxyBroken, match="No such file"):
+        await galaxy.libraries.upload_directory(library.id, folder.id, "no-such-folder", ext="txt", link=True)
+
+
+async def test_accounts_import_from_their_own_folder(
+    galaxy: Galaxy, galaxy_server: GalaxyServer, library: Library, folder: Folder
+) -> None:
+    """An ordinary account that may add takes files from the folder named after its address, and from no other."""
+    async with as_user(galaxy_server, galaxy_server.second_key) as user:
+        email = (await user.users.current()).email
+        own = galaxy_server.import_folder.with_name("userimport") / email
+        (own / "sub").mkdir(parents=True)
+        try:
+            (own / "sub" / "mine.txt").write_bytes(b"mine\n")
+            with pytest.raises(Forbidden):
+                await user.libraries.import_path(folder.id, "userdir_folder", "sub", ext="txt", link=True)
+            role = next(one for one in await galaxy.libraries.roles_offered("folder", folder.id) if one.name == email)
+            await galaxy.libraries.set_permissions("folder", folder.id, add=[role.id])
+            await user.libraries.import_path(folder.id, "userdir_folder", "sub", ext="txt", link=True)
+            await user.libraries.import_path(folder.id, "userdir_file", "sub/mine.txt", ext="txt", link=True)
+            assert [item.name for item in await settled(user, folder.id, 2)] == ["mine.txt", "mine.txt"]
+            with pytest.raises(Refused, match="does not exist"):
+                await user.libraries.import_path(folder.id, "userdir_file", "nosuch.txt", ext="txt", link=True)
+        finally:
+            shutil.rmtree(own)
 
 
 @pytest.mark.parametrize("id", [UNKNOWN_ID, "not-an-id"])

@@ -87,7 +87,8 @@ class _Import:
 
 def _check_may_add(call: Call, folder: LibraryFolder) -> None:
     if not may(call, "add", folder.rights):
-        raise Refusal(403, 403002, f"You are not authorized to add an item to ({folder.name}).")
+        message = f"You do not have permission to access the folder with id ({folder.number})."
+        raise Refusal(403, 403002, message)
 
 
 def make_contents(call: Call) -> list[Json]:
@@ -140,8 +141,9 @@ def _add_directory(call: Call, work: _Import) -> None:
         raise Refusal(400, 400008, "Invalid server_dir specified")
     folder = root / name
     if not folder.is_dir():
-        message = f"Unable to get file list for configured {root.name}, error: No such file or directory: '{folder}'"
-        raise Refusal(500, 500001, message)
+        problem = f"[Errno 2] No such file or directory: '{folder}'"
+        setting = "library_import_dir" if _is_admin(call) else "user_library_import_dir"
+        raise Refusal(500, 500001, f"Unable to get file list for configured {setting}, error: {problem}")
     for path in sorted(folder.iterdir()):
         if path.is_file():
             work.add(path)
@@ -161,12 +163,12 @@ def load(call: Call) -> Json:
         raise Refusal(400, 400007, f'You have to specify "source" parameter. Possible values are {SOURCES}')
     path = _allowed_path(call, folder, str(source), text)
     ext, dbkey = str(call.body.get("file_type") or "auto"), str(call.body.get("dbkey") or "?")
+    if ext != "auto" and ext not in DATA_TYPES:
+        raise Refusal(500, 0, "Uncaught exception in exposed API method:")
     work = _Import(call, folder, ext=ext, dbkey=dbkey, link=bool(call.body.get("link_data")))
     if str(source).endswith("_file"):
         work.add(path)  # whether it is there is found out by the job
-    elif not path.exists():
-        raise Refusal(404, 404001, "Given folder does not contain any datasets.")
-    else:
+    else:  # of a path that is not there nothing is made, and the answer is the same
         work.add_path(path, preserve=bool(call.body.get("preserve_dirs")))
     return {**job_row(call.world, work.start()), "history_id": None}
 
