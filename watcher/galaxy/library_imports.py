@@ -2,8 +2,9 @@
 sent by us.
 
 Galaxy looks at every file before it answers: a thousand linked files took it 56 s (measured on 26.1.2), so these
-requests have a long time limit, and the caller sends few files at a time. Paths are the server's, which may see the
-same storage under other names than we do. What a repeated request does is told in `libraries.py`.
+requests have a long time limit, and the caller sends few files at a time. The types they take are those that Galaxy's
+upload form offers: one that it does not (such as `data`) makes items that end in state `error`. Paths are the server's,
+which may see the same storage under other names than we do. What a repeated request does is told in `libraries.py`.
 """
 
 from __future__ import annotations
@@ -99,9 +100,9 @@ class LibraryImports:
         """Make items of a file or of all files below a folder, with its folders when `preserve_dirs`; return the job.
 
         Raises Forbidden for what only administrators may, Refused for a path that leads out of where it may be or when
-        the server is not configured for it, GalaxyBroken for an extension that Galaxy does not know, AnswerLost when
-        they may be made. What is not there is no error here: of a path or folder nothing is made, a file named as such
-        is an item that ends in state `error`.
+        the server is not configured for it, AnswerLost when they may be made; GalaxyBroken for an extension that Galaxy
+        does not know, whose items stay behind as `queued` for ever. What is not there is no error here: of a path or
+        folder nothing is made, a file named as such is an item that ends in state `error`.
         """
         self._check_fits_a_line(path)
         json = {

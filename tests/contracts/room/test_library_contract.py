@@ -126,6 +126,28 @@ async def test_unknown_extension_is_refused(galaxy: Galaxy, library: Library, fo
     assert await galaxy.libraries.items(folder.id) == []
 
 
+async def test_extension_that_no_form_offers_fails(
+    galaxy: Galaxy, library: Library, folder: Folder, source: Path
+) -> None:
+    """An extension that Galaxy knows but offers for no upload is taken, and ends as an item in error."""
+    await galaxy.libraries.link_paths(library.id, folder.id, [str(source / "S1_R1.fastq.gz")], ext="data")
+    (item,) = await settled(galaxy, folder.id, 1)
+    assert item.state == "error"
+    assert "'data'" in item.message
+
+
+async def test_copies_have_the_same_bytes(galaxy: Galaxy, library: Library, folder: Folder, source: Path) -> None:
+    """Copied files have the very bytes of the originals, packed or with odd line ends, under shortened names."""
+    for name, ext in (("S1_R1.fastq.gz", "fastqsanger.gz"), ("notes & <more>.txt", "txt")):
+        await galaxy.libraries.link_paths(library.id, folder.id, [str(source / name)], ext=ext, copy=True)
+    packed, text = await settled(galaxy, folder.id, 2)
+    for item, original in ((packed, "S1_R1.fastq.gz"), (text, "notes & <more>.txt")):
+        copy = Path((await galaxy.libraries.item(item.id)).file_name)
+        assert copy != source / original
+        assert copy.read_bytes() == (source / original).read_bytes()
+    assert (packed.name, text.name) == ("S1_R1.fastq", "notes & <more>.txt")
+
+
 async def test_only_administrators_name_paths(
     galaxy_server: GalaxyServer, library: Library, folder: Folder, source: Path
 ) -> None:

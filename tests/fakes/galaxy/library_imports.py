@@ -26,7 +26,9 @@ from tests.fakes.galaxy.web import Call, Refusal, route
 Json = dict[str, Any]
 UPLOAD_TOOL = "upload1"
 SOURCES = ("userdir_file", "userdir_folder", "importdir_file", "importdir_folder", "admin_path")
-PART_OF_PACKED = "Uploaded temporary file ({path}) does not exist."
+NOT_OFFERED = ("data",)
+"""Known types that the upload tool does not offer; an upload by `fetch` takes them."""
+NOT_THERE = "Uploaded temporary file ({path}) does not exist."
 
 
 def _is_admin(call: Call) -> bool:
@@ -37,8 +39,6 @@ class _Import:
     """One request: which files, how, into which folder."""
 
     def __init__(self, call: Call, folder: LibraryFolder, *, ext: str, dbkey: str, link: bool) -> None:
-        if ext != "auto" and ext not in DATA_TYPES:
-            raise Refusal(400, 400008, f"Requested extension '{ext}' unknown, cannot upload dataset.")
         self.call, self.folder, self.ext, self.dbkey, self.link = call, folder, ext, dbkey, link
         self.items: list[LibraryItem] = []
 
@@ -97,6 +97,8 @@ def make_contents(call: Call) -> list[Json]:
     _check_may_add(call, folder)
     link = call.body.get("link_data_only") == "link_to_files"
     ext, dbkey = str(call.body.get("file_type") or "auto"), str(call.body.get("dbkey") or "?")
+    if not _is_known(ext):
+        raise Refusal(400, 400008, f"Requested extension '{ext}' unknown, cannot upload dataset.")
     work = _Import(call, folder, ext=ext, dbkey=dbkey, link=link)
     option = call.body.get("upload_option")
     if option == "upload_paths":
@@ -151,6 +153,10 @@ def _add_directory(call: Call, work: _Import) -> None:
         raise Refusal(400, 400008, f"The directory '{folder}' contains no valid files")
 
 
+def _is_known(ext: str) -> bool:
+    return ext == "auto" or ext in DATA_TYPES
+
+
 def _is_inside(path: str) -> bool:
     return not Path(path).is_absolute() and not os.path.normpath(path).startswith("..")
 
@@ -163,13 +169,13 @@ def load(call: Call) -> Json:
         raise Refusal(400, 400007, f'You have to specify "source" parameter. Possible values are {SOURCES}')
     path = _allowed_path(call, folder, str(source), text)
     ext, dbkey = str(call.body.get("file_type") or "auto"), str(call.body.get("dbkey") or "?")
-    if ext != "auto" and ext not in DATA_TYPES:
-        raise Refusal(500, 0, "Uncaught exception in exposed API method:")
     work = _Import(call, folder, ext=ext, dbkey=dbkey, link=bool(call.body.get("link_data")))
     if str(source).endswith("_file"):
         work.add(path)  # whether it is there is found out by the job
     else:  # of a path that is not there nothing is made, and the answer is the same
         work.add_path(path, preserve=bool(call.body.get("preserve_dirs")))
+    if not _is_known(ext):  # the rows stay, and no job will ever look at them
+        raise Refusal(500, 0, "Uncaught exception in exposed API method:")
     return {**job_row(call.world, work.start()), "history_id": None}
 
 
@@ -234,12 +240,16 @@ class LibraryWork:
 
     def _look_at_files(self, job: Job) -> Ending:
         problems = []
+        if any(self.world.shelf.items[number].file.ext in NOT_OFFERED for number in job.library_items):
+            return Ending(
+                1, stderr="Parameter 'file_type': an invalid option ('data') was selected (valid options: ...)"
+            )
         for number in job.library_items:
             item = self.world.shelf.items[number]
             source = item.file.path
             assert source is not None
             if not source.is_file():
-                problems.append(PART_OF_PACKED.format(path=source))
+                problems.append(NOT_THERE.format(path=source))
                 continue
             if not job.request["link"]:
                 item.file.path = self.world.folder / "files" / f"dataset_{item.file.uuid}.dat"
