@@ -157,7 +157,7 @@ def list_folder(call: Call) -> Json:
     items = [
         row
         for row in shelf.items_in(folder)
-        if may_read(call, row, listed=True) and (text in row.name.lower() or (row.message and text in row.message))
+        if may_read(call, row, listed=True) and text in f"{row.name}\n{row.message or ''}".lower()
     ]
     folders.sort(key=lambda row: row.name)
     items.sort(key=lambda row: row.name)
