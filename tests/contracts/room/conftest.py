@@ -30,7 +30,7 @@ from watcher.model import CollectionId, DatasetId, HistoryId, InvocationId, JobI
 WORKFLOWS = Path(__file__).parent.parent.parent / "live"
 WAYS = (("forward", "R1"), ("reverse", "R2"))
 TAG = "watcher:contract-1"
-PATIENCE_S = 120.0
+PATIENCE_S = 600.0
 """A first upload waits for the real server's worker to start."""
 
 
@@ -45,6 +45,11 @@ class GalaxyServer(Protocol):
 
     @property
     def second_key(self) -> str: ...
+
+    @property
+    def import_folder(self) -> Path:
+        """Its `library_import_dir`; beside it, in `userimport`, each account has a folder of its own."""
+        ...
 
 
 @dataclass
