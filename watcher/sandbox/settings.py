@@ -73,6 +73,7 @@ def _settings(folder: Path, target: Installation, bootstrap_key: str) -> dict[st
         "database_connection": _sqlite(folder / "galaxy.sqlite"),
         "id_secret": secrets.token_hex(16),
         "admin_users": ADMIN_EMAIL,
+        "api_allow_run_as": ADMIN_EMAIL,
         # Good for making users and keys only: Galaxy answers most other requests with this key by a bare 500.
         "bootstrap_admin_api_key": bootstrap_key,
         "library_import_dir": str(folder / "import"),

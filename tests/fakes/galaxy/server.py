@@ -109,7 +109,7 @@ class FakeGalaxy:
         self.state: World = pickle.loads(saved.read_bytes()) if self._restored else World(folder, RELEASES[version])
         if not self._restored:
             self.state.add_user("watcher", is_admin=admin, key=key).quota_bytes = quota_bytes
-            self.state.add_user("bob", is_admin=False)
+            self.state.add_user("bob", is_admin=False).password = secrets.token_hex(16)
         self.state.lock_wait_s = lock_wait_s
         self.user: User = self.state.users[1]
         self.second_user: User = self.state.users[2]
@@ -143,6 +143,16 @@ class FakeGalaxy:
     def second_key(self) -> str:
         """The key of another account, which is no administrator."""
         return self.second_user.key
+
+    @property
+    def second_email(self) -> str:
+        """The address of the other account."""
+        return self.second_user.email
+
+    @property
+    def second_password(self) -> str:
+        """The password of the other account."""
+        return self.second_user.password
 
     @property
     def version(self) -> str:
@@ -303,6 +313,16 @@ class FakeGalaxy:
         """Put a workflow (`.ga` as a dict, or gxformat2 as a dict) into the first account and give its id."""
         with self.state.lock:
             return encode(read_workflow(self.state, self.user, document).number)
+
+    def set_password(self, password: str) -> None:
+        """Set the password of the first account."""
+        with self.state.lock:
+            self.user.password = password
+
+    def let_run_as(self) -> None:
+        """Let the first account act for others, as `api_allow_run_as` does; it has to be an administrator's."""
+        with self.state.lock:
+            self.user.may_run_as = True
 
     def expire_key(self) -> None:
         """From now on the key is wrong (401)."""

@@ -44,6 +44,8 @@ class User:
     default_access: tuple[int, ...] = ()
     quota_bytes: int | None = None
     old_keys: set[str] = field(default_factory=set, repr=False)
+    password: str = field(default="", repr=False)
+    may_run_as: bool = False
 
 
 @dataclass
