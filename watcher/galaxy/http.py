@@ -31,6 +31,7 @@ from watcher.errors import (
     GalaxyBusy,
     GalaxyError,
     KeyRefused,
+    LineCut,
     NotThere,
     Refused,
 )
@@ -109,7 +110,7 @@ def map_error(error: Exception, asked: Asked) -> GalaxyError:
         return away(asked, "the time limit passed", surely_undone=False)
     if isinstance(error, httpx.DecodingError | httpx.TooManyRedirects):
         return not_understood(asked, name, status=0, request_id="")
-    return away(asked, f"the connection broke ({name})", surely_undone=False)
+    return away(asked, f"the connection broke ({name})", surely_undone=False, lost=LineCut)
 
 
 class Http:

@@ -58,9 +58,17 @@ class Asked:
 
 
 def away(
-    asked: Asked, reason: str, *, surely_undone: bool, status: int | None = None, request_id: str = ""
+    asked: Asked,
+    reason: str,
+    *,
+    surely_undone: bool,
+    status: int | None = None,
+    request_id: str = "",
+    lost: type[AnswerLost] = AnswerLost,
 ) -> GalaxyAway:
-    """Return the error for no answer: AnswerLost when something that changes Galaxy may have been carried out."""
+    """Return the error for no answer: AnswerLost, or a kind of it, when something that changes Galaxy may have been
+    carried out.
+    """
     if surely_undone or asked.is_reading:
         return GalaxyAway(
             f"Galaxy at {asked.shown_url} does not answer when asked to {asked.purpose}: {reason}.",
@@ -68,7 +76,7 @@ def away(
             status=status,
             request_id=request_id,
         )
-    return AnswerLost(
+    return lost(
         f"Galaxy at {asked.shown_url} gave no answer when asked to {asked.purpose}: {reason}. "
         "It may have done it, or do it yet.",
         hint="The watcher looks before it asks again.",
@@ -93,12 +101,15 @@ def refusal(
         return away(
             asked, "the proxy on the way wants a login (407): see proxy_login_file", surely_undone=True, status=status
         )
-    if status == 503 and asked.method in _NOT_NOW and "retry-after" in headers:
-        return _busy(where, asked, status, headers, request_id)
+    if status == 429 or (status == 503 and asked.method in _NOT_NOW and "retry-after" in headers):
+        return GalaxyBusy(
+            f"{where} has too much to do to {asked.purpose} ({status}).",
+            retry_after_s=_seconds(headers.get("retry-after", "")),
+            status=status,
+            request_id=request_id,
+        )
     if status in _AWAY:
         return away(asked, f"{_AWAY[status]} ({status})", surely_undone=False, status=status, request_id=request_id)
-    if status == 429:
-        return _busy(where, asked, status, headers, request_id)
     if status == 403 and explained.code == RUN_AS_FORBIDDEN:
         return KeyRefused(
             f"{where} does not let our account act for another user (run_as).",
@@ -161,15 +172,6 @@ def refusal(
     return Refused(
         f"{where} refused to {asked.purpose}: {text or 'no explanation'} ({status}).",
         hint=hint,
-        status=status,
-        request_id=request_id,
-    )
-
-
-def _busy(where: str, asked: Asked, status: int, headers: Mapping[str, str], request_id: str) -> GalaxyBusy:
-    return GalaxyBusy(
-        f"{where} has too much to do to {asked.purpose} ({status}).",
-        retry_after_s=_seconds(headers.get("retry-after", "")),
         status=status,
         request_id=request_id,
     )
