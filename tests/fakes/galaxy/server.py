@@ -155,6 +155,11 @@ class FakeGalaxy:
         return self.second_user.password
 
     @property
+    def writers_met(self) -> int:
+        """How often a part of a file came while another one was still written to the same session."""
+        return self.state.writers_met
+
+    @property
     def version(self) -> str:
         """The release this server plays."""
         return self.state.behaviour.version

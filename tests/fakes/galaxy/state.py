@@ -275,6 +275,7 @@ class World:
         self.behaviour = behaviour
         self.lock = threading.RLock()
         self.lock_wait_s = 30.0
+        self.writers_met = 0
         self.numbers: Counter[str] = Counter()
         self.users: dict[int, User] = {}
         self.histories: dict[int, History] = {}

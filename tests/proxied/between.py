@@ -1,0 +1,192 @@
+"""Small faulty proxies between a client and a server of this machine, each in a thread of its own.
+
+`Relay` passes bytes on and cuts connections; `Impatient` understands just enough HTTP to answer 504 to parts of files
+that it delivers all the same, slowly. What a healthy proxy does is nginx's matter (`nginx.py`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+import socket
+import struct
+import threading
+from types import TracebackType
+from typing import Self
+
+PIECE_BYTES = 64 * 1024
+PAGE = b"<h1>504 Gateway Time-out</h1>"
+GIVEN_UP = (
+    b"HTTP/1.1 504 Gateway Time-out\r\nContent-Type: text/html\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s"
+    % (len(PAGE), PAGE)
+)
+
+
+class Between:
+    """A server in front of `port`, as a context manager; its address is `url`."""
+
+    def __init__(self, port: int) -> None:
+        self.behind = port
+        self.port = 0
+        self._loop = asyncio.new_event_loop()
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._done: asyncio.Event
+
+    @property
+    def url(self) -> str:
+        """The address, without a slash at the end."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        assert self._ready.wait(10)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._loop.call_soon_threadsafe(lambda: self._done.set())
+        self._thread.join(10)
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._loop.run_until_complete(self._serve())
+        self._loop.close()
+
+    async def _serve(self) -> None:
+        self._done = asyncio.Event()
+        server = await asyncio.start_server(self._guarded, "127.0.0.1", 0, limit=PIECE_BYTES)
+        self.port = server.sockets[0].getsockname()[1]
+        self._ready.set()
+        await self._done.wait()
+        server.close()
+        left = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+
+    async def _guarded(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+            await self.converse(reader, writer)
+        writer.close()
+
+    async def converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve one connection."""
+        raise NotImplementedError
+
+
+def reset(writer: asyncio.StreamWriter) -> None:
+    """Cut a connection so that the other side gets a reset."""
+    raw = writer.get_extra_info("socket")
+    if raw is not None:
+        with contextlib.suppress(OSError):
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
+
+
+class Relay(Between):
+    """Passes bytes on; cuts each connection after `cut_after` bytes from the client, and all while it is `away`."""
+
+    def __init__(self, port: int, *, cut_after: int | None = None) -> None:
+        super().__init__(port)
+        self.cut_after = cut_after
+        self.cuts = 0
+        self.refused = 0
+        self._is_away = False
+        self._open: set[asyncio.StreamWriter] = set()
+
+    def away(self, for_s: float | None = None) -> None:
+        """Cut everything and let nobody through, until `back` or for some seconds."""
+        self._is_away = True
+        self._loop.call_soon_threadsafe(self._cut_all)
+        if for_s is not None:
+            self._loop.call_soon_threadsafe(self._loop.call_later, for_s, self.back)
+
+    def back(self) -> None:
+        """Let everybody through again."""
+        self._is_away = False
+
+    def _cut_all(self) -> None:
+        for writer in list(self._open):
+            reset(writer)
+
+    async def converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Pass bytes on in both directions until one side ends, or the connection is cut."""
+        if self._is_away:
+            self.refused += 1
+            reset(writer)
+            return
+        back, on = await asyncio.open_connection("127.0.0.1", self.behind, limit=PIECE_BYTES)
+        self._open |= {writer, on}
+        try:
+            ways = [asyncio.ensure_future(self._pass(reader, on, self.cut_after)),
+                    asyncio.ensure_future(self._pass(back, writer, None))]  # fmt: skip
+            done, pending = await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+            for way in pending:
+                way.cancel()
+            await asyncio.gather(*ways, return_exceptions=True)
+            if any(way.exception() is None and way.result() for way in done):
+                self.cuts += 1
+                reset(writer)
+                reset(on)
+        finally:
+            self._open -= {writer, on}
+            on.close()
+
+    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, most: int | None) -> bool:
+        """Pass bytes on until the end; True when more than `most` came."""
+        passed = 0
+        while piece := await reader.read(PIECE_BYTES):
+            passed += len(piece)
+            writer.write(piece)
+            await writer.drain()
+            if most is not None and passed >= most:
+                return True
+        return False
+
+
+class Impatient(Between):
+    """Answers 504 to the first `times` PATCHes at once, and brings each to the server all the same, over `late_s`
+    seconds; everything else passes.
+    """
+
+    def __init__(self, port: int, *, times: int, late_s: float) -> None:
+        super().__init__(port)
+        self.times = times
+        self.late_s = late_s
+        self.carried_out: list[int] = []
+        """Statuses of what was carried out though it had been given up."""
+
+    async def converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve the one request of a connection."""
+        head = await reader.readuntil(b"\r\n\r\n")
+        found = re.search(rb"(?im)^content-length: *(\d+)", head)
+        body = await reader.readexactly(int(found[1])) if found else b""
+        head = re.sub(rb"(?im)^connection:.*\r\n", b"", head).replace(b"\r\n", b"\r\nConnection: close\r\n", 1)
+        if head.startswith(b"PATCH ") and self.times:
+            self.times -= 1
+            delivering = asyncio.ensure_future(self._deliver_late(head, body))
+            writer.write(GIVEN_UP)
+            await writer.drain()
+            writer.close()
+            await delivering
+            return
+        back, on = await asyncio.open_connection("127.0.0.1", self.behind)
+        on.write(head + body)
+        while piece := await back.read(PIECE_BYTES):
+            writer.write(piece)
+            await writer.drain()
+        on.close()
+
+    async def _deliver_late(self, head: bytes, body: bytes) -> None:
+        back, on = await asyncio.open_connection("127.0.0.1", self.behind)
+        on.write(head + body[: len(body) // 2])
+        await on.drain()
+        await asyncio.sleep(self.late_s)
+        on.write(body[len(body) // 2 :])
+        await on.drain()
+        answer = await back.read()
+        self.carried_out.append(int(answer.split(b" ", 2)[1]))
+        on.close()
