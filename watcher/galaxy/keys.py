@@ -22,7 +22,7 @@ AGE_S = 5.0
 """What was read longer ago is read again before the next request."""
 
 LOGIN_PAUSE_S = 30.0
-"""Between two questions for a key that succeeded: Galaxy may go on handing out a key that it refuses."""
+"""After a question that brought the same key again: Galaxy may go on handing out a key that it refuses."""
 
 REFUSED_PASSWORD_S = 3600.0
 """After that time a password that was refused is tried once more, should Galaxy's own directory have been ill."""
@@ -47,7 +47,7 @@ class CurrentKey:
         self._key = ""
         self._headers: Mapping[str, str] = {}
         self._read_at = float("-inf")
-        self._asked_at = float("-inf")
+        self._asked_at = self._in_vain_at = float("-inf")
         self._password = ""
         self._refused: KeyRefused | None = None
         """Why the password of the last login is not taken."""
@@ -103,13 +103,13 @@ class CurrentKey:
         self._read_at = self._clock.monotonic()
 
     async def _log_in(self, login: Login) -> None:
-        """Ask Galaxy for the key, unless that was done just now or the password is known to be wrong."""
+        """Ask Galaxy for the key, unless that was in vain just now or the password is known to be wrong."""
         password = self._from_file(login.read_password, "password")
         now = self._clock.monotonic()
         if password == self._password:
             if self._refused is not None and now - self._asked_at < REFUSED_PASSWORD_S:
                 raise KeyRefused(self._refused.message, hint=self._refused.hint, status=self._refused.status)
-            if self._key and now - self._asked_at < LOGIN_PAUSE_S:
+            if self._key and now - self._in_vain_at < LOGIN_PAUSE_S:
                 return
         self._password, self._asked_at, self._refused = password, now, None
         try:
@@ -120,6 +120,8 @@ class CurrentKey:
             raise
         if not _is_key(key):
             raise KeyRefused(f"Galaxy's answer to the login of {login.user} for {self._account.name} is no API key.")
+        if key == self._key:
+            self._in_vain_at = now
         self._key = key
 
     def _from_file(self, read: Callable[[], T], what: str) -> T:
