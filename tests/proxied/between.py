@@ -87,10 +87,17 @@ def reset(writer: asyncio.StreamWriter) -> None:
 
 
 class Relay(Between):
-    """Passes bytes on; cuts each connection after `cut_after` bytes from the client, and all while it is `away`."""
+    """Passes bytes on; cuts each connection after `cut_after` bytes from the client, and all while it is `away`: once
+    after `away_after` bytes in all, for `away_s` seconds.
+    """
 
-    def __init__(self, port: int, *, cut_after: int | None = None) -> None:
+    def __init__(
+        self, port: int, *, cut_after: int | None = None, away_after: int | None = None, away_s: float = 0.0
+    ) -> None:
         super().__init__(port)
+        self.away_after = away_after
+        self.away_s = away_s
+        self.passed = 0
         self.cut_after = cut_after
         self.cuts = 0
         self.refused = 0
@@ -121,7 +128,7 @@ class Relay(Between):
         back, on = await asyncio.open_connection("127.0.0.1", self.behind, limit=PIECE_BYTES)
         self._open |= {writer, on}
         try:
-            ways = [asyncio.ensure_future(self._pass(reader, on, self.cut_after)),
+            ways = [asyncio.ensure_future(self._pass(reader, on, self.cut_after, counts=True)),
                     asyncio.ensure_future(self._pass(back, writer, None))]  # fmt: skip
             done, pending = await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
             for way in pending:
@@ -135,13 +142,19 @@ class Relay(Between):
             self._open -= {writer, on}
             on.close()
 
-    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, most: int | None) -> bool:
+    async def _pass(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, most: int | None, *, counts: bool = False
+    ) -> bool:
         """Pass bytes on until the end; True when more than `most` came."""
         passed = 0
         while piece := await reader.read(PIECE_BYTES):
             passed += len(piece)
             writer.write(piece)
             await writer.drain()
+            self.passed += len(piece) * counts
+            if self.away_after is not None and self.passed >= self.away_after:
+                self.away_after = None
+                self.away(for_s=self.away_s)
             if most is not None and passed >= most:
                 return True
         return False

@@ -83,12 +83,12 @@ class Nginx:
         return f"http://127.0.0.1:{self._port}/galaxy"
 
     def statuses(self, method: str) -> list[int]:
-        """Return how the requests of this method were answered, in order."""
+        """Return how the requests of this method, or all, were answered, in order."""
         lines = (self._folder / "access.log").read_text().splitlines()
-        return [int(line.split('" ')[1].split()[0]) for line in lines if f'"{method} ' in line]
+        return [int(line.split('" ')[1].split()[0]) for line in lines if f'"{method}' in line]
 
     def __enter__(self) -> Self:
-        command = [self._program, "-p", self._folder, "-c", self._folder / "nginx.conf"]
+        command: list[str | Path] = [self._program, "-p", self._folder, "-c", self._folder / "nginx.conf"]
         self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         end, pause = time.monotonic() + 20, threading.Event()
         while not self._listens():

@@ -128,8 +128,8 @@ async def test_a_run_for_another_user(world: World) -> None:
     assert world.uploads() == world.fastqs(run)
     assert {row["user"] for row in world.fake.histories()} == {"bob"}
     rows = world.fake.state
-    numbers = {rows.users[row.user].username for row in (*rows.invocations.values(), *rows.jobs.values())}
-    assert numbers == {"bob"}
+    assert {rows.users[row.user].username for row in rows.invocations.values()} == {"bob"}
+    assert {rows.users[row.user].username for row in rows.jobs.values()} == {"bob"}
     assert {rows.users[row.file.user].username for row in rows.datasets.values()} == {"bob"}
     well = world.command("check")
     assert well.code == 0, well
