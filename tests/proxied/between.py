@@ -12,6 +12,7 @@ import re
 import socket
 import struct
 import threading
+from collections.abc import AsyncIterator, Mapping
 from types import TracebackType
 from typing import Self
 
@@ -62,15 +63,29 @@ class Between:
         self._ready.set()
         await self._done.wait()
         server.close()
-        left = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-        for task in left:
-            task.cancel()
-        await asyncio.gather(*left, return_exceptions=True)
+        # What was accepted just now shows only after a turn of the loop, and so does what was closed.
+        for _ in range(5):
+            await asyncio.sleep(0)
+            left = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+            for task in left:
+                task.cancel()
+            await asyncio.gather(*left, return_exceptions=True)
 
     async def _guarded(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
-            await self.converse(reader, writer)
-        writer.close()
+        try:
+            with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+                await self.converse(reader, writer)
+        finally:
+            writer.transport.abort() if self._done.is_set() else writer.close()
+
+    @contextlib.asynccontextmanager
+    async def server(self) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+        """Open a connection to the server behind, and close it in the end."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.behind, limit=PIECE_BYTES)
+        try:
+            yield reader, writer
+        finally:
+            writer.transport.abort() if self._done.is_set() else writer.close()
 
     async def converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection."""
@@ -125,22 +140,21 @@ class Relay(Between):
             self.refused += 1
             reset(writer)
             return
-        back, on = await asyncio.open_connection("127.0.0.1", self.behind, limit=PIECE_BYTES)
-        self._open |= {writer, on}
-        try:
+        async with self.server() as (back, on):
+            self._open |= {writer, on}
             ways = [asyncio.ensure_future(self._pass(reader, on, self.cut_after, counts=True)),
                     asyncio.ensure_future(self._pass(back, writer, None))]  # fmt: skip
-            done, pending = await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
-            for way in pending:
-                way.cancel()
-            await asyncio.gather(*ways, return_exceptions=True)
+            try:
+                done, _ = await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for way in ways:
+                    way.cancel()
+                await asyncio.gather(*ways, return_exceptions=True)
+                self._open -= {writer, on}
             if any(way.exception() is None and way.result() for way in done):
                 self.cuts += 1
                 reset(writer)
                 reset(on)
-        finally:
-            self._open -= {writer, on}
-            on.close()
 
     async def _pass(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, most: int | None, *, counts: bool = False
@@ -161,13 +175,13 @@ class Relay(Between):
 
 
 class Impatient(Between):
-    """Answers 504 to the first `times` PATCHes at once, and brings each to the server all the same, over `late_s`
-    seconds; everything else passes.
+    """Answers 504 at once to the first requests of each kind, and brings them to the server all the same, over `late_s`
+    seconds; everything else passes. `gives_up` tells how many: {"PATCH /api/upload/": 2}.
     """
 
-    def __init__(self, port: int, *, times: int, late_s: float) -> None:
+    def __init__(self, port: int, gives_up: Mapping[str, int], *, late_s: float) -> None:
         super().__init__(port)
-        self.times = times
+        self.left = dict(gives_up)
         self.late_s = late_s
         self.carried_out: list[int] = []
         """Statuses of what was carried out though it had been given up."""
@@ -178,28 +192,33 @@ class Impatient(Between):
         found = re.search(rb"(?im)^content-length: *(\d+)", head)
         body = await reader.readexactly(int(found[1])) if found else b""
         head = re.sub(rb"(?im)^connection:.*\r\n", b"", head).replace(b"\r\n", b"\r\nConnection: close\r\n", 1)
-        if head.startswith(b"PATCH ") and self.times:
-            self.times -= 1
+        if self._gives_up(head.decode("latin-1")):
             delivering = asyncio.ensure_future(self._deliver_late(head, body))
             writer.write(GIVEN_UP)
             await writer.drain()
             writer.close()
             await delivering
             return
-        back, on = await asyncio.open_connection("127.0.0.1", self.behind)
-        on.write(head + body)
-        while piece := await back.read(PIECE_BYTES):
-            writer.write(piece)
-            await writer.drain()
-        on.close()
+        async with self.server() as (back, on):
+            on.write(head + body)
+            while piece := await back.read(PIECE_BYTES):
+                writer.write(piece)
+                await writer.drain()
+
+    def _gives_up(self, head: str) -> bool:
+        for kind, left in self.left.items():
+            method, _, path = kind.partition(" ")
+            if left and head.startswith(f"{method} ") and path in head.partition("\r\n")[0]:
+                self.left[kind] -= 1
+                return True
+        return False
 
     async def _deliver_late(self, head: bytes, body: bytes) -> None:
-        back, on = await asyncio.open_connection("127.0.0.1", self.behind)
-        on.write(head + body[: len(body) // 2])
-        await on.drain()
-        await asyncio.sleep(self.late_s)
-        on.write(body[len(body) // 2 :])
-        await on.drain()
-        answer = await back.read()
+        async with self.server() as (back, on):
+            on.write(head + body[: len(body) // 2])
+            await on.drain()
+            await asyncio.sleep(self.late_s)
+            on.write(body[len(body) // 2 :])
+            await on.drain()
+            answer = await back.read()
         self.carried_out.append(int(answer.split(b" ", 2)[1]))
-        on.close()

@@ -71,6 +71,6 @@ async def test_where_every_connection_is_cut(tmp_path: Path, below_a_path: Sandb
 
 async def test_where_a_proxy_gives_up(tmp_path: Path, below_a_path: SandboxGalaxy) -> None:
     """What the server takes in after a 504 counts: nobody else wrote to the session meanwhile."""
-    with Impatient(below_a_path.port, times=2, late_s=10) as proxy:
+    with Impatient(below_a_path.port, {"PATCH /galaxy/api/upload/": 2}, late_s=10) as proxy:
         await assert_done(tmp_path / "world", below_a_path, proxy.url + PREFIX, 24)
         assert proxy.carried_out == [204, 204]

@@ -17,6 +17,14 @@ from tests.world import World
 
 MB = 1_000_000
 SESSIONS = "/api/upload/resumable_upload/*"
+PARTS = {"PATCH /api/upload/": 2}
+MAKING = {
+    "POST /api/histories": 1,
+    "POST /api/tools/fetch": 1,
+    "POST /api/dataset_collections": 1,
+    "POST /invocations": 1,
+}
+"""Requests that are given up, and how often."""
 
 
 @pytest.fixture(params=["24.1.4", "26.1.2"])
@@ -87,7 +95,7 @@ async def test_where_a_proxy_gives_up_what_the_server_goes_on_with(versioned: Wo
     """After a 504 nobody else writes while the server still does, and its bytes count: nothing is sent twice."""
     world = versioned
     run = make_large(world.add_run(samples=("S1",)), 12)
-    with Impatient(world.fake.port, times=2, late_s=8) as proxy:
+    with Impatient(world.fake.port, PARTS, late_s=8) as proxy:
         world.write_config(galaxy={"url": proxy.url})
         async with world.daemon():
             await world.until_status("done", timeout_s=150)
@@ -95,3 +103,16 @@ async def test_where_a_proxy_gives_up_what_the_server_goes_on_with(versioned: Wo
         await assert_arrived(world, run, world.fake.url)
     sent = sum(seen.received for seen in world.fake.requests.all("PATCH"))
     assert sent == sum(path.stat().st_size for path in run.glob("*.fastq.gz"))
+
+
+async def test_where_a_proxy_gives_up_what_makes_things(versioned: World) -> None:
+    """History, datasets, collection and invocation that are made after a 504 are found, and none is made again."""
+    world = versioned
+    run = world.add_run(samples=("S1",))
+    with Impatient(world.fake.port, MAKING, late_s=1.5) as proxy:
+        world.write_config(galaxy={"url": proxy.url}, limits={"uncertain_for": "30s"})
+        async with world.daemon():
+            await world.until_status("done", timeout_s=150)
+        assert proxy.carried_out == [200] * len(MAKING)
+        await assert_arrived(world, run, world.fake.url)
+    assert len(world.fake.collections()) == 1 + sum(row["made_by_tool"] for row in world.fake.collections())
