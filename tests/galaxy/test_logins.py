@@ -284,6 +284,25 @@ async def test_headers_for_a_proxy_go_with_everything(server: ScriptedServer, cl
     assert {request.headers["x-api-key"] for request in server.requests} == {KEY}
 
 
+async def test_login_that_a_proxy_in_front_refuses(
+    server: ScriptedServer, account: Account, clock: ManualClock
+) -> None:
+    """It is not taken for a wrong password, and with other headers the login is tried again at once."""
+    headers: list[Mapping[str, str]] = [{"x-front": "one"}]
+    login = account.login
+    account = Account("test", server.url, lambda: "", login=login, read_headers=lambda: headers[-1], read_s=5)
+    server.script = [reply(401, b"<html>who are you?</html>", "text/html")]
+    async with Galaxy(account, clock) as galaxy:
+        for _ in range(2):
+            with pytest.raises(KeyRefused, match="stands in front of Galaxy"):
+                await galaxy.users.current()
+        headers.append({"x-front": "two"})
+        clock.advance(6)
+        server.script = [told(KEY), user()]
+        await galaxy.users.current()
+    assert [request.headers["x-front"] for request in server.requests] == ["one", "two", "two"]
+
+
 async def test_proxy_on_our_side_is_asked_with_its_login(server: ScriptedServer, clock: ManualClock) -> None:
     """With a proxy everything goes there, under Galaxy's whole address; the login is in a header of its own."""
     account = Account(

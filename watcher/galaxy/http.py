@@ -38,7 +38,7 @@ from watcher.errors import (
 from watcher.galaxy.account import Account
 from watcher.galaxy.answers import Answer, understand
 from watcher.galaxy.keys import CurrentKey, basic
-from watcher.galaxy.refusals import Asked, away, not_understood, refusal
+from watcher.galaxy.refusals import IN_FRONT, Asked, away, not_understood, refusal
 
 T = TypeVar("T")
 Params = Mapping[str, str | int | bool]
@@ -277,7 +277,7 @@ class Http:
             response = await self._request(asked, "", LOGIN, None, None, headers, None)
             reply = await self._whole(response, asked)
         except (Forbidden, KeyRefused, NotThere, Refused) as error:
-            if isinstance(error, Refused) and error.status != 400:
+            if (isinstance(error, Refused) and error.status != 400) or error.message.startswith(IN_FRONT):
                 raise
             raise KeyRefused(
                 f"Galaxy at {self.account.shown} does not let {user} log in ({error.status}).",

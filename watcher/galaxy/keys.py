@@ -2,7 +2,7 @@
 
 Secrets may be exchanged while we run: files are read again every few seconds at most, and at once when Galaxy refuses
 what we have. A key that is asked for with a password stays in memory; a password that was refused is not sent again
-until its file changes or an hour has passed, because servers lock accounts out. Go on with `http.py`.
+until it or a proxy's headers change or an hour has passed, because servers lock accounts out. Go on with `http.py`.
 """
 
 from __future__ import annotations
@@ -49,6 +49,7 @@ class CurrentKey:
         self._read_at = float("-inf")
         self._asked_at = self._in_vain_at = float("-inf")
         self._password = ""
+        self._asked_with = self._headers
         self._refused: KeyRefused | None = None
         """Why the password of the last login is not taken."""
 
@@ -106,12 +107,12 @@ class CurrentKey:
         """Ask Galaxy for the key, unless that was in vain just now or the password is known to be wrong."""
         password = self._from_file(login.read_password, "password")
         now = self._clock.monotonic()
-        if password == self._password:
+        if password == self._password and self._headers == self._asked_with:
             if self._refused is not None and now - self._asked_at < REFUSED_PASSWORD_S:
                 raise KeyRefused(self._refused.message, hint=self._refused.hint, status=self._refused.status)
             if self._key and now - self._in_vain_at < LOGIN_PAUSE_S:
                 return
-        self._password, self._asked_at, self._refused = password, now, None
+        self._password, self._asked_with, self._asked_at, self._refused = password, self._headers, now, None
         try:
             key = await self._ask(login.user, password)
         except KeyRefused as refused:

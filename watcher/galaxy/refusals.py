@@ -31,6 +31,9 @@ TEXT_LIMIT = 600
 READING = frozenset({"GET", "HEAD"})
 """Methods that change nothing: a lost answer may be asked for again."""
 
+IN_FRONT = "What stands in front of"
+"""How a message begins that tells of a proxy which answered 401 itself."""
+
 RUN_AS_FORBIDDEN = 400001
 """Galaxy's own code, in an answer with status 403, for one who may not act for others."""
 
@@ -119,7 +122,7 @@ def refusal(
         )
     if status == 401 and explained.is_page:
         return KeyRefused(
-            f"What stands in front of {where} wants a login of its own (401).",
+            f"{IN_FRONT} {where} wants a login of its own (401).",
             hint="Put the header that it asks for into a file of its own (chmod 600) and name that file in "
             "headers_file; no restart is needed when the file changes.",
             status=status,
