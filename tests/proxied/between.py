@@ -66,9 +66,9 @@ class Between:
         # What was accepted just now shows only after a turn of the loop, and so does what was closed.
         for _ in range(5):
             await asyncio.sleep(0)
-            left = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-            for task in left:
-                task.cancel()
+            left = [one for one in asyncio.all_tasks() if one is not asyncio.current_task()]
+            for one in left:
+                one.cancel()
             await asyncio.gather(*left, return_exceptions=True)
 
     async def _guarded(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
