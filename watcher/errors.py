@@ -206,6 +206,12 @@ class AnswerLost(GalaxyAway):
     code = "answer_lost"
 
 
+class LineCut(AnswerLost):
+    """The connection broke in the middle of a request; unlike a time limit that passed, both sides know of it."""
+
+    code = "line_cut"
+
+
 class Uncertain(AnswerLost):
     """The act may still take effect; `again_in` says when to look next."""
 

@@ -23,7 +23,7 @@ import pytest
 
 from watcher.errors import SandboxError
 from watcher.sandbox.install import install, installation
-from watcher.sandbox.server import SandboxGalaxy
+from watcher.sandbox.server import SandboxGalaxy, SandboxUser
 
 
 @dataclass(frozen=True)
@@ -44,13 +44,29 @@ class RealGalaxy:
         return folder
 
     @functools.cached_property
-    def second_key(self) -> str:
-        """A key of another, ordinary user, made when first asked for."""
-        name = f"second-{secrets.token_hex(4)}"
+    def second(self) -> SandboxUser:
+        """Another, ordinary user, made when first asked for."""
+        name, password = f"second-{secrets.token_hex(4)}", secrets.token_hex(16)
         with httpx.Client(base_url=self.url, headers={"x-api-key": self.key}, timeout=60) as client:
-            json = {"username": name, "email": f"{name}@example.org", "password": secrets.token_hex(16)}
+            json = {"username": name, "email": f"{name}@example.org", "password": password}
             user = client.post("/api/users", json=json).raise_for_status().json()
-            return str(client.post(f"/api/users/{user['id']}/api_key").raise_for_status().json())
+            key = client.post(f"/api/users/{user['id']}/api_key").raise_for_status().json()
+        return SandboxUser(json["email"], password, str(key))
+
+    @property
+    def second_key(self) -> str:
+        """A key of the other user."""
+        return self.second.key
+
+    @property
+    def second_email(self) -> str:
+        """The address of the other user."""
+        return self.second.email
+
+    @property
+    def second_password(self) -> str:
+        """The password of the other user."""
+        return self.second.password
 
 
 @functools.cache

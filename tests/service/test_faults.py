@@ -16,6 +16,7 @@ TABLE = {
     "Superseded": Means.STOP,
     "GalaxyAway": Means.AGAIN,
     "AnswerLost": Means.AGAIN,
+    "LineCut": Means.AGAIN,
     "NoGalaxy": Means.AGAIN,
     "GalaxyBusy": Means.AGAIN,
     "KeyRefused": Means.OBSTACLE,

@@ -23,7 +23,7 @@ import typer
 import yaml
 
 from watcher.cli.story import CONFIG, RESULTS, RUNS, STATE, Story, Teller
-from watcher.config.galaxies import read_key_file
+from watcher.config.secret_files import read_key_file
 from watcher.errors import KeyRefused, UsageError
 from watcher.sandbox.install import install, installation
 from watcher.sandbox.server import SandboxGalaxy, SandboxUser, owner_only

@@ -14,7 +14,7 @@ from typing import Any, TypeVar, get_args
 from pydantic import BaseModel, ValidationError
 
 from watcher.config.destinations import Per, fixed_folder
-from watcher.config.galaxies import GalaxySettings
+from watcher.config.galaxies import GalaxySettings, galaxy_misfits
 from watcher.config.problems import did_you_mean
 from watcher.config.rules import RuleSettings, rule_misfits, template_misfits
 from watcher.config.settings import StateSettings, state_misfits
@@ -74,6 +74,8 @@ def readable_parts(values: Mapping[str, Any]) -> Readable:
 def misfits(parts: Readable, layouts: Collection[str] | None) -> Iterator[Misfit]:
     """Find everything that does not fit; `layouts` are the known layout names, None = not known, not compared."""
     yield from _galaxy_misfits(parts)
+    for place, galaxy in parts.galaxies:
+        yield from _below(place, galaxy_misfits(galaxy))
     yield from _duplicates("watches", parts.watch_names)
     yield from _duplicates("rules", parts.rule_names)
     if parts.state is not None:

@@ -1,16 +1,14 @@
-"""How to reach a Galaxy account, and where its key comes from.
+"""How to reach a Galaxy account, and where its key or its password comes from.
 
-The key itself is never part of the settings file, of a `repr` or of an error: `read_key` fetches it anew each time,
-so a renewed key file works without a restart. A key file that others can read is refused. Whether Galaxy accepts the
-key is not known here; the galaxy room asks.
+No secret is part of the settings file, of a `repr` or of an error: `read_key` and its neighbours fetch it anew each
+time, so a renewed file works without a restart. How such files are read is in `secret_files.py`. Whether Galaxy accepts
+what they hold is not known here; the galaxy room asks.
 """
 
 from __future__ import annotations
 
-import os
 import re
-import shlex
-import stat
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal
@@ -18,16 +16,23 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, PrivateAttr, SecretStr
 
-from watcher.config.values import AbsolutePath, Interval, Section, wrong
+from watcher.config.secret_files import (
+    check_key,
+    read_headers_file,
+    read_key_file,
+    read_login_file,
+    read_password_file,
+)
+from watcher.config.values import AbsolutePath, Interval, Misfit, Section, Text, wrong
 from watcher.errors import KeyRefused
 
 CREDENTIAL = "galaxy-api-key"
 """Name of the systemd credential, as in `LoadCredential=galaxy-api-key:…`."""
 DOCKER_SECRET = "galaxy_api_key"
 """Name of the Docker or Podman secret."""
+PASSWORD_CREDENTIAL = "galaxy-password"
+PASSWORD_SECRET = "galaxy_password"
 SECRETS_FOLDER = Path("/run/secrets")
-
-_KEY_LIMIT_BYTES = 4096
 
 
 def check_url(value: str) -> str:
@@ -53,6 +58,42 @@ def check_url(value: str) -> str:
     return address
 
 
+def check_proxy(value: str) -> str:
+    """Return the address of a proxy on the way to Galaxy; a login in it would show in this file and in messages."""
+    address = value.strip().rstrip("/")
+    example = 'For example "http://proxy.example.org:3128".'
+    try:
+        parts = urlsplit(address)
+        port_is_fine = parts.port is None or parts.port > 0
+    except ValueError:
+        raise wrong("is not the address of a proxy.", example) from None
+    if parts.username is not None or parts.password is not None:
+        raise wrong(
+            "must not hold a user name or password.",
+            "Write user:password to a file of its own (chmod 600) and name that file in proxy_login_file.",
+        )
+    told = re.fullmatch(r"[\x21-\x7e]+", address) and not (parts.path or parts.query or parts.fragment)
+    if parts.scheme not in ("http", "https") or not parts.hostname or not port_is_fine or not told:
+        raise wrong("is not the address of a proxy: it has to be http://HOST:PORT or https://HOST:PORT.", example)
+    return address
+
+
+def check_user(value: str) -> str:
+    """Return a login name or e-mail address; Galaxy parts user and password at a colon."""
+    name = value.strip()
+    if ":" in name:
+        raise wrong("must not hold a colon.")
+    return name
+
+
+def check_email(value: str) -> str:
+    """Return an e-mail address, by which Galaxy's administrators find a user."""
+    address = value.strip()
+    if not re.fullmatch(r"[^@\s]+@[^@\s]+", address):
+        raise wrong("is not an e-mail address.", "Write the one that the user has in Galaxy.")
+    return address
+
+
 class TimeoutSettings(Section):
     """How long to wait for Galaxy before calling it away."""
 
@@ -73,12 +114,40 @@ class GalaxySettings(Section):
         "It is read anew each time. Without it the key comes from the systemd credential galaxy-api-key or the "
         "Docker secret galaxy_api_key, last from the variable WATCHER_GALAXY__API_KEY.",
     )
+    user: Annotated[Text, AfterValidator(check_user)] | None = Field(
+        None,
+        description="Instead of a key: user name or e-mail address. Galaxy is asked for the key with the password, "
+        "once and again when it does not hold any more; the key stays in memory.",
+    )
+    password_file: AbsolutePath | None = Field(
+        None,
+        description="File that holds nothing but the user's password (chmod 600). Without it the password comes from "
+        "the systemd credential galaxy-password or the Docker secret galaxy_password.",
+    )
+    run_as: Annotated[Text, AfterValidator(check_email)] | None = Field(
+        None,
+        description="E-mail address of the user to act for, whom everything then belongs to. The key has to be that of "
+        "an administrator whom Galaxy's api_allow_run_as names.",
+    )
     api_key: SecretStr | None = Field(None, repr=False, description="The key itself; only from the environment.")
     access: Literal["private", "server"] = Field(
         "private",
         description="private: nobody else may read what is uploaded and made; server: as the account is set up.",
     )
     ca_file: AbsolutePath | None = Field(None, description="Certificates to trust instead of the system's (PEM).")
+    proxy: Annotated[Text, AfterValidator(check_proxy)] | None = Field(
+        None,
+        description="Proxy to go through, http://HOST:PORT; without it the one of the environment (HTTPS_PROXY).",
+    )
+    proxy_login_file: AbsolutePath | None = Field(
+        None,
+        description="File that holds user:password for the proxy (chmod 600), read at the start.",
+    )
+    headers_file: AbsolutePath | None = Field(
+        None,
+        description="File of lines `Name: value` (chmod 600), sent with every request: for a proxy in front of Galaxy "
+        "that has a login of its own. Read anew like the key.",
+    )
     timeouts: TimeoutSettings = Field(TimeoutSettings(), description="How long to wait for Galaxy.")
 
     _name: str = PrivateAttr("galaxy")
@@ -100,6 +169,9 @@ class GalaxySettings(Section):
 
     def key_origin(self) -> str:
         """Say where the key comes from, for people; empty when there is none."""
+        if self.user is not None:
+            place = self.password_file or next((file for file in self._managed_passwords() if file.exists()), None)
+            return f"user {self.user}, password in {place}" if place else ""
         if self.api_key_file is not None:
             return f"file {self.api_key_file}"
         for file in self._managed_files():
@@ -112,65 +184,82 @@ class GalaxySettings(Section):
         if self.api_key_file is not None:
             # What systemd and Docker hand over lies in a folder of its own; the mode bits there are not ours to judge
             # (systemd shows 0440 for an access list that names one user).
-            managed = self.api_key_file.parent in (self._credentials_folder, self._secrets_folder)
-            return read_key_file(self.api_key_file, check_mode=not managed)
+            return read_key_file(self.api_key_file, check_mode=not self._is_managed(self.api_key_file))
         for file in self._managed_files():
             if file.exists():
                 return read_key_file(file, check_mode=False)
         if self.api_key is not None:
-            return _check_key(self.api_key.get_secret_value(), "The API key from the environment")
+            return check_key(self.api_key.get_secret_value(), "The API key from the environment")
         raise KeyRefused(
             f"There is no API key for {self.url}.",
             hint="Write it to a file of its own and name that file in api_key_file.",
         )
 
+    def read_password(self) -> str:
+        """Return the password of `user` as it is now. Raises KeyRefused when there is none that can be used."""
+        if self.password_file is not None:
+            return read_password_file(self.password_file, check_mode=not self._is_managed(self.password_file))
+        for file in self._managed_passwords():
+            if file.exists():
+                return read_password_file(file, check_mode=False)
+        raise KeyRefused(
+            f"There is no password of {self.user} for {self.url}.",
+            hint="Write it to a file of its own and name that file in password_file.",
+        )
+
+    def read_headers(self) -> Mapping[str, str]:
+        """Return what `headers_file` holds now, names in lower case; nothing without one. Raises KeyRefused."""
+        if self.headers_file is None:
+            return {}
+        headers = read_headers_file(self.headers_file)
+        if self.user is not None and "authorization" in headers:
+            raise KeyRefused(
+                f"The headers file {self.headers_file} sets Authorization, which the login of {self.user} needs.",
+                hint="Take an API key (api_key_file) instead of user and password.",
+            )
+        return headers
+
+    def read_proxy_login(self) -> tuple[str, str] | None:
+        """Return user and password for the proxy, None when it wants none. Raises KeyRefused."""
+        return None if self.proxy_login_file is None else read_login_file(self.proxy_login_file)
+
+    def secrets(self) -> Iterator[tuple[str, KeyRefused | None]]:
+        """Read every secret once; yield the option that names it, and what is wrong with it."""
+        asked = [("password_file", self.read_password) if self.user is not None else ("api_key_file", self.read_key)]
+        asked += [("proxy_login_file", self.read_proxy_login), ("headers_file", self.read_headers)]  # type: ignore[list-item]
+        for option, read in asked:
+            try:
+                read()
+            except KeyRefused as refused:
+                yield option, refused
+            else:
+                yield option, None
+
+    def _is_managed(self, file: Path) -> bool:
+        return file.parent in (self._credentials_folder, self._secrets_folder)
+
     def _managed_files(self) -> list[Path]:
         """Return where systemd and Docker would put the key; further Galaxies have their name in it."""
+        return self._handed_over(CREDENTIAL, DOCKER_SECRET)
+
+    def _managed_passwords(self) -> list[Path]:
+        return self._handed_over(PASSWORD_CREDENTIAL, PASSWORD_SECRET)
+
+    def _handed_over(self, credential: str, secret: str) -> list[Path]:
         further = "" if self._name == "galaxy" else self._name
-        files = [self._secrets_folder / (f"{DOCKER_SECRET}_{further}" if further else DOCKER_SECRET)]
+        files = [self._secrets_folder / (f"{secret}_{further}" if further else secret)]
         if self._credentials_folder is not None:
-            files.insert(0, self._credentials_folder / (f"{CREDENTIAL}-{further}" if further else CREDENTIAL))
+            files.insert(0, self._credentials_folder / (f"{credential}-{further}" if further else credential))
         return files
 
 
-def read_key_file(file: Path, *, check_mode: bool) -> str:
-    """Read a key file once opened, so that mode and content belong to the same file."""
-    try:
-        # Without O_NONBLOCK a FIFO in the file's place would stop the whole program here.
-        descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    except FileNotFoundError:
-        raise KeyRefused(f"The API key file {file} does not exist.", hint="Make it, with mode 600.") from None
-    except OSError as problem:
-        raise KeyRefused(
-            f"The API key file {file} cannot be read: {problem.strerror}.",
-            hint=f"It must belong to the user this runs as (uid {os.geteuid()}).",
-        ) from None
-    try:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise KeyRefused(f"The API key file {file} is not a regular file.", hint="Name a file that holds the key.")
-        if check_mode and status.st_mode & 0o077:
-            raise KeyRefused(
-                f"The API key file {file} can be read or changed by others (mode {stat.S_IMODE(status.st_mode):o}).",
-                hint=f"Run: chmod 600 {shlex.quote(str(file))}",
-            )
-        if check_mode and status.st_uid not in (os.geteuid(), 0):
-            raise KeyRefused(
-                f"The API key file {file} belongs to another user (uid {status.st_uid}), who can read and change it.",
-                hint=f"Run: chown {os.geteuid()} {shlex.quote(str(file))}",
-            )
-        content = os.read(descriptor, _KEY_LIMIT_BYTES)
-    except OSError as problem:
-        raise KeyRefused(f"The API key file {file} cannot be read: {problem.strerror}.") from None
-    finally:
-        os.close(descriptor)
-    return _check_key(content.decode("latin-1"), f"The API key file {file}")
-
-
-def _check_key(text: str, whose: str) -> str:
-    key = text.strip()
-    if not key:
-        raise KeyRefused(f"{whose} is empty.", hint="Galaxy shows the key under Preferences, Manage API key.")
-    if not re.fullmatch(r"[\x21-\x7e]{1,1000}", key):
-        raise KeyRefused(f"{whose} holds more than a key.", hint="It must hold the key and nothing else, on one line.")
-    return key
+def galaxy_misfits(galaxy: GalaxySettings) -> Iterator[Misfit]:
+    """Find what is wrong between the values of one account."""
+    if galaxy.user is not None and galaxy.api_key_file is not None:
+        yield Misfit(("user",), "and api_key_file are both set.", "Keep one of them.")
+    elif galaxy.user is not None and galaxy.api_key is not None:
+        yield Misfit(("user",), "and a key from the environment are both set.", "Keep one of them.")
+    if galaxy.password_file is not None and galaxy.user is None:
+        yield Misfit(("password_file",), "is set without user.", "Name whose password it is in user.")
+    if galaxy.proxy_login_file is not None and galaxy.proxy is None:
+        yield Misfit(("proxy_login_file",), "is set without proxy.", "Name the proxy.")

@@ -22,7 +22,7 @@ from watcher.config.problems import explain
 from watcher.config.settings import Settings
 from watcher.config.values import KeyPath, Misfit
 from watcher.config.written import SIZE_LIMIT_BYTES, Written, key_text, read_yaml
-from watcher.errors import ConfigError, ConfigProblem, KeyRefused
+from watcher.errors import ConfigError, ConfigProblem
 
 DEFAULT_CONFIG = Path("/etc/galaxy-watcher/config.yaml")
 
@@ -214,10 +214,11 @@ def _with_key_folders(settings: Settings, credentials: Path | None, secrets: Pat
 def _key_misfits(
     settings: Settings | None, parts: Readable, credentials: Path | None, secrets: Path
 ) -> Iterable[Misfit]:
-    """Read every key; where the whole could not be read, at least those whose file is named."""
+    """Read every secret; where the whole could not be read, at least those whose file is named."""
     for section, galaxy in _galaxies(settings, parts, credentials, secrets):
-        if refusal := _refusal(galaxy):
-            yield Misfit((*section, "api_key_file"), *refusal)
+        for option, refused in galaxy.secrets():
+            if refused is not None and (settings is not None or getattr(galaxy, option) is not None):
+                yield Misfit((*section, option), refused.message, refused.hint)
 
 
 def _galaxies(
@@ -225,16 +226,7 @@ def _galaxies(
 ) -> Iterable[tuple[KeyPath, GalaxySettings]]:
     if settings is None:
         for section, galaxy in parts.galaxies:
-            if galaxy.api_key_file is not None:
-                yield section, galaxy.called(str(section[-1]), credentials=credentials, secrets=secrets)
+            yield section, galaxy.called(str(section[-1]), credentials=credentials, secrets=secrets)
         return
     for name, galaxy in settings.galaxies.items():
         yield ("galaxy",) if settings.galaxy is not None else ("galaxies", name), galaxy
-
-
-def _refusal(galaxy: GalaxySettings) -> tuple[str, str] | None:
-    try:
-        galaxy.read_key()
-    except KeyRefused as refused:
-        return refused.message, refused.hint
-    return None

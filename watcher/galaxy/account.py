@@ -1,33 +1,51 @@
-"""Which Galaxy we speak to, as whom, and which key holds right now.
+"""Which Galaxy we speak to, as whom, and by which way.
 
-A key may be exchanged while we run: it is read again every few seconds at most, and at once when Galaxy refuses the one
-we have. Where keys are kept is the configuration's business; this module knows a function that returns one. Go on with
-`http.py`.
+Where keys, passwords and headers are kept is the configuration's business; an account holds functions that return them
+as they are now. Which of them holds right now is in `keys.py`; go on with `http.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
 
-from watcher.clock import Clock
-from watcher.errors import KeyRefused
 
-KEY_AGE_S = 5.0
-"""A key that was read longer ago is read again before the next request."""
+@dataclass(frozen=True, slots=True)
+class Login:
+    """A user whose key Galaxy itself tells, for the password."""
+
+    user: str
+    read_password: Callable[[], str] = field(repr=False)
+
+
+def _no_headers() -> Mapping[str, str]:
+    return {}
+
+
+def _no_login() -> tuple[str, str] | None:
+    return None
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One user of one Galaxy. `url` is the base address with its path (`https://host/galaxy`), times are in seconds."""
+    """One user of one Galaxy. `url` is the base address with its path (`https://host/galaxy`), times are in seconds.
+
+    With a `login` the key is asked for instead of read. `run_as` is the e-mail address of the user to act for, `proxy`
+    the address of a proxy on our side, `read_headers` what a proxy on Galaxy's side wants with every request.
+    """
 
     name: str
     url: str
     read_key: Callable[[], str] = field(repr=False)
     ca_file: Path | None = None
+    login: Login | None = None
+    run_as: str = ""
+    proxy: str = ""
+    read_proxy_login: Callable[[], tuple[str, str] | None] = field(default=_no_login, repr=False)
+    read_headers: Callable[[], Mapping[str, str]] = field(default=_no_headers, repr=False)
     connect_s: float = 10.0
     read_s: float = 60.0
     upload_read_s: float = 600.0
@@ -44,48 +62,3 @@ class Account:
             return str(httpx.URL(self.base).copy_with(username=None, password=None))
         except httpx.InvalidURL:
             return self.name
-
-
-class CurrentKey:
-    """The key in use; never part of a repr."""
-
-    def __init__(self, account: Account, clock: Clock) -> None:
-        self._account = account
-        self._clock = clock
-        self._key = ""
-        self._read_at = float("-inf")
-
-    def value(self) -> str:
-        """Return the key, read anew when the last reading is old; raises KeyRefused when there is none that can be
-        sent.
-        """
-        if self._clock.monotonic() - self._read_at >= KEY_AGE_S:
-            self._read()
-        return self._key
-
-    def changed(self, refused: str) -> bool:
-        """Read again after `refused` was refused, and tell whether there is another key to try."""
-        self._read()
-        return self._key != refused
-
-    def hide(self, text: str) -> str:
-        """Return `text` without the key, for texts that others wrote."""
-        return text.replace(self._key, "***") if self._key else text
-
-    def _read(self) -> None:
-        name = self._account.name
-        try:
-            key = self._account.read_key().strip()
-        except OSError as error:
-            raise KeyRefused(
-                f"The API key of {name} cannot be read: {error.strerror}.",
-                hint="Put the key file back, readable by us alone.",
-            ) from error
-        if not key:
-            raise KeyRefused(f"The API key of {name} is empty.", hint="Write the key into its file.")
-        if not (key.isascii() and key.isprintable() and not any(letter.isspace() for letter in key)):
-            raise KeyRefused(
-                f"The API key of {name} has characters that no key has.", hint="Put only the key into its file."
-            )
-        self._key = key
-        self._read_at = self._clock.monotonic()

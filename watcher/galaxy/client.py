@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from watcher.clock import Clock
-from watcher.errors import Forbidden, GalaxyBroken, GalaxyError, NoGalaxy, NotThere, Refused
+from watcher.errors import Forbidden, GalaxyBroken, GalaxyError, KeyRefused, NoGalaxy, NotThere, Refused
 from watcher.galaxy.account import Account
 from watcher.galaxy.answers import ConfigurationAnswer, VersionAnswer
 from watcher.galaxy.collections import Collections
@@ -93,7 +93,8 @@ class Galaxy:
         """Prove the key and look at the server; to be asked before the first byte is sent, since upload sessions need
         no key.
 
-        Raises KeyRefused for a wrong key and for nobody's, GalaxyAway, NoGalaxy when something else answers.
+        Raises KeyRefused for a wrong key and for nobody's, and where Galaxy takes us for somebody else than the user
+        we are to act for; GalaxyAway; NoGalaxy when something else answers.
         """
         try:
             version_text, version = await self._version()
@@ -101,6 +102,12 @@ class Galaxy:
             configuration = await self._http.get("/api/configuration", "tell its configuration", ConfigurationAnswer)
         except (Forbidden, GalaxyBroken, NotThere, Refused) as error:  # every Galaxy answers these, whoever asks
             raise self._no_galaxy(error) from error
+        acting_for = self.account.run_as
+        if acting_for and user.email.casefold() != acting_for.casefold():
+            raise KeyRefused(
+                f"Galaxy at {self.account.shown} takes us for {user.email} instead of {acting_for} (run_as).",
+                hint="Does a proxy take the header run-as away? Has the user another e-mail address by now?",
+            )
         self._features = Features(version)
         self._identified_at = self._clock.monotonic()
         self._identity = Identity(

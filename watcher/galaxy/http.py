@@ -8,6 +8,7 @@ route; those are in the modules beside it.
 
 from __future__ import annotations
 
+import asyncio
 import json as json_text
 import logging
 import ssl
@@ -22,10 +23,22 @@ import httpx
 import stamina
 
 from watcher.clock import Clock
-from watcher.errors import ConfigError, ConfigProblem, GalaxyAway, GalaxyBusy, GalaxyError, Refused
-from watcher.galaxy.account import Account, CurrentKey
-from watcher.galaxy.answers import understand
-from watcher.galaxy.refusals import Asked, away, not_understood, refusal
+from watcher.errors import (
+    ConfigError,
+    ConfigProblem,
+    Forbidden,
+    GalaxyAway,
+    GalaxyBusy,
+    GalaxyError,
+    KeyRefused,
+    LineCut,
+    NotThere,
+    Refused,
+)
+from watcher.galaxy.account import Account
+from watcher.galaxy.answers import Answer, understand
+from watcher.galaxy.keys import CurrentKey, basic
+from watcher.galaxy.refusals import IN_FRONT, Asked, away, not_understood, refusal
 
 T = TypeVar("T")
 Params = Mapping[str, str | int | bool]
@@ -82,6 +95,8 @@ def map_error(error: Exception, asked: Asked) -> GalaxyError:
     name = type(error).__name__
     if isinstance(error, NOTHING_SENT):
         reason = "connecting timed out" if isinstance(error, httpx.TimeoutException) else "no connection"
+        if isinstance(error, httpx.ProxyError):
+            reason = "the proxy on the way lets nobody through (proxy and proxy_login_file name it and its login)"
         cause = error.__cause__
         if cause is not None and "CERTIFICATE_VERIFY_FAILED" in str(cause):
             reason = "its certificate is not trusted (ca_file names the authority that signed it)"
@@ -95,7 +110,7 @@ def map_error(error: Exception, asked: Asked) -> GalaxyError:
         return away(asked, "the time limit passed", surely_undone=False)
     if isinstance(error, httpx.DecodingError | httpx.TooManyRedirects):
         return not_understood(asked, name, status=0, request_id="")
-    return away(asked, f"the connection broke ({name})", surely_undone=False)
+    return away(asked, f"the connection broke ({name})", surely_undone=False, lost=LineCut)
 
 
 class Http:
@@ -104,11 +119,14 @@ class Http:
     def __init__(self, account: Account, clock: Clock) -> None:
         self.account = account
         self.clock = clock
-        self._key = CurrentKey(account, clock)
+        self._key = CurrentKey(account, clock, self._ask_key)
+        self._acting_for = ""
+        self._turn = asyncio.Lock()
         self._timeout = httpx.Timeout(account.read_s, connect=account.connect_s, pool=account.upload_read_s)
         _hush_foreign_logs()
         self._client = httpx.AsyncClient(
             verify=_trust(account),
+            proxy=_proxy(account),
             timeout=self._timeout,
             cookies=CookieJar(policy=DefaultCookiePolicy(allowed_domains=[])),
             follow_redirects=False,
@@ -215,9 +233,11 @@ class Http:
     ) -> AsyncIterator[httpx.Response]:
         """Open an answer whose body is still to be read; raises for a status outside 2xx.
 
-        A 401 is tried again once when the key file holds another key by now: a refused request has done nothing.
+        A 401 is tried again once when there is another key by now: a refused request has done nothing.
         """
-        response = await self._attempt(asked, path, params, content, headers, read_s)
+        # First of all, so that nothing is ever done as ourselves that was meant for another user.
+        acting = {"run-as": await self._other_user()} if self.account.run_as else {}
+        response = await self._attempt(asked, path, params, content, {**acting, **(headers or {})}, read_s)
         try:
             if response.status_code >= 300:
                 raise await self._refusal(asked, response)
@@ -234,12 +254,68 @@ class Http:
         headers: Mapping[str, str] | None,
         read_s: float | None,
     ) -> httpx.Response:
-        key = self._key.value()
+        key = await self._key.value()
         response = await self._request(asked, key, path, params, content, headers, read_s)
-        if response.status_code == 401 and self._key.changed(key):
+        if response.status_code != 401:
+            return response
+        try:
+            has_changed = await self._key.changed(key)
+        except BaseException:
             await response.aclose()
-            response = await self._request(asked, self._key.value(), path, params, content, headers, read_s)
+            raise
+        if has_changed:
+            await response.aclose()
+            response = await self._request(asked, await self._key.value(), path, params, content, headers, read_s)
         return response
+
+    async def _other_user(self) -> str:
+        """Return the id of the user we act for, found once by the e-mail address; raises KeyRefused without one."""
+        async with self._turn:
+            if not self._acting_for:
+                wanted = self.account.run_as.casefold()
+                asked = self.asked("GET", f"find the user {self.account.run_as}")
+                response = await self._attempt(asked, "/api/users", {"f_email": self.account.run_as}, None, None, None)
+                users = understand(list[_User], _decode(await self._whole(response, asked), asked), asked)
+                # Whoever is no administrator is shown the own account instead; and part of an address finds many.
+                ids = [user.id for user in users if user.email.casefold() == wanted and not user.deleted]
+                if not ids:
+                    raise KeyRefused(
+                        f"Galaxy at {self.account.shown} shows our account no user {self.account.run_as} (run_as).",
+                        hint="Is the address right, and the key an administrator's? Only those may look for users.",
+                    )
+                self._acting_for = ids[0]
+        return self._acting_for
+
+    async def _ask_key(self, user: str, password: str) -> str:
+        """Log in once and return the key that Galaxy tells; raises KeyRefused when it lets the user not in."""
+        secret = basic(user, password)
+        asked = self.asked("GET", f"let {user} log in", password, secret)
+        headers = {"authorization": secret}
+        try:
+            response = await self._request(asked, "", LOGIN, None, None, headers, None)
+            reply = await self._whole(response, asked)
+        except (Forbidden, KeyRefused, NotThere, Refused) as error:
+            if (isinstance(error, Refused) and error.status != 400) or error.message.startswith(IN_FRONT):
+                raise
+            raise KeyRefused(
+                f"Galaxy at {self.account.shown} does not let {user} log in ({error.status}).",
+                hint="Correct user and password_file. Before the file changes Galaxy is asked once an hour at most, "
+                "so that it locks nobody out. Whoever logs in by single sign-on has no password there: use a key.",
+                status=error.status,
+                request_id=error.request_id,
+            ) from error
+        return understand(_Told, _decode(reply, asked), asked).api_key
+
+    async def _whole(self, response: httpx.Response, asked: Asked) -> Reply:
+        """Return the whole answer when its status is 2xx, else raise what it stands for."""
+        try:
+            if response.status_code >= 300:
+                raise await self._refusal(asked, response)
+            return Reply(response.status_code, response.headers, await response.aread())
+        except (httpx.HTTPError, httpx.StreamError) as error:
+            raise map_error(error, asked) from error
+        finally:
+            await response.aclose()
 
     async def _request(
         self,
@@ -254,7 +330,7 @@ class Http:
         # A chunk is written in one go, so its time limit has to cover a slow line as well.
         timeout = self._timeout if read_s is None else httpx.Timeout(read_s, connect=self.account.connect_s)
         try:
-            own = {"x-api-key": key, **(headers or {})}
+            own = {**self._key.headers(), **({"x-api-key": key} if key else {}), **(headers or {})}
             body: bytes | AsyncIterator[bytes] | None = content
             if content is not None and len(content) > PIECE_BYTES:
                 own["content-length"] = str(len(content))  # else it would be sent chunked, which TUS does not know
@@ -287,6 +363,17 @@ class Http:
         return refusal(asked, response.status_code, response.headers, body, self._key.hide)
 
 
+class _User(Answer):
+    id: str
+    email: str = ""
+    deleted: bool = False
+
+
+class _Told(Answer):
+    api_key: str
+
+
+LOGIN = "/api/authenticate/baseauth"
 _JSON = {"content-type": "application/json"}
 
 
@@ -317,7 +404,7 @@ def _pause_before_repeat(error: Exception) -> bool | float:
 
 def _trust(account: Account) -> ssl.SSLContext:
     """Trust what httpx trusts, what this machine trusts, and the configured authority."""
-    if account.ca_file is None and account.url.lower().startswith("http:"):
+    if account.ca_file is None and not any(url.lower().startswith("https:") for url in (account.url, account.proxy)):
         return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # unused, trusts nobody; reading all authorities takes a while
     context = httpx.create_ssl_context()
     context.load_default_certs()
@@ -328,9 +415,16 @@ def _trust(account: Account) -> ssl.SSLContext:
         return context
     except OSError as error:  # ssl.SSLError is one too
         reason = error.strerror or "it holds no certificates"
-        reason = error.strerror or "it holds no certificates"
         problem = ConfigProblem(str(account.ca_file), 0, "ca_file", f"cannot be used: {reason}")
         raise ConfigError([problem], hint=f"It is the ca_file of {account.name}.") from error
+
+
+def _proxy(account: Account) -> httpx.Proxy | None:
+    """Return the proxy on our side, with its login if it wants one; without one httpx looks into the environment."""
+    if not account.proxy:
+        return None
+    secure = account.proxy.lower().startswith("https:")
+    return httpx.Proxy(account.proxy, auth=account.read_proxy_login(), ssl_context=_trust(account) if secure else None)
 
 
 def _hush_foreign_logs() -> None:

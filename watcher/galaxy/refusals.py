@@ -31,6 +31,17 @@ TEXT_LIMIT = 600
 READING = frozenset({"GET", "HEAD"})
 """Methods that change nothing: a lost answer may be asked for again."""
 
+IN_FRONT = "What stands in front of"
+"""How a message begins that tells of a proxy which answered 401 itself."""
+
+RUN_AS_FORBIDDEN = 400001
+"""Galaxy's own code, in an answer with status 403, for one who may not act for others."""
+
+_NOT_NOW = READING | {"PATCH"}
+"""Methods for which a 503 with Retry-After is believed to have done nothing: the offset of an upload is asked for
+before the next byte, and reading is harmless.
+"""
+
 _AWAY = {408: "request timed out", 502: "bad gateway", 503: "service unavailable", 504: "gateway timed out"}
 
 
@@ -50,9 +61,17 @@ class Asked:
 
 
 def away(
-    asked: Asked, reason: str, *, surely_undone: bool, status: int | None = None, request_id: str = ""
+    asked: Asked,
+    reason: str,
+    *,
+    surely_undone: bool,
+    status: int | None = None,
+    request_id: str = "",
+    lost: type[AnswerLost] = AnswerLost,
 ) -> GalaxyAway:
-    """Return the error for no answer: AnswerLost when something that changes Galaxy may have been carried out."""
+    """Return the error for no answer: AnswerLost, or a kind of it, when something that changes Galaxy may have been
+    carried out.
+    """
     if surely_undone or asked.is_reading:
         return GalaxyAway(
             f"Galaxy at {asked.shown_url} does not answer when asked to {asked.purpose}: {reason}.",
@@ -60,7 +79,7 @@ def away(
             status=status,
             request_id=request_id,
         )
-    return AnswerLost(
+    return lost(
         f"Galaxy at {asked.shown_url} gave no answer when asked to {asked.purpose}: {reason}. "
         "It may have done it, or do it yet.",
         hint="The watcher looks before it asks again.",
@@ -81,12 +100,32 @@ def refusal(
     for secret in asked.secrets:
         text = text.replace(secret, "***")
     where = f"Galaxy at {asked.shown_url}"
+    if status == 407:
+        return away(
+            asked, "the proxy on the way wants a login (407): see proxy_login_file", surely_undone=True, status=status
+        )
+    if status == 429 or (status == 503 and asked.method in _NOT_NOW and "retry-after" in headers):
+        return GalaxyBusy(
+            f"{where} has too much to do to {asked.purpose} ({status}).",
+            retry_after_s=_seconds(headers.get("retry-after", "")),
+            status=status,
+            request_id=request_id,
+        )
     if status in _AWAY:
         return away(asked, f"{_AWAY[status]} ({status})", surely_undone=False, status=status, request_id=request_id)
-    if status == 429:
-        return GalaxyBusy(
-            f"{where} has too much to do to {asked.purpose} (429).",
-            retry_after_s=_seconds(headers.get("retry-after", "")),
+    if status == 403 and explained.code == RUN_AS_FORBIDDEN:
+        return KeyRefused(
+            f"{where} does not let our account act for another user (run_as).",
+            hint="Galaxy's administrator has to name the account's e-mail address in api_allow_run_as of galaxy.yml.",
+            status=status,
+            request_id=request_id,
+        )
+    if status == 401 and explained.is_page:
+        return KeyRefused(
+            f"{IN_FRONT} {where} wants a login of its own (401).",
+            hint="Put the header that it asks for into a file of its own (chmod 600) and name that file in "
+            "headers_file; no restart is needed when the file changes.",
+            status=status,
             request_id=request_id,
         )
     if status == 401 or (status == 403 and explained.code == 403001):
@@ -158,6 +197,7 @@ class _Explained:
     text: str
     code: int = 0
     is_unknown_address: bool = False
+    is_page: bool = False
 
 
 def _explain(body: bytes, content_type: str) -> _Explained:
@@ -167,7 +207,7 @@ def _explain(body: bytes, content_type: str) -> _Explained:
         answer: Any = json.loads(body)
     except ValueError:
         if "html" in content_type or body.lstrip()[:1] == b"<":
-            return _Explained("a web page instead of an answer", is_unknown_address=True)
+            return _Explained("a web page instead of an answer", is_unknown_address=True, is_page=True)
         return _Explained(_short(body.decode("utf-8", "replace")), is_unknown_address=True)
     if not isinstance(answer, dict):
         return _Explained(_short(str(answer)))

@@ -22,17 +22,56 @@ READING_PAUSE_S = 3.0
 
 MOST_READINGS = 40
 
+SMALLEST_PIECE_BYTES = 64 * 1024
+"""Who lets through less than this in one request cannot be sent to."""
+
+SMALLEST_AFTER_CUT_BYTES = 1024 * 1024
+"""Smaller pieces would cost more than a connection that breaks now and then."""
+
+CUTS_REMEMBERED_S = 3600.0
+
 
 class Tus:
     """Upload sessions of the account."""
 
     def __init__(self, http: Http) -> None:
         self._http = http
+        self.largest_bytes: int | None = None
+        """What a proxy on the way lets through in one request, as learnt from its refusals; None: no refusal yet."""
+        self.doubtful: set[str] = set()
+        """Sessions into which a request without an answer may still write: nobody else may."""
+        self._cut_at: float | None = None
+
+    def learn_too_large(self, refused_bytes: int) -> bool:
+        """Send at most half as much at once from now on, whatever the file; False when that would be too little.
+
+        Then it is forgotten: once somebody has corrected the proxy, whole chunks are tried again.
+        """
+        if refused_bytes <= SMALLEST_PIECE_BYTES:
+            self.largest_bytes = None
+            return False
+        half = max(refused_bytes // 2, SMALLEST_PIECE_BYTES)
+        self.largest_bytes = min(self.largest_bytes or half, half)  # several files may hear of it at once
+        return True
+
+    def learn_cut(self, cut_bytes: int) -> None:
+        """Send half as much at once and over a connection of its own, since something cuts connections on the way.
+
+        Forgotten for the next file after an hour: it may have been a restart.
+        """
+        half = max(cut_bytes // 2, SMALLEST_AFTER_CUT_BYTES)
+        self.largest_bytes = min(self.largest_bytes or half, half)
+        self._cut_at = self._http.clock.monotonic()
+
+    def _forget_old_cuts(self) -> None:
+        if self._cut_at is not None and self._http.clock.monotonic() - self._cut_at > CUTS_REMEMBERED_S:
+            self._cut_at = self.largest_bytes = None
 
     async def create(self, size: int, filename: str) -> str:
         """Open a session for that many bytes and return its id; raises AnswerLost, which leaves at most an empty
         session behind.
         """
+        self._forget_old_cuts()
         asked = self._http.asked("POST", "open an upload session")
         # Without both keys a session cannot be asked for its offset (26.0 and later answer 400).
         pairs = {"filename": filename, "filetype": "application/octet-stream"}
@@ -79,11 +118,13 @@ class Tus:
         """Append a chunk and return the new offset.
 
         Raises AnswerLost when it may or may not have arrived (then `settled_offset`), Refused with status 413 for a
-        chunk that a proxy does not let through (the offset has not moved: halve it) or 409 for a wrong offset, NotThere
-        when the session is gone.
+        chunk that a proxy does not let through (the offset has not moved: `learn_too_large`) or 409 for a wrong offset,
+        NotThere when the session is gone.
         """
         asked = self._http.asked("PATCH", "take in a part of a file", session)
         headers = {**VERSION, "upload-offset": str(offset), "content-type": "application/offset+octet-stream"}
+        if self._cut_at is not None:
+            headers["connection"] = "close"
         read_s = self._http.account.upload_read_s
         reply = await self._http.send(asked, f"{SESSIONS}/{session}", content=chunk, headers=headers, read_s=read_s)
         lost = not_understood(asked, "no offset", status=reply.status, request_id=reply.request_id)
@@ -100,6 +141,7 @@ class Tus:
 
     async def delete(self, session: str) -> None:
         """Forget the session and its bytes; one that is gone already is fine."""
+        self.doubtful.discard(session)
         asked = self._http.asked("DELETE", "forget an upload", session)
         try:
             await self._http.send(asked, f"{SESSIONS}/{session}", headers=VERSION)

@@ -15,10 +15,10 @@ import secrets
 import shutil
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Self
 
 import httpx
@@ -46,12 +46,20 @@ class SandboxGalaxy:
     """One throw-away Galaxy below `folder`; what it holds outlives `down` and `kill`, and is gone with the folder.
 
     Work that the Celery worker had in hand is lost with `kill`: Galaxy shows such an upload as running for ever.
+    `more` are settings of Galaxy that differ from the sandbox's own, such as a `galaxy_url_prefix`.
     """
 
-    def __init__(self, folder: Path, target: Installation, say: Say = lambda line: None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        target: Installation,
+        say: Say = lambda line: None,
+        more: Mapping[str, Any] = MappingProxyType({}),
+    ) -> None:
         self.folder = folder.resolve()
         self._target = target
         self._say = say
+        self._more = more
         self._web: Kept | None = None
         self._worker: Kept | None = None
         self._temporary: Path | None = None
@@ -60,7 +68,12 @@ class SandboxGalaxy:
     @property
     def url(self) -> str:
         """Where it answers, for programs and for the browser."""
-        return f"http://127.0.0.1:{self._remembered['port']}"
+        return f"http://127.0.0.1:{self.port}{self._more.get('galaxy_url_prefix', '')}"
+
+    @property
+    def port(self) -> int:
+        """The port it listens at, for proxies in front of it."""
+        return int(self._remembered["port"])
 
     @property
     def admin(self) -> SandboxUser:
@@ -183,7 +196,7 @@ class SandboxGalaxy:
 
     def _first_state(self) -> dict[str, Any]:
         bootstrap_key = secrets.token_hex(16)
-        settings.write_settings(self.folder, self._target, bootstrap_key)
+        settings.write_settings(self.folder, self._target, bootstrap_key, self._more)
         return {"port": free_port(), "bootstrap_key": bootstrap_key}
 
     def _write_state(self) -> None:

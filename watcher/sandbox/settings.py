@@ -11,7 +11,9 @@ import json
 import os
 import secrets
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from watcher.sandbox.install import Installation
@@ -39,8 +41,12 @@ def workflow_file(name: str = "read-report.ga") -> Path:
     return WORKFLOWS / name
 
 
-def write_settings(folder: Path, target: Installation, bootstrap_key: str) -> Path:
-    """Write all that Galaxy reads when it starts; return the configuration file, which only this user may read."""
+def write_settings(
+    folder: Path, target: Installation, bootstrap_key: str, more: Mapping[str, Any] = MappingProxyType({})
+) -> Path:
+    """Write all that Galaxy reads when it starts, `more` over our own; return the configuration file, which only this
+    user may read.
+    """
     for name in FOLDERS:
         (folder / name).mkdir(parents=True, exist_ok=True)
     (folder / "tool_conf.xml").write_text(_toolbox())
@@ -48,7 +54,9 @@ def write_settings(folder: Path, target: Installation, bootstrap_key: str) -> Pa
     (folder / "python" / f"{QUEUE_MODULE}.py").write_text(QUEUE_CODE)
     path = folder / CONFIG_FILE
     path.touch(mode=0o600)
-    path.write_text(json.dumps({"galaxy": _settings(folder, target, bootstrap_key)}, indent=1))  # JSON is YAML
+    path.write_text(
+        json.dumps({"galaxy": {**_settings(folder, target, bootstrap_key), **more}}, indent=1)
+    )  # JSON is YAML
     return path
 
 
@@ -73,6 +81,7 @@ def _settings(folder: Path, target: Installation, bootstrap_key: str) -> dict[st
         "database_connection": _sqlite(folder / "galaxy.sqlite"),
         "id_secret": secrets.token_hex(16),
         "admin_users": ADMIN_EMAIL,
+        "api_allow_run_as": ADMIN_EMAIL,
         # Good for making users and keys only: Galaxy answers most other requests with this key by a bare 500.
         "bootstrap_admin_api_key": bootstrap_key,
         "library_import_dir": str(folder / "import"),

@@ -16,7 +16,7 @@ from watcher.config.settings import DEFAULT_STATE
 from watcher.disk.events import Wakeups
 from watcher.disk.reader import FileReader
 from watcher.disk.threads import DiskThreads
-from watcher.galaxy import Account, Galaxy
+from watcher.galaxy import Account, Galaxy, Login
 from watcher.runs.layout import load_layouts
 from watcher.stages.effects import EffectRunner, Points, pass_by
 from watcher.stages.rooms import PollRounds, Rooms, Slots
@@ -24,12 +24,17 @@ from watcher.store.store import Store
 
 
 def account_of(settings: GalaxySettings) -> Account:
-    """Return the account a `galaxy:` block describes; its key is read when needed, never kept."""
+    """Return the account a `galaxy:` block describes; its secrets are read when needed, never kept here."""
     return Account(
         name=settings.name,
         url=settings.url,
         read_key=settings.read_key,
         ca_file=settings.ca_file,
+        login=Login(settings.user, settings.read_password) if settings.user is not None else None,
+        run_as=settings.run_as or "",
+        proxy=settings.proxy or "",
+        read_proxy_login=settings.read_proxy_login,
+        read_headers=settings.read_headers,
         read_s=settings.timeouts.read.total_seconds(),
         upload_read_s=settings.timeouts.upload.total_seconds(),
     )

@@ -14,7 +14,7 @@ from typing import Any, TextIO
 import stamina.instrumentation
 import structlog
 
-SECRET_KEYS = frozenset({"key", "api_key", "session", "session_id", "password", "x-api-key"})
+SECRET_KEYS = frozenset({"key", "api_key", "session", "session_id", "password", "authorization", "x-api-key"})
 
 
 def hide_secrets(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

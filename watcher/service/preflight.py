@@ -134,7 +134,7 @@ async def _galaxy(settings: Settings, galaxy: GalaxySettings, clock: Clock) -> A
         yield Finding(
             subject,
             True,
-            f"{galaxy.url} is Galaxy {identity.version_text}, the key belongs to {identity.email}, {quota}.",
+            f"{galaxy.url} is Galaxy {identity.version_text}, {_account(galaxy, identity.email)}, {quota}.",
         )
         if not identity.features.is_measured:
             yield Finding(
@@ -154,6 +154,13 @@ async def _galaxy(settings: Settings, galaxy: GalaxySettings, clock: Clock) -> A
             if settings.galaxy_of(rule).name == galaxy.name:
                 for finding in await _workflows(rule, client):
                     yield finding
+
+
+def _account(galaxy: GalaxySettings, email: str) -> str:
+    """Say as whom we are known there."""
+    if galaxy.run_as is not None:
+        return f"the key acts for {email}"
+    return f"{galaxy.user} logs in as {email}" if galaxy.user is not None else f"the key belongs to {email}"
 
 
 async def _workflows(rule: RuleSettings, client: Galaxy) -> list[Finding]:

@@ -2,8 +2,8 @@
 
 The content pass (SHA-256, gzip, FASTQ records, checksums of a manifest) runs on the very bytes that are sent: one
 read per byte. A session id is stored before the first byte and is a secret. After a lost answer the server's own
-offset decides; where a server would append at a wrong offset, a doubtful session is thrown away. Registering the
-bytes as datasets is not done here: see `upload.py`.
+offset decides; a session into which a lost request may still write is thrown away. Registering the bytes as datasets is
+not done here: see `upload.py`.
 """
 
 from __future__ import annotations
@@ -23,16 +23,20 @@ from watcher.errors import (
     FileGone,
     GalaxyBroken,
     GalaxyError,
+    LineCut,
     NotThere,
     Refused,
 )
 from watcher.galaxy import Galaxy
+from watcher.galaxy.tus import READING_PAUSE_S
 from watcher.model import PlannedDataset, SourceFacts, Status
 from watcher.rows import Batch, Dataset
 from watcher.runs.integrity import ContentPass, kind_of
 from watcher.stages.rooms import Rooms
 
-SMALLEST_CHUNK_BYTES = 64 * 1024
+STILL_AT_WORK_S = 60.0
+"""How long a request that a proxy gave up, or that we gave up, may still bring its bytes."""
+
 NOTE_EVERY = timedelta(seconds=2)
 
 log = structlog.get_logger("watcher")
@@ -65,7 +69,7 @@ class Transfer:
         self._sources = sources
         self._size = sum(source.expect.size for source in sources)
         self._noted_at = rooms.clock.monotonic()
-        self._slice_bytes = 0
+        self._gone_on_at = ("", -1)
 
     async def send(self, row: Dataset) -> None:
         """Send what is missing and store the proof; raises ContentBroken, FileChanged, GalaxyAway, and deletes a
@@ -92,8 +96,9 @@ class Transfer:
         rooms, tus = self._rooms, self._galaxy.tus
         identity = await self._galaxy.known_identity()
         chunk_bytes = min(identity.chunk_bytes, rooms.settings.limits.chunk_bytes or identity.chunk_bytes)
-        self._slice_bytes = self._slice_bytes or chunk_bytes
         session, offset = row.session, 0
+        if session in tus.doubtful:
+            raise _SessionLost
         if session:
             known = await tus.settled_offset(session, self._rooms.clock)
             if known is None or known > self._size:
@@ -158,18 +163,19 @@ class Transfer:
             start += source.expect.size
 
     async def _send_chunk(self, session: str, offset: int, chunk: bytes) -> int:
-        """Send one chunk, in slices when a proxy wants smaller bodies; return the offset behind it."""
-        sent = 0
+        """Send one chunk, in pieces when a proxy wants smaller bodies; return the offset behind it."""
+        sent, tus = 0, self._galaxy.tus
         while sent < len(chunk):
-            piece = chunk[sent : sent + self._slice_bytes] if sent or len(chunk) > self._slice_bytes else chunk
+            most = tus.largest_bytes or len(chunk)
+            piece = chunk[sent : sent + most] if sent or len(chunk) > most else chunk
+            before = offset + sent
             try:
-                reached = await self._galaxy.tus.send(session, offset + sent, piece)
+                reached = await tus.send(session, before, piece)
             except Refused as error:
                 if error.status == 409:  # not where we think: the server knows better, and checks
                     raise _SessionLost from error
-                if error.status != 413 or self._slice_bytes <= SMALLEST_CHUNK_BYTES:
+                if error.status != 413 or not tus.learn_too_large(len(piece)):
                     raise
-                self._slice_bytes //= 2
                 continue
             except NotThere as error:
                 raise _SessionLost from error
@@ -178,20 +184,40 @@ class Transfer:
                     raise
                 # Taken, but the session holds something else than we sent: an older request came after all.
                 raise _SessionLost from error
-            except AnswerLost:
-                reached = await self._offset_after_lost_answer(session, offset + sent, len(piece))
+            except AnswerLost as lost:
+                reached = await self._offset_after_lost_answer(session, before, len(piece), lost)
             self._rooms.effects.reach("upload.bytes.act")
             sent = reached - offset
         return offset + sent
 
-    async def _offset_after_lost_answer(self, session: str, before: int, length: int) -> int:
-        reached = await self._galaxy.tus.settled_offset(session, self._rooms.clock)
-        identity = await self._galaxy.known_identity()
-        if reached is None or not before <= reached <= before + length:
+    async def _offset_after_lost_answer(self, session: str, before: int, length: int, lost: AnswerLost) -> int:
+        """Return where to go on in the session, once nobody else can write to it; else the session is lost.
+
+        A proxy that gave up (504), or a time limit of ours that passed, says nothing of the server, which may go on
+        with the request. Its offset stands still until a request ends: only an offset that has moved proves the end.
+        """
+        tus, clock = self._galaxy.tus, self._rooms.clock
+        checks = (await self._galaxy.features()).tus_checks_offset
+        goes_on = not isinstance(lost, LineCut) and lost.status in (None, 408, 504)
+        if goes_on or not checks:
+            tus.doubtful.add(session)  # also when Galaxy is away now, and we come back later
+        reached = await tus.settled_offset(session, clock)
+        deadline = clock.monotonic() + STILL_AT_WORK_S
+        while goes_on and reached == before and clock.monotonic() < deadline:
+            await clock.sleep(READING_PAUSE_S)
+            reached = await tus.offset(session)
+        if reached == before + length:
+            tus.doubtful.discard(session)
+            return reached
+        if goes_on or isinstance(lost, LineCut):
+            tus.learn_cut(length)
+        if reached is None or not before <= reached <= before + length or not checks:
+            # A server that does not check may still append the lost request behind what we send now: a corrupt file.
             raise _SessionLost
-        if reached < before + length and not identity.features.tus_checks_offset:
-            # Such a server may still append the lost request behind what we send now: a corrupt file.
+        if reached == before and (goes_on or self._gone_on_at == (session, before)):
             raise _SessionLost
+        self._gone_on_at = (session, before)
+        tus.doubtful.discard(session)
         return reached
 
     async def _note(self, offset: int) -> None:

@@ -19,6 +19,7 @@ from watcher.errors import (
     ContentBroken,
     FileGone,
     GalaxyAway,
+    GalaxyBusy,
     KeyRefused,
     MountGone,
     NoGalaxy,
@@ -43,7 +44,7 @@ from watcher.stages.transfer import Source, Transfer, give_up_session
 
 GROUP_BYTES = 4 * 1024**3
 GROUP_FILES = 200
-SHARED = (GalaxyAway, KeyRefused, MountGone, NoGalaxy, OverQuota)
+SHARED = (GalaxyAway, GalaxyBusy, KeyRefused, MountGone, NoGalaxy, OverQuota)
 
 
 async def upload(batch: Batch, rooms: Rooms) -> Outcome:

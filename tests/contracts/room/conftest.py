@@ -21,7 +21,7 @@ import pytest
 from tests.fakes.galaxy import FakeGalaxy
 from tests.live.real_galaxy import real_galaxy
 from watcher.clock import SystemClock
-from watcher.galaxy import Account, Galaxy
+from watcher.galaxy import Account, Galaxy, Login
 from watcher.galaxy.bind import bind
 from watcher.galaxy.collections import Element
 from watcher.galaxy.fetch import FetchElement
@@ -35,7 +35,9 @@ PATIENCE_S = 600.0
 
 
 class GalaxyServer(Protocol):
-    """What a test may know of the server: its address, an administrator's key, and a key of another, ordinary user."""
+    """What a test may know of the server: its address, the key of an administrator who may act for others, and another,
+    ordinary user.
+    """
 
     @property
     def url(self) -> str: ...
@@ -50,6 +52,12 @@ class GalaxyServer(Protocol):
     def import_folder(self) -> Path:
         """Its `library_import_dir`; beside it, in `userimport`, each account has a folder of its own."""
         ...
+
+    @property
+    def second_email(self) -> str: ...
+
+    @property
+    def second_password(self) -> str: ...
 
 
 @dataclass
@@ -72,6 +80,7 @@ def galaxy_server(request: pytest.FixtureRequest) -> Iterator[GalaxyServer]:
     """Return a server, the fake one in this process or the real one."""
     if request.param == "fake":
         with FakeGalaxy(admin=True) as fake:
+            fake.let_run_as()
             yield fake
         return
     real = real_galaxy()
@@ -81,9 +90,12 @@ def galaxy_server(request: pytest.FixtureRequest) -> Iterator[GalaxyServer]:
 
 
 @asynccontextmanager
-async def as_user(server: GalaxyServer, key: str = "") -> AsyncIterator[Galaxy]:
-    """Open a client with this key, the administrator's by default."""
-    async with Galaxy(Account("test", server.url, lambda: key or server.key), SystemClock()) as galaxy:
+async def as_user(
+    server: GalaxyServer, key: str = "", *, login: Login | None = None, run_as: str = ""
+) -> AsyncIterator[Galaxy]:
+    """Open a client with this key, the administrator's by default, or with a login; perhaps acting for another user."""
+    account = Account("test", server.url, lambda: key or server.key, login=login, run_as=run_as)
+    async with Galaxy(account, SystemClock()) as galaxy:
         yield galaxy
 
 

@@ -110,7 +110,7 @@ class FakeGalaxy:
         self.state: World = pickle.loads(saved.read_bytes()) if self._restored else World(folder, RELEASES[version])
         if not self._restored:
             self.state.add_user("watcher", is_admin=admin, key=key).quota_bytes = quota_bytes
-            self.state.add_user("bob", is_admin=False)
+            self.state.add_user("bob", is_admin=False).password = secrets.token_hex(16)
         self.state.lock_wait_s = lock_wait_s
         self.user: User = self.state.users[1]
         self.second_user: User = self.state.users[2]
@@ -149,6 +149,21 @@ class FakeGalaxy:
     def import_folder(self) -> Path:
         """Where administrators' imports are looked up; those of accounts are beside it, in `userimport`."""
         return self.state.import_folder
+
+    @property
+    def second_email(self) -> str:
+        """The address of the other account."""
+        return self.second_user.email
+
+    @property
+    def second_password(self) -> str:
+        """The password of the other account."""
+        return self.second_user.password
+
+    @property
+    def writers_met(self) -> int:
+        """How often a part of a file came while another one was still written to the same session."""
+        return self.state.writers_met
 
     @property
     def version(self) -> str:
@@ -309,6 +324,16 @@ class FakeGalaxy:
         """Put a workflow (`.ga` as a dict, or gxformat2 as a dict) into the first account and give its id."""
         with self.state.lock:
             return encode(read_workflow(self.state, self.user, document).number)
+
+    def set_password(self, password: str) -> None:
+        """Set the password of the first account."""
+        with self.state.lock:
+            self.user.password = password
+
+    def let_run_as(self) -> None:
+        """Let the first account act for others, as `api_allow_run_as` does; it has to be an administrator's."""
+        with self.state.lock:
+            self.user.may_run_as = True
 
     def expire_key(self) -> None:
         """From now on the key is wrong (401)."""

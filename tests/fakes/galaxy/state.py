@@ -45,6 +45,8 @@ class User:
     default_access: tuple[int, ...] = ()
     quota_bytes: int | None = None
     old_keys: set[str] = field(default_factory=set, repr=False)
+    password: str = field(default="", repr=False)
+    may_run_as: bool = False
 
 
 @dataclass
@@ -275,6 +277,7 @@ class World:
         self.behaviour = behaviour
         self.lock = threading.RLock()
         self.lock_wait_s = 30.0
+        self.writers_met = 0
         self.numbers: Counter[str] = Counter()
         self.users: dict[int, User] = {}
         self.histories: dict[int, History] = {}

@@ -165,6 +165,7 @@ async def append(request: Request) -> Response:
     except ValueError:
         return _refuse(world, 400, "Invalid Upload-Offset header")
     checks = world.behaviour.tus_checks_offset
+    world.writers_met += session.writing
     if checks and session.writing:
         _stand_still(world.lock_wait_s)
         return _refuse(world, 503, f"Timed out after {world.lock_wait_s}s waiting for lock")

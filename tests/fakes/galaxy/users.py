@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 from starlette.responses import JSONResponse, Response
@@ -185,7 +186,47 @@ def stop_job(call: Call) -> Response:
     return JSONResponse(True)
 
 
+def log_in(call: Call) -> Json:
+    """Tell the key of an account for its password, also one that was not made before."""
+    words = call.request.headers.get("authorization", "").split(" ")
+    if words == [""]:
+        raise Refusal(400, 400008, "Authentication is missing")
+    try:
+        identity, password = base64.b64decode(words[-1]).decode().split(":")
+    except ValueError:
+        raise Refusal(400, 400008, "Invalid authorization line") from None
+    user = next((one for one in call.world.users.values() if identity in (one.email, one.username)), None)
+    if user is None:
+        raise Refusal(404, 404001, "The user does not exist.")
+    if not user.password or password != user.password:
+        raise Refusal(401, 401001, "Invalid password.")
+    return {"api_key": user.key}
+
+
+def list_users(call: Call) -> list[Json]:
+    """List the accounts whose address holds a text; whoever is no administrator is shown the own one alone."""
+    asking = call.need_user()
+    shown = [
+        one
+        for one in call.world.users.values()
+        if (asking.is_admin and call.query("f_email") in one.email) or (not asking.is_admin and one is asking)
+    ]
+    return [
+        {
+            "model_class": "User",
+            "id": encode(one.number),
+            "username": one.username,
+            "email": one.email,
+            "deleted": False,
+            "active": True,
+        }
+        for one in shown
+    ]
+
+
 ROUTES = [
+    route("/api/authenticate/baseauth", "GET", log_in, for_anybody=True),
+    route("/api/users", "GET", list_users),
     route("/api/version", "GET", show_version),
     route("/api/configuration", "GET", show_configuration),
     route("/api/users/{user}", "GET", show_user),

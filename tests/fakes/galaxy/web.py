@@ -198,7 +198,22 @@ def _caller(world: World, request: Request) -> User | None:
     user = world.user_of_key(key)
     if user is None:
         raise Refusal(401, 401001, "Provided API key is not valid.")
-    return user
+    return _acting(world, request, user)
+
+
+def _acting(world: World, request: Request, user: User) -> User:
+    """Give the account that the header run-as names; only accounts that the configuration lists may use it."""
+    wanted = request.headers.get("run-as")
+    if wanted is None:
+        return user
+    if not wanted or len(wanted) % 16:
+        raise invalid("Value error, Invalid id length, must be multiple of 16", ("header", "run-as"), wanted)
+    number = decode(wanted) if len(wanted) == 16 else None
+    if number is None or number not in world.users:
+        raise Refusal(400, 400009, f"Wrong  id ( {wanted} ) specified, unable to decode.")
+    if not user.may_run_as:
+        raise Refusal(403, 400001, "User does not have permissions to run jobs as another user.")
+    return world.users[number]
 
 
 async def _body(request: Request) -> Json | None:
@@ -215,8 +230,11 @@ async def _body(request: Request) -> Json | None:
     return parsed if isinstance(parsed, dict) else {}
 
 
-def route(path: str, method: str, endpoint: Endpoint) -> Route:
-    """Make a route whose endpoint gets a `Call` under the world's lock and gives JSON data or a whole answer."""
+def route(path: str, method: str, endpoint: Endpoint, *, for_anybody: bool = False) -> Route:
+    """Make a route whose endpoint gets a `Call` under the world's lock and gives JSON data or a whole answer.
+
+    What is `for_anybody` looks at no key, not even at a wrong one.
+    """
 
     async def serve(request: Request) -> Response:
         world: World = request.app.state.world
@@ -227,7 +245,8 @@ def route(path: str, method: str, endpoint: Endpoint) -> Route:
             return PlainTextResponse("Internal Server Error", 500, headers={"connection": "close"})
         try:
             with world.lock:
-                call = Call(world, request.app.state.engine, request, _caller(world, request), body)
+                user = None if for_anybody else _caller(world, request)
+                call = Call(world, request.app.state.engine, request, user, body)
                 answer = endpoint(call)
         except Refusal as refusal:
             return JSONResponse(refusal.body, refusal.status, headers=headers)

@@ -1,0 +1,224 @@
+"""Small faulty proxies between a client and a server of this machine, each in a thread of its own.
+
+`Relay` passes bytes on and cuts connections; `Impatient` understands just enough HTTP to answer 504 to parts of files
+that it delivers all the same, slowly. What a healthy proxy does is nginx's matter (`nginx.py`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+import socket
+import struct
+import threading
+from collections.abc import AsyncIterator, Mapping
+from types import TracebackType
+from typing import Self
+
+PIECE_BYTES = 64 * 1024
+PAGE = b"<h1>504 Gateway Time-out</h1>"
+GIVEN_UP = (
+    b"HTTP/1.1 504 Gateway Time-out\r\nContent-Type: text/html\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s"
+    % (len(PAGE), PAGE)
+)
+
+
+class Between:
+    """A server in front of `port`, as a context manager; its address is `url`."""
+
+    def __init__(self, port: int) -> None:
+        self.behind = port
+        self.port = 0
+        self._loop = asyncio.new_event_loop()
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._done: asyncio.Event
+
+    @property
+    def url(self) -> str:
+        """The address, without a slash at the end."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        assert self._ready.wait(10)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._loop.call_soon_threadsafe(lambda: self._done.set())
+        self._thread.join(10)
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._loop.run_until_complete(self._serve())
+        self._loop.close()
+
+    async def _serve(self) -> None:
+        self._done = asyncio.Event()
+        server = await asyncio.start_server(self._guarded, "127.0.0.1", 0, limit=PIECE_BYTES)
+        self.port = server.sockets[0].getsockname()[1]
+        self._ready.set()
+        await self._done.wait()
+        server.close()
+        # What was accepted just now shows only after a turn of the loop, and so does what was closed.
+        for _ in range(5):
+            await asyncio.sleep(0)
+            left = [one for one in asyncio.all_tasks() if one is not asyncio.current_task()]
+            for one in left:
+                one.cancel()
+            await asyncio.gather(*left, return_exceptions=True)
+
+    async def _guarded(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+                await self.converse(reader, writer)
+        finally:
+            writer.transport.abort() if self._done.is_set() else writer.close()
+
+    @contextlib.asynccontextmanager
+    async def server(self) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+        """Open a connection to the server behind, and close it in the end."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.behind, limit=PIECE_BYTES)
+        try:
+            yield reader, writer
+        finally:
+            writer.transport.abort() if self._done.is_set() else writer.close()
+
+    async def converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve one connection."""
+        raise NotImplementedError
+
+
+def reset(writer: asyncio.StreamWriter) -> None:
+    """Cut a connection so that the other side gets a reset."""
+    raw = writer.get_extra_info("socket")
+    if raw is not None:
+        with contextlib.suppress(OSError):
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
+
+
+class Relay(Between):
+    """Passes bytes on; cuts each connection after `cut_after` bytes from the client, and all while it is `away`: once
+    after `away_after` bytes in all, for `away_s` seconds.
+    """
+
+    def __init__(
+        self, port: int, *, cut_after: int | None = None, away_after: int | None = None, away_s: float = 0.0
+    ) -> None:
+        super().__init__(port)
+        self.away_after = away_after
+        self.away_s = away_s
+        self.passed = 0
+        self.cut_after = cut_after
+        self.cuts = 0
+        self.refused = 0
+        self._is_away = False
+        self._open: set[asyncio.StreamWriter] = set()
+
+    def away(self, for_s: float | None = None) -> None:
+        """Cut everything and let nobody through, until `back` or for some seconds."""
+        self._is_away = True
+        self._loop.call_soon_threadsafe(self._cut_all)
+        if for_s is not None:
+            self._loop.call_soon_threadsafe(self._loop.call_later, for_s, self.back)
+
+    def back(self) -> None:
+        """Let everybody through again."""
+        self._is_away = False
+
+    def _cut_all(self) -> None:
+        for writer in list(self._open):
+            reset(writer)
+
+    async def converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Pass bytes on in both directions until one side ends, or the connection is cut."""
+        if self._is_away:
+            self.refused += 1
+            reset(writer)
+            return
+        async with self.server() as (back, on):
+            self._open |= {writer, on}
+            ways = [asyncio.ensure_future(self._pass(reader, on, self.cut_after, counts=True)),
+                    asyncio.ensure_future(self._pass(back, writer, None))]  # fmt: skip
+            try:
+                done, _ = await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for way in ways:
+                    way.cancel()
+                await asyncio.gather(*ways, return_exceptions=True)
+                self._open -= {writer, on}
+            if any(way.exception() is None and way.result() for way in done):
+                self.cuts += 1
+                reset(writer)
+                reset(on)
+
+    async def _pass(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, most: int | None, *, counts: bool = False
+    ) -> bool:
+        """Pass bytes on until the end; True when more than `most` came."""
+        passed = 0
+        while piece := await reader.read(PIECE_BYTES):
+            passed += len(piece)
+            writer.write(piece)
+            await writer.drain()
+            self.passed += len(piece) * counts
+            if self.away_after is not None and self.passed >= self.away_after:
+                self.away_after = None
+                self.away(for_s=self.away_s)
+            if most is not None and passed >= most:
+                return True
+        return False
+
+
+class Impatient(Between):
+    """Answers 504 at once to the first requests of each kind, and brings them to the server all the same, over `late_s`
+    seconds; everything else passes. `gives_up` tells how many: {"PATCH /api/upload/": 2}.
+    """
+
+    def __init__(self, port: int, gives_up: Mapping[str, int], *, late_s: float) -> None:
+        super().__init__(port)
+        self.left = dict(gives_up)
+        self.late_s = late_s
+        self.carried_out: list[int] = []
+        """Statuses of what was carried out though it had been given up."""
+
+    async def converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve the one request of a connection."""
+        head = await reader.readuntil(b"\r\n\r\n")
+        found = re.search(rb"(?im)^content-length: *(\d+)", head)
+        body = await reader.readexactly(int(found[1])) if found else b""
+        head = re.sub(rb"(?im)^connection:.*\r\n", b"", head).replace(b"\r\n", b"\r\nConnection: close\r\n", 1)
+        if self._gives_up(head.decode("latin-1")):
+            delivering = asyncio.ensure_future(self._deliver_late(head, body))
+            writer.write(GIVEN_UP)
+            await writer.drain()
+            writer.close()
+            await delivering
+            return
+        async with self.server() as (back, on):
+            on.write(head + body)
+            while piece := await back.read(PIECE_BYTES):
+                writer.write(piece)
+                await writer.drain()
+
+    def _gives_up(self, head: str) -> bool:
+        for kind, left in self.left.items():
+            method, _, path = kind.partition(" ")
+            if left and head.startswith(f"{method} ") and path in head.partition("\r\n")[0]:
+                self.left[kind] -= 1
+                return True
+        return False
+
+    async def _deliver_late(self, head: bytes, body: bytes) -> None:
+        async with self.server() as (back, on):
+            on.write(head + body[: len(body) // 2])
+            await on.drain()
+            await asyncio.sleep(self.late_s)
+            on.write(body[len(body) // 2 :])
+            await on.drain()
+            answer = await back.read()
+        self.carried_out.append(int(answer.split(b" ", 2)[1]))
