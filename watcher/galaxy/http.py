@@ -26,6 +26,7 @@ from watcher.errors import ConfigError, ConfigProblem, GalaxyAway, GalaxyBusy, G
 from watcher.galaxy.account import Account, CurrentKey
 from watcher.galaxy.answers import understand
 from watcher.galaxy.refusals import Asked, away, not_understood, refusal
+from watcher.galaxy.rests import Rest
 
 T = TypeVar("T")
 Params = Mapping[str, str | int | bool]
@@ -105,6 +106,7 @@ class Http:
         self.account = account
         self.clock = clock
         self._key = CurrentKey(account, clock)
+        self._rest = Rest(clock)
         self._timeout = httpx.Timeout(account.read_s, connect=account.connect_s, pool=account.upload_read_s)
         _hush_foreign_logs()
         self._client = httpx.AsyncClient(
@@ -216,6 +218,7 @@ class Http:
         headers: Mapping[str, str] | None,
         read_s: float | None,
     ) -> httpx.Response:
+        self._rest.refuse_meanwhile(asked)
         key = self._key.value()
         response = await self._request(asked, key, path, params, content, headers, read_s)
         if response.status_code == 401 and self._key.changed(key):
@@ -266,7 +269,8 @@ class Http:
                 body = await response.aread()
         except (httpx.HTTPError, httpx.StreamError):
             body = b""  # the status alone decides
-        return refusal(asked, response.status_code, response.headers, body, self._key.hide)
+        rest_s = self._rest.hear(response.status_code, response.headers)
+        return refusal(asked, response.status_code, response.headers, body, self._key.hide, rest_s)
 
 
 _JSON = {"content-type": "application/json"}
