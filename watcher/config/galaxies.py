@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, PrivateAttr, SecretStr
 
-from watcher.config.values import AbsolutePath, Interval, Section, wrong
+from watcher.config.values import AbsolutePath, Count, Interval, Section, wrong
 from watcher.errors import KeyRefused
 
 CREDENTIAL = "galaxy-api-key"
@@ -80,6 +80,9 @@ class GalaxySettings(Section):
     )
     ca_file: AbsolutePath | None = Field(None, description="Certificates to trust instead of the system's (PEM).")
     timeouts: TimeoutSettings = Field(TimeoutSettings(), description="How long to wait for Galaxy.")
+    transfers: Count | None = Field(
+        None, description="Files sent to this Galaxy at the same time, out of limits.transfers; else all of those."
+    )
 
     _name: str = PrivateAttr("galaxy")
     _credentials_folder: Path | None = PrivateAttr(None)

@@ -22,12 +22,29 @@ READING_PAUSE_S = 3.0
 
 MOST_READINGS = 40
 
+SMALLEST_PIECE_BYTES = 64 * 1024
+"""Who lets through less than this in one request cannot be sent to."""
+
 
 class Tus:
     """Upload sessions of the account."""
 
     def __init__(self, http: Http) -> None:
         self._http = http
+        self.largest_bytes: int | None = None
+        """What a proxy on the way lets through in one request, as learnt from its refusals; None: no refusal yet."""
+
+    def learn_too_large(self, refused_bytes: int) -> bool:
+        """Send at most half as much at once from now on, whatever the file; False when that would be too little.
+
+        Then it is forgotten: once somebody has corrected the proxy, whole chunks are tried again.
+        """
+        if refused_bytes <= SMALLEST_PIECE_BYTES:
+            self.largest_bytes = None
+            return False
+        half = max(refused_bytes // 2, SMALLEST_PIECE_BYTES)
+        self.largest_bytes = min(self.largest_bytes or half, half)  # several files may hear of it at once
+        return True
 
     async def create(self, size: int, filename: str) -> str:
         """Open a session for that many bytes and return its id; raises AnswerLost, which leaves at most an empty
@@ -79,8 +96,8 @@ class Tus:
         """Append a chunk and return the new offset.
 
         Raises AnswerLost when it may or may not have arrived (then `settled_offset`), Refused with status 413 for a
-        chunk that a proxy does not let through (the offset has not moved: halve it) or 409 for a wrong offset, NotThere
-        when the session is gone.
+        chunk that a proxy does not let through (the offset has not moved: `learn_too_large`) or 409 for a wrong offset,
+        NotThere when the session is gone.
         """
         asked = self._http.asked("PATCH", "take in a part of a file", session)
         headers = {**VERSION, "upload-offset": str(offset), "content-type": "application/offset+octet-stream"}
