@@ -1,6 +1,6 @@
 """Loading: what a good configuration becomes, and who wins over whom."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -185,3 +185,25 @@ def test_layout_names_may_depend_on_the_own_folder(write: WriteConfig, tmp_path:
     with pytest.raises(ConfigError) as refused:
         load_config(write(GOOD.replace("settle: 5m", "settle: soon")), {}, layouts=broken)
     assert {Path(problem.file).name for problem in refused.value.problems} == {"config.yaml", "own.toml"}
+
+
+def test_hours_and_bandwidth_of_a_watch(write: WriteConfig) -> None:
+    """A single span needs no list; the time zone is that of all watches, and a watch without hours is always open."""
+    text = GOOD.replace("  - name: miseq\n", "  - name: miseq\n    bandwidth: 50MB\n    hours: 20:00-06:00\n")
+    settings = load_config(write(text + "time_zone: Europe/Berlin\n"), {})
+    assert (settings.watches[0].bandwidth, settings.watches[0].hours) == (50_000_000, ("20:00-06:00",))
+    noon = datetime(2026, 7, 1, 10, 0, tzinfo=UTC)
+    hours = settings.hours_of("miseq")
+    assert (hours.is_open(noon), hours.is_open(noon + timedelta(hours=8))) == (False, True)
+    assert settings.hours_of("not there").is_open(noon)
+
+
+@pytest.mark.parametrize(
+    ("zone", "hint"), [("Europe/Berln", "Did you mean Europe/Berlin?"), ("../etc/passwd", "tzdata"), ("Nowhere", "")]
+)
+def test_an_unknown_time_zone_is_refused(write: WriteConfig, zone: str, hint: str) -> None:
+    """The nearest one is named."""
+    with pytest.raises(ConfigError) as refused:
+        load_config(write(GOOD + f"time_zone: {zone}\n"), {})
+    assert "is not a time zone" in str(refused.value)
+    assert hint in refused.value.problems[0].hint

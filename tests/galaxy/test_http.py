@@ -139,7 +139,7 @@ async def test_reading_is_not_repeated_for_ever(galaxy: Galaxy, server: Scripted
 async def test_busy_server_is_given_its_time(galaxy: Galaxy, server: ScriptedServer) -> None:
     """A short Retry-After is waited for; a long one is the caller's business."""
     server.script = [
-        reply(429, b"", retry_after="1"),
+        reply(429, b"", retry_after="0"),
         reply(200, {"id": "h1", "name": "n"}),
         reply(429, retry_after="600"),
     ]

@@ -6,19 +6,21 @@ import asyncio
 
 import pytest
 
-from watcher.stages.rooms import Slots
+from watcher.clock import ManualClock
+from watcher.stages.slots import Slots
 
 
 @pytest.mark.parametrize("order", ["waiter first", "holder first"])
 async def test_a_batch_that_is_cancelled_gives_its_slot_back(order: str) -> None:
     """Holder and waiters of a batch end in the same turn of the loop, in any order; the slot is free afterwards."""
-    slots = Slots(1)
+    slots = Slots(ManualClock(), 1)
     inside = asyncio.Event()
 
     async def transfer() -> None:
-        async with slots.slot("a-1", "watch"):
-            inside.set()
-            await asyncio.Event().wait()
+        with slots.line("a-1", "watch", "galaxy") as line:
+            async with line.slot():
+                inside.set()
+                await asyncio.Event().wait()
 
     holder = asyncio.create_task(transfer())
     await inside.wait()
@@ -29,23 +31,26 @@ async def test_a_batch_that_is_cancelled_gives_its_slot_back(order: str) -> None
     ended = await asyncio.gather(holder, *waiters, return_exceptions=True)
     assert [type(error) for error in ended] == [asyncio.CancelledError] * 4
     async with asyncio.timeout(30):
-        async with slots.slot("b-1", "watch"):
-            pass
+        with slots.line("b-1", "watch", "galaxy") as line:
+            async with line.slot():
+                pass
 
 
 async def test_a_waiter_that_just_got_the_slot_passes_it_on_when_cancelled() -> None:
     """Between being given a slot and running with it a batch may be stopped: the next one gets it."""
-    slots = Slots(1)
+    slots = Slots(ManualClock(), 1)
     inside, let_go = asyncio.Event(), asyncio.Event()
 
     async def holding() -> None:
-        async with slots.slot("a-1", "watch"):
-            inside.set()
-            await let_go.wait()
+        with slots.line("a-1", "watch", "galaxy") as line:
+            async with line.slot():
+                inside.set()
+                await let_go.wait()
 
     async def short(batch: str) -> str:
-        async with slots.slot(batch, "watch"):
-            return batch
+        with slots.line(batch, "watch", "galaxy") as line:
+            async with line.slot():
+                return batch
 
     holder = asyncio.create_task(holding())
     await inside.wait()

@@ -23,7 +23,7 @@ from watcher.config.secret_files import (
     read_login_file,
     read_password_file,
 )
-from watcher.config.values import AbsolutePath, Interval, Misfit, Section, Text, wrong
+from watcher.config.values import AbsolutePath, Count, Interval, Misfit, Section, Text, wrong
 from watcher.errors import KeyRefused
 
 CREDENTIAL = "galaxy-api-key"
@@ -149,6 +149,9 @@ class GalaxySettings(Section):
         "that has a login of its own. Read anew like the key.",
     )
     timeouts: TimeoutSettings = Field(TimeoutSettings(), description="How long to wait for Galaxy.")
+    transfers: Count | None = Field(
+        None, description="Files sent to this Galaxy at the same time, out of limits.transfers; else all of those."
+    )
 
     _name: str = PrivateAttr("galaxy")
     _credentials_folder: Path | None = PrivateAttr(None)

@@ -7,15 +7,18 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from watcher.config.galaxies import GalaxySettings
+from watcher.config.hours import Hours
 from watcher.config.rules import RuleSettings
 from watcher.config.values import AbsolutePath, Count, Interval, Misfit, Name, Section, Size, at_least_one, wrong
 from watcher.config.watches import WatchSettings
@@ -32,6 +35,16 @@ def _check_state_url(url: str) -> str:
         "is not the address of a PostgreSQL database.",
         "For example postgresql+psycopg://watcher@db.example.org/watcher.",
     )
+
+
+def _check_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        near = difflib.get_close_matches(name, available_timezones(), n=1, cutoff=0.6)
+        hint = f"Did you mean {near[0]}?" if near else "For example Europe/Berlin; the system's tzdata knows them."
+        raise wrong("is not a time zone that is known here.", hint) from None
+    return name
 
 
 class StateSettings(Section):
@@ -95,6 +108,9 @@ class Settings(Section):
     )
     rescan: Interval = Field(timedelta(minutes=5), description="How often each watch is looked through.")
     rescan_active: Interval = Field(timedelta(seconds=60), description="How often while something is being written.")
+    time_zone: Annotated[str, AfterValidator(_check_zone)] | None = Field(
+        None, description="Time zone of the hours of watches, for example Europe/Berlin; else this machine's own."
+    )
     layouts_dir: AbsolutePath | None = Field(None, description="Folder with layouts of your own (*.toml).")
     limits: LimitSettings = Field(default_factory=LimitSettings, description="How much happens at the same time.")
     log: LogSettings = Field(default_factory=LogSettings, description="What the log looks like.")
@@ -114,6 +130,12 @@ class Settings(Section):
     def watch(self, name: str) -> WatchSettings | None:
         """Return the watch of that name; None when it is not configured (any more)."""
         return next((watch for watch in self.watches if watch.name == name), None)
+
+    def hours_of(self, watch: str) -> Hours:
+        """Return when files of that watch are sent; always, when it is not configured (any more)."""
+        found = self.watch(watch)
+        zone = ZoneInfo(self.time_zone) if self.time_zone is not None else None
+        return Hours(found.hours if found and found.hours else (), zone)
 
     def rule(self, name: str) -> RuleSettings | None:
         """Return the rule of that name; None when it is not configured (any more)."""

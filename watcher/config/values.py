@@ -160,6 +160,27 @@ Size = Annotated[
     PlainSerializer(format_size, return_type=int | str, when_used="json"),
     WithJsonSchema({"type": ["string", "integer"], "examples": ["10MiB", 1048576]}),
 ]
+
+
+def parse_rate(value: object) -> int:
+    """Read `50MB` or `50MB/s`: bytes per second."""
+    try:
+        rate = parse_size(value.strip().removesuffix("/s") if isinstance(value, str) else value)
+    except PydanticCustomError:
+        raise wrong("is not a number of bytes per second.", _RATE_HINT) from None
+    if rate < LEAST_RATE_BYTES:
+        raise wrong("is too little: at least 10kB.", _RATE_HINT)
+    return rate
+
+
+LEAST_RATE_BYTES = 10_000
+_RATE_HINT = 'Write bytes per second with kB, MB, GB, KiB, MiB or GiB, for example "50MB" for 400 Mbit/s.'
+Rate = Annotated[
+    int,
+    BeforeValidator(parse_rate),
+    PlainSerializer(format_size, return_type=int | str, when_used="json"),
+    WithJsonSchema({"type": ["string", "integer"], "examples": ["50MB", 50_000_000]}),
+]
 Count = Annotated[int, BeforeValidator(_refuse_bool), Field(ge=1, le=1000)]
 Priority = Annotated[int, BeforeValidator(_refuse_bool), Field(ge=-1000, le=1000)]
 

@@ -7,11 +7,23 @@ configuration. Which layouts there are is told by the runs room; `fit.py` compar
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
-from watcher.config.values import AbsolutePath, Duration, Name, Section
+from watcher.config.hours import check_span
+from watcher.config.values import (
+    AbsolutePath,
+    Duration,
+    Name,
+    Rate,
+    Section,
+    at_least_one,
+    json_one_or_many,
+    one_or_many,
+)
+
+Span = Annotated[str, AfterValidator(check_span)]
 
 
 class WatchSettings(Section):
@@ -58,3 +70,21 @@ class WatchSettings(Section):
         description="Of several analyses of one run (Analysis/1, Analysis/2): all, or the latest alone.",
     )
     transfer: Literal["tus"] = Field("tus", description="How bytes travel: tus uploads them, resumably.")
+    bandwidth: Rate | None = Field(
+        None,
+        description="Bytes per second that all uploads of this watch take together, for example 50MB (400 Mbit/s); else"
+        " as fast as it goes.",
+    )
+    hours: (
+        Annotated[
+            tuple[Span, ...],
+            BeforeValidator(at_least_one),
+            BeforeValidator(one_or_many),
+            Field(json_schema_extra=json_one_or_many({"type": "string", "examples": ["20:00-06:00"]})),
+        ]
+        | None
+    ) = Field(
+        None,
+        description='Hours of each day in which files are sent, for example ["20:00-06:00"], by the clock of time_zone;'
+        " what is under way when they end goes on when they begin again. Else at any time.",
+    )

@@ -14,6 +14,7 @@ import os
 import threading
 from collections.abc import AsyncGenerator, Callable, Iterator
 from pathlib import Path
+from typing import Protocol
 
 from watcher.disk.paths import disk_error, open_beneath
 from watcher.disk.threads import DiskThreads
@@ -22,6 +23,18 @@ from watcher.model import Kind, SourceFacts
 
 PREFIX_CHUNK_BYTES = 4 * 1024 * 1024
 MEMORY_BYTES = 20 * 1024 * 1024
+
+
+class Pauses(Protocol):
+    """When a reading rests between two chunks, and for how long."""
+
+    def wanted(self) -> bool:
+        """Tell whether to rest after the chunk that is handed over now: then nothing is read ahead of it."""
+        ...
+
+    async def rest(self) -> None:
+        """Return when the reading may go on; what it raises ends the reading."""
+        ...
 
 
 class FileReader:
@@ -50,12 +63,14 @@ class FileReader:
         chunk_bytes: int,
         inspect: Callable[[bytes], None],
         expect: SourceFacts,
+        pauses: Pauses | None = None,
     ) -> AsyncGenerator[bytes, None]:
         """Yield the bytes from `offset` on, in chunks of at most `chunk_bytes`.
 
         `inspect` gets every chunk first, in order, in a reading thread; what it raises comes out of the iteration in
         place of its chunk. After leaving early do not use again what `inspect` fills: a thread may still be at work
-        on it. Close the iterator (`contextlib.aclosing`) to free the file at once. Raises FileChanged, FileGone,
+        on it. While it rests (`pauses`) it holds the open file and no bytes. Close the iterator (`contextlib.aclosing`)
+        to free the file at once. Raises FileChanged, FileGone,
         UnsafePath, MountGone, DiskError.
         """
         file = _OpenFile(root, path, expect)
@@ -89,11 +104,18 @@ class FileReader:
                 chunk = await ahead
                 size = len(chunk)
                 start += size
-                has_room = self._held_bytes + next_size(start) <= self._memory_bytes
+                rests = pauses is not None and start < expect.size and pauses.wanted()
+                has_room = not rests and self._held_bytes + next_size(start) <= self._memory_bytes
                 ahead = begin(start) if start < expect.size and has_room else None
                 yield chunk
                 del chunk  # else it stays alive while the next one is awaited
                 let_go(size)
+                if rests and pauses is not None:
+                    self._streams -= 1
+                    try:
+                        await pauses.rest()
+                    finally:
+                        self._streams += 1
         finally:
             self._streams -= 1
             let_go(held_bytes)

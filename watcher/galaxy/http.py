@@ -39,6 +39,7 @@ from watcher.galaxy.account import Account
 from watcher.galaxy.answers import Answer, understand
 from watcher.galaxy.keys import CurrentKey, basic
 from watcher.galaxy.refusals import IN_FRONT, Asked, away, not_understood, refusal
+from watcher.galaxy.rests import Rest
 
 T = TypeVar("T")
 Params = Mapping[str, str | int | bool]
@@ -122,6 +123,7 @@ class Http:
         self._key = CurrentKey(account, clock, self._ask_key)
         self._acting_for = ""
         self._turn = asyncio.Lock()
+        self._rest = Rest(clock)
         self._timeout = httpx.Timeout(account.read_s, connect=account.connect_s, pool=account.upload_read_s)
         _hush_foreign_logs()
         self._client = httpx.AsyncClient(
@@ -254,6 +256,7 @@ class Http:
         headers: Mapping[str, str] | None,
         read_s: float | None,
     ) -> httpx.Response:
+        self._rest.refuse_meanwhile(asked)
         key = await self._key.value()
         response = await self._request(asked, key, path, params, content, headers, read_s)
         if response.status_code != 401:
@@ -360,7 +363,8 @@ class Http:
                 body = await response.aread()
         except (httpx.HTTPError, httpx.StreamError):
             body = b""  # the status alone decides
-        return refusal(asked, response.status_code, response.headers, body, self._key.hide)
+        rest_s = self._rest.hear(response.status_code, response.headers)
+        return refusal(asked, response.status_code, response.headers, body, self._key.hide, rest_s)
 
 
 class _User(Answer):

@@ -89,10 +89,15 @@ def away(
 
 
 def refusal(
-    asked: Asked, status: int, headers: Mapping[str, str], body: bytes, hide: Callable[[str], str]
+    asked: Asked,
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    hide: Callable[[str], str],
+    rest_s: float | None = None,
 ) -> GalaxyError:
     """Return the error that an answer with a status outside 2xx stands for; `hide` removes the key from foreign
-    texts.
+    texts, `rest_s` is for how long the server asks to be left alone (`rests.py`).
     """
     request_id = headers.get("x-request-id", "")
     explained = _explain(body, headers.get("content-type", ""))
@@ -104,10 +109,10 @@ def refusal(
         return away(
             asked, "the proxy on the way wants a login (407): see proxy_login_file", surely_undone=True, status=status
         )
-    if status == 429 or (status == 503 and asked.method in _NOT_NOW and "retry-after" in headers):
+    if status == 429 or (status == 503 and rest_s is not None and asked.method in _NOT_NOW):
         return GalaxyBusy(
             f"{where} has too much to do to {asked.purpose} ({status}).",
-            retry_after_s=_seconds(headers.get("retry-after", "")),
+            retry_after_s=rest_s or 0.0,
             status=status,
             request_id=request_id,
         )
@@ -128,6 +133,8 @@ def refusal(
             status=status,
             request_id=request_id,
         )
+    if status in _AWAY:
+        return away(asked, f"{_AWAY[status]} ({status})", surely_undone=False, status=status, request_id=request_id)
     if status == 401 or (status == 403 and explained.code == 403001):
         return KeyRefused(
             f"{where} does not accept the API key ({status}).",
@@ -226,11 +233,3 @@ def _short(text: str) -> str:
     """One line of at most TEXT_LIMIT characters, without a full stop that would meet our own."""
     line = " ".join(text.split())
     return (line if len(line) <= TEXT_LIMIT else line[:TEXT_LIMIT] + "…").rstrip(". ")
-
-
-def _seconds(retry_after: str) -> float:
-    """Retry-After in its seconds form; a date or nonsense counts as the default of 5 s."""
-    try:
-        return min(max(float(retry_after), 0.0), 3600.0)
-    except ValueError:
-        return 5.0

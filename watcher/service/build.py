@@ -19,7 +19,9 @@ from watcher.disk.threads import DiskThreads
 from watcher.galaxy import Account, Galaxy, Login
 from watcher.runs.layout import load_layouts
 from watcher.stages.effects import EffectRunner, Points, pass_by
-from watcher.stages.rooms import PollRounds, Rooms, Slots
+from watcher.stages.pace import Bandwidth
+from watcher.stages.rooms import PollRounds, Rooms
+from watcher.stages.slots import Slots
 from watcher.store.store import Store
 
 
@@ -79,7 +81,12 @@ async def build(
             wakeups=wakeups,
             clock=clock,
             effects=EffectRunner(clock, points, settings.limits.uncertain_for),
-            slots=Slots(settings.limits.transfers),
+            slots=Slots(
+                clock,
+                settings.limits.transfers,
+                {name: galaxy.transfers for name, galaxy in settings.galaxies.items() if galaxy.transfers},
+            ),
             rounds=PollRounds(clock),
+            bandwidths={watch.name: Bandwidth(clock, watch.bandwidth) for watch in settings.watches if watch.bandwidth},
             takes_existing=takes_existing,
         )

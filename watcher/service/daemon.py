@@ -33,6 +33,7 @@ from watcher.service.obstacles import probe_obstacles
 from watcher.service.systemd import notify
 from watcher.service.verbs import carry_out_verbs
 from watcher.stages.effects import Points, pass_by
+from watcher.stages.pace import OUTSIDE_HOURS
 from watcher.stages.rooms import Rooms
 
 log = structlog.get_logger("watcher")
@@ -90,6 +91,9 @@ class Daemon:
                     await rooms.store.move(row, status=Status.IGNORED, code="removed", reason="It is not configured.")
             for unit in await rooms.store.units(stage=Stage.FINISH, status={Status.WAITING}):
                 await rooms.store.wake("unit", unit.id)  # we may have died between the end of a batch and telling it
+            for batch in await rooms.store.batches(stage=Stage.UPLOAD, status={Status.WAITING}):
+                if batch.code == OUTSIDE_HOURS:  # there may be other hours by now
+                    await rooms.store.wake("batch", batch.id)
             await carry_out_verbs(rooms, None)
             timers = self._timers(rooms)
             with self._wake_socket():
@@ -303,6 +307,8 @@ class Daemon:
             return True
         if row.status is Status.WAITING and row.obstacle:
             return patience_over and row.obstacle in lasting
+        if row.status is Status.WAITING and row.code == OUTSIDE_HOURS:
+            return patience_over
         if isinstance(row, Unit):
             if row.stage is Stage.FINISH:
                 # Its batches are looked at themselves; when none is under way any more, it is about to say so.

@@ -1,8 +1,8 @@
 """Calls the engine when something is due: one process, one loop, no queue.
 
-Waits for a wake-up, the end of a running stage, or the next due time in the rows. How many rows of a watch may be at
-a stage at once is limited here; how many files move at once is limited by the transfer slots. On stop every running
-stage is cancelled and leaves its row ready to go on.
+Waits for a wake-up, the end of a running stage, or the next due time in the rows. How many rows of a watch (and
+server) may be at a stage at once is limited here; how many files move at once is limited by the transfer slots. On
+stop every running stage is cancelled and leaves its row ready to go on.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ AT_ONCE: Mapping[Stage, int] = {
     Stage.SETTLE: 16,
     Stage.VERIFY: 8,
     Stage.PLAN: 4,
-    Stage.UPLOAD: 16,
+    Stage.UPLOAD: 64,  # those without a transfer slot cost little, and whose turn it is the slots can only say of these
     Stage.INVOKE: 8,
     Stage.POLL: 50,
     Stage.DELIVER: 8,
@@ -44,9 +44,18 @@ def row_key(row: Row) -> tuple[str, str]:
     return ({Watch: "watch", Unit: "unit", Batch: "batch"}[type(row)], row.id)
 
 
-def watch_of(row: Row) -> str:
-    """Return the watch a row came from: the runs of one never keep those of another from being taken up."""
-    return row.name if isinstance(row, Watch) else row.watch if isinstance(row, Unit) else row.plan.watch
+def place_of(row: Row) -> tuple[Stage, str, str]:
+    """Return stage, watch and server of a row: those of one never keep those of another from being taken up."""
+    if isinstance(row, Batch):
+        return (row.stage, row.plan.watch, row.plan.galaxy)
+    return (row.stage, row.name if isinstance(row, Watch) else row.watch, "")
+
+
+def _turn(row: Row) -> tuple[int, int]:
+    """Put batches of a high priority first, then small ones; all others as they are."""
+    if isinstance(row, Batch) and row.stage is Stage.UPLOAD:
+        return (-row.priority, sum(planned.size for planned in row.plan.datasets))
+    return (-row.priority, 0) if isinstance(row, Batch) else (0, 0)
 
 
 class Embedded:
@@ -57,7 +66,7 @@ class Embedded:
         self._engine = engine
         self._wake = asyncio.Event()
         self._running: dict[tuple[str, str], asyncio.Task[None]] = {}
-        self._stages: dict[tuple[str, str], tuple[Stage, str]] = {}
+        self._stages: dict[tuple[str, str], tuple[Stage, str, str]] = {}
         self._still: Counter[tuple[str, str]] = Counter()
         self._looked_at = rooms.clock.now()
 
@@ -111,8 +120,8 @@ class Embedded:
         busy = Counter(self._stages.values())
         self._looked_at = self._rooms.clock.now()
         due = await self._rooms.store.due(self._looked_at)
-        for row in sorted(due, key=lambda row: -row.priority if isinstance(row, Batch) else 0):
-            key, place = row_key(row), (row.stage, watch_of(row))
+        for row in sorted(due, key=_turn):
+            key, place = row_key(row), place_of(row)
             if key in self._running or self._still[key] > 0 or busy[place] >= AT_ONCE[row.stage]:
                 continue
             busy[place] += 1

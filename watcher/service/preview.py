@@ -10,6 +10,7 @@ contract: `plan.schema.json`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -40,6 +41,7 @@ from watcher.stages.looking import (
     view_of,
     wish_of,
 )
+from watcher.stages.pace import rate_text, waits_for_hours
 
 READ_CHUNK_BYTES = 4 * 1024**2
 
@@ -199,6 +201,8 @@ async def _unit(
             if judgement.complete
             else [f"{one.detail or one.name}" for one in judgement.predicates if not one.holds]
         )
+    if batches and settings and watch:
+        remarks += _pace(settings, watch, batches, clock)
     if judgement.overdue:
         remarks.append(f"{judgement.overdue[0].upper()}{judgement.overdue[1:]}.")
     return {
@@ -216,6 +220,20 @@ async def _unit(
         "left_out": [{"path": _inside(left.path, found), "reason": left.reason} for left in left_out],
         "batches": batches,
     }
+
+
+def _pace(settings: Settings, watch: WatchSettings, batches: Sequence[Mapping[str, Any]], clock: Clock) -> list[str]:
+    """Say what the hours and the bandwidth of the watch mean for what is to be sent."""
+    remarks, hours, now = [], settings.hours_of(watch.name), clock.now()
+    if not hours.is_open(now) and (opens_at := hours.next_change(now)):
+        remarks.append(waits_for_hours(watch.name, hours, opens_at))
+    if watch.bandwidth:
+        files = [file for batch in batches for sample in batch["samples"] for file in sample["files"]]
+        least = timedelta(seconds=sum(file["size"] for file in files) // watch.bandwidth)
+        remarks.append(
+            f"At {rate_text(watch.bandwidth)}, the bandwidth of watch `{watch.name}`, it takes {least} or more."
+        )
+    return remarks
 
 
 def _wish(settings: Settings | None, watch: WatchSettings | None, layout: Layout) -> Wish:

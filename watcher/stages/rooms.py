@@ -1,17 +1,16 @@
 """What every stage may use: the rooms, wired together once by `service/build.py`.
 
-Beside the rooms stand the three things that stages share in memory: transfer slots, live progress, and one poll round
-for all invocations of an account. None of them is the truth; after a restart they start empty and the rows tell what
-is to be done.
+Beside the rooms stand the things that stages share in memory: transfer slots (`slots.py`), the bandwidth of watches
+(`pace.py`), live progress, and one poll round for all invocations of an account. None of them is the truth; after a
+restart they start empty and the rows tell what is to be done.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hashlib
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
@@ -29,6 +28,8 @@ from watcher.model import BlockingCalls, HistoryId, InvocationId
 from watcher.rows import FolderLook
 from watcher.runs.layout import Layout
 from watcher.stages.effects import EffectRunner
+from watcher.stages.pace import Bandwidth
+from watcher.stages.slots import Slots
 from watcher.store.store import Store
 
 ASKED_LATELY_S = 300.0
@@ -54,74 +55,6 @@ class Progress:
         """Drop a batch that has ended."""
         self.sent_bytes.pop(batch_id, None)
         self.fetched_bytes.pop(batch_id, None)
-
-
-class Slots:
-    """Transfer slots: a few files at a time over all batches; the slot goes to the watch with fewest, then by
-    priority and bytes left.
-
-    A batch that waits is never passed by a batch of the same watch that came later with the same claim, and one batch
-    does not hold every slot while another one waits.
-    """
-
-    def __init__(self, count: int) -> None:
-        self._free = count
-        self._holding: dict[str, int] = {}
-        self._watch_of: dict[str, str] = {}
-        self._waiting: list[tuple[str, int, int, int, asyncio.Future[None]]] = []
-        self._came = 0
-
-    @contextlib.asynccontextmanager
-    async def slot(self, batch_id: str, watch: str, *, priority: int = 0, left_bytes: int = 0) -> AsyncIterator[None]:
-        """Hold one slot for the time of the block."""
-        self._watch_of[batch_id] = watch
-        if self._free and not self._waiting:
-            self._take(batch_id)
-        else:
-            ticket: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._came += 1
-            entry = (batch_id, -priority, left_bytes, self._came, ticket)
-            self._waiting.append(entry)
-            try:
-                await ticket
-            except asyncio.CancelledError:
-                if entry in self._waiting:
-                    self._waiting.remove(entry)
-                elif not ticket.cancelled():
-                    self._give_back(batch_id)
-                raise
-        try:
-            yield
-        finally:
-            self._give_back(batch_id)
-
-    def _take(self, batch_id: str) -> None:
-        self._free -= 1
-        self._holding[batch_id] = self._holding.get(batch_id, 0) + 1
-
-    def _give_back(self, batch_id: str) -> None:
-        self._free += 1
-        left = self._holding.get(batch_id, 1) - 1
-        if left:
-            self._holding[batch_id] = left
-        else:
-            self._holding.pop(batch_id, None)
-        # A whole batch is cancelled at once: some of its tickets are dead before their owners take them back.
-        self._waiting = [entry for entry in self._waiting if not entry[-1].done()]
-        while self._free and self._waiting:
-            entry = min(self._waiting, key=self._claim)
-            self._waiting.remove(entry)
-            self._take(entry[0])
-            entry[-1].set_result(None)
-
-    def _claim(self, entry: tuple[str, int, int, int, asyncio.Future[None]]) -> tuple[int, int, int, int, int]:
-        """Order the queue: watches with fewest slots first, then priority, batches with fewest slots, fewest bytes,
-        first come.
-        """
-        batch_id, priority, left_bytes, came, _ = entry
-        watch = self._watch_of[batch_id]
-        of_watch = sum(count for batch, count in self._holding.items() if self._watch_of.get(batch) == watch)
-        return (of_watch, priority, self._holding.get(batch_id, 0), left_bytes, came)
 
 
 class PollRounds:
@@ -189,6 +122,7 @@ class Rooms:
     effects: EffectRunner
     slots: Slots
     rounds: PollRounds
+    bandwidths: Mapping[str, Bandwidth] = field(default_factory=dict)  # by watch, of those that have a limit
     progress: Progress = field(default_factory=Progress)
     late_looks: dict[str, LateLook] = field(default_factory=dict)  # by run folder
     takes_existing: bool = False  # a one-shot catch-up takes what was there before

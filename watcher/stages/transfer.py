@@ -3,16 +3,18 @@
 The content pass (SHA-256, gzip, FASTQ records, checksums of a manifest) runs on the very bytes that are sent: one
 read per byte. A session id is stored before the first byte and is a secret. After a lost answer the server's own
 offset decides; a session into which a lost request may still write is thrown away. Registering the bytes as datasets is
-not done here: see `upload.py`.
+not done here: see `upload.py`. At each chunk somebody else may get the transfer slot (`slots.py`); the file stays open
+meanwhile, and goes on where it was.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import TypeVar
 
 import structlog
 
@@ -22,6 +24,7 @@ from watcher.errors import (
     FileChanged,
     FileGone,
     GalaxyBroken,
+    GalaxyBusy,
     GalaxyError,
     LineCut,
     NotThere,
@@ -32,7 +35,11 @@ from watcher.galaxy.tus import READING_PAUSE_S
 from watcher.model import PlannedDataset, SourceFacts, Status
 from watcher.rows import Batch, Dataset
 from watcher.runs.integrity import ContentPass, kind_of
+from watcher.stages.pace import Pace
 from watcher.stages.rooms import Rooms
+from watcher.stages.slots import Slot
+
+T = TypeVar("T")
 
 STILL_AT_WORK_S = 60.0
 """How long a request that a proxy gave up, or that we gave up, may still bring its bytes."""
@@ -57,10 +64,17 @@ class Source:
 
 
 class Transfer:
-    """One dataset on its way into one session."""
+    """One dataset on its way into one session, with a slot that it holds and a pace that it keeps to."""
 
     def __init__(
-        self, rooms: Rooms, galaxy: Galaxy, batch: Batch, planned: PlannedDataset, sources: tuple[Source, ...]
+        self,
+        rooms: Rooms,
+        galaxy: Galaxy,
+        batch: Batch,
+        planned: PlannedDataset,
+        sources: tuple[Source, ...],
+        slot: Slot,
+        pace: Pace,
     ) -> None:
         self._rooms = rooms
         self._galaxy = galaxy
@@ -70,10 +84,12 @@ class Transfer:
         self._size = sum(source.expect.size for source in sources)
         self._noted_at = rooms.clock.monotonic()
         self._gone_on_at = ("", -1)
+        self._slot = slot
+        self._pace = pace
 
     async def send(self, row: Dataset) -> None:
-        """Send what is missing and store the proof; raises ContentBroken, FileChanged, GalaxyAway, and deletes a
-        session it gives up.
+        """Send what is missing and store the proof; raises ContentBroken, FileChanged, GalaxyAway, OutsideHours, and
+        deletes a session it gives up.
         """
         for _ in range(3):
             try:
@@ -94,19 +110,20 @@ class Transfer:
 
     async def _send(self, row: Dataset) -> None:
         rooms, tus = self._rooms, self._galaxy.tus
-        identity = await self._galaxy.known_identity()
-        chunk_bytes = min(identity.chunk_bytes, rooms.settings.limits.chunk_bytes or identity.chunk_bytes)
+        identity = await self._patiently(self._galaxy.known_identity)
+        limits = (rooms.settings.limits.chunk_bytes, tus.largest_bytes, self._pace.piece_bytes)
+        chunk_bytes = min([identity.chunk_bytes, *filter(None, limits)])
         session, offset = row.session, 0
         if session in tus.doubtful:
             raise _SessionLost
         if session:
-            known = await tus.settled_offset(session, self._rooms.clock)
+            known = await self._patiently(lambda: tus.settled_offset(session, rooms.clock))
             if known is None or known > self._size:
                 raise _SessionLost
             offset = known
         else:
             rooms.effects.reach("upload.session.intent")
-            session = await tus.create(self._size, self._planned.name)
+            session = await self._patiently(lambda: tus.create(self._size, self._planned.name))
             rooms.effects.reach("upload.session.act")
             await rooms.store.put_dataset(self._batch, row.key, session=session, offset=0, status=Status.WORKING)
             rooms.effects.reach("upload.session.receipt")
@@ -121,7 +138,7 @@ class Transfer:
                 await rooms.reader.inspect_prefix(source.root, source.path, 0, content.feed, expect=source.expect)
             facts = content.finish()
         except (ContentBroken, FileChanged, FileGone):
-            await tus.delete(session)
+            await self._patiently(lambda: tus.delete(session))
             await rooms.store.put_dataset(self._batch, row.key, session="", offset=0)
             raise
         rooms.progress.sent(self._batch.id, row.key, self._size)
@@ -140,11 +157,14 @@ class Transfer:
         for number, source in enumerate(self._sources):
             if number:
                 content.next_part(source.checksums, source.path)
+                if self.wanted():
+                    await self.rest()
             skip = min(max(offset - start, 0), source.expect.size)
             if skip:  # the prefix is with Galaxy already; it is read once more for the checksums alone
-                await self._rooms.reader.inspect_prefix(
-                    source.root, source.path, skip, content.feed, expect=source.expect
-                )
+                async with self._slot.away():
+                    await self._rooms.reader.inspect_prefix(
+                        source.root, source.path, skip, content.feed, expect=source.expect
+                    )
             chunks = self._rooms.reader.chunks(
                 source.root,
                 source.path,
@@ -152,25 +172,44 @@ class Transfer:
                 chunk_bytes=chunk_bytes,
                 inspect=content.feed,
                 expect=source.expect,
+                pauses=self,
             )
             at = start + skip
             async with contextlib.aclosing(chunks):
                 async for chunk in chunks:
-                    await self._galaxy.known_identity()  # sessions ask for no key: prove ours every ten minutes
+                    await self._patiently(
+                        self._galaxy.known_identity
+                    )  # sessions ask for no key: prove ours every ten minutes
                     at = await self._send_chunk(session, at, chunk)
                     del chunk  # else it stays in memory while the next one is read
                     await self._note(at)
             start += source.expect.size
 
+    def wanted(self) -> bool:
+        """Tell whether the slot is wanted elsewhere, or the hours are over: then the file rests after this chunk."""
+        return self._slot.is_wanted or not self._pace.is_open
+
+    async def rest(self) -> None:
+        """Return when the slot is ours again; raises OutsideHours when the hours are over."""
+        self._pace.refuse_outside_hours()
+        await self._slot.give_way()
+        self._pace.refuse_outside_hours()
+
     async def _send_chunk(self, session: str, offset: int, chunk: bytes) -> int:
-        """Send one chunk, in pieces when a proxy wants smaller bodies; return the offset behind it."""
+        """Send one chunk, in pieces when a proxy or the bandwidth wants smaller bodies; return the offset behind it."""
         sent, tus = 0, self._galaxy.tus
         while sent < len(chunk):
-            most = tus.largest_bytes or len(chunk)
+            most = min(tus.largest_bytes or len(chunk), self._pace.piece_bytes or len(chunk))
             piece = chunk[sent : sent + most] if sent or len(chunk) > most else chunk
             before = offset + sent
+            await self._pace.before_sending(self._slot, len(piece))
             try:
                 reached = await tus.send(session, before, piece)
+            except GalaxyBusy as busy:  # surely not taken; yet nothing is sent again without asking
+                await self._pace.leave_alone(self._slot, busy.retry_after_s)
+                if await self._patiently(lambda: tus.offset(session)) != before:
+                    raise _SessionLost from busy
+                continue
             except Refused as error:
                 if error.status == 409:  # not where we think: the server knows better, and checks
                     raise _SessionLost from error
@@ -187,8 +226,17 @@ class Transfer:
             except AnswerLost as lost:
                 reached = await self._offset_after_lost_answer(session, before, len(piece), lost)
             self._rooms.effects.reach("upload.bytes.act")
+            self._slot.moved(reached - before)
             sent = reached - offset
         return offset + sent
+
+    async def _patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """Ask as often as the server says that it is busy, each time after it had its rest."""
+        while True:
+            try:
+                return await ask()
+            except GalaxyBusy as busy:
+                await self._pace.leave_alone(self._slot, busy.retry_after_s)
 
     async def _offset_after_lost_answer(self, session: str, before: int, length: int, lost: AnswerLost) -> int:
         """Return where to go on in the session, once nobody else can write to it; else the session is lost.
@@ -197,15 +245,15 @@ class Transfer:
         with the request. Its offset stands still until a request ends: only an offset that has moved proves the end.
         """
         tus, clock = self._galaxy.tus, self._rooms.clock
-        checks = (await self._galaxy.features()).tus_checks_offset
+        checks = (await self._patiently(self._galaxy.features)).tus_checks_offset
         goes_on = not isinstance(lost, LineCut) and lost.status in (None, 408, 504)
         if goes_on or not checks:
             tus.doubtful.add(session)  # also when Galaxy is away now, and we come back later
-        reached = await tus.settled_offset(session, clock)
+        reached = await self._patiently(lambda: tus.settled_offset(session, clock))
         deadline = clock.monotonic() + STILL_AT_WORK_S
         while goes_on and reached == before and clock.monotonic() < deadline:
             await clock.sleep(READING_PAUSE_S)
-            reached = await tus.offset(session)
+            reached = await self._patiently(lambda: tus.offset(session))
         if reached == before + length:
             tus.doubtful.discard(session)
             return reached

@@ -38,8 +38,10 @@ from watcher.runs.integrity import ContentFacts, check_pair
 from watcher.stages.effects import together
 from watcher.stages.history import ensure_history
 from watcher.stages.looking import see_root
+from watcher.stages.pace import OUTSIDE_HOURS, OutsideHours, Pace
 from watcher.stages.revisions import drop_sessions, inherit
 from watcher.stages.rooms import Rooms
+from watcher.stages.slots import Line
 from watcher.stages.transfer import Source, Transfer, give_up_session
 
 GROUP_BYTES = 4 * 1024**3
@@ -107,8 +109,8 @@ async def _keep_registered(batch: Batch, rooms: Rooms, found: Mapping[str, str],
 
 
 async def _send_and_register(batch: Batch, rooms: Rooms, galaxy: Galaxy, history_id: HistoryId) -> Outcome | None:
-    """Send all that is missing, registering whole samples as they pass; return the hold of the first broken file, if
-    any.
+    """Send all that is missing, registering whole samples as they pass; return the hold of the first broken file, or
+    that the hours of the watch are over, if so.
     """
     plan = batch.plan
     rows = {row.key: row for row in await rooms.store.datasets(batch.id)}
@@ -122,15 +124,20 @@ async def _send_and_register(batch: Batch, rooms: Rooms, galaxy: Galaxy, history
         left[sample_of[planned.key]].append(planned)
     ready: list[PlannedDataset] = []
     broken: list[WatcherError] = []
+    closed: list[OutsideHours] = []
     turn = asyncio.Lock()
-    left_bytes = sum(planned.size for planned in missing)
+    unsent = [rows[planned.key] for planned in missing if rows[planned.key].sent_at is None]
+    left_bytes = sum(row.size - row.offset for row in unsent)
 
-    async def send_one(planned: PlannedDataset) -> None:
+    async def send_one(planned: PlannedDataset, line: Line, pace: Pace) -> None:
         if rows[planned.key].sent_at is None:
-            async with rooms.slots.slot(batch.id, plan.watch, priority=plan.priority, left_bytes=left_bytes):
+            pace.refuse_outside_hours()
+            async with line.slot() as slot:
+                pace.refuse_outside_hours()
                 if any(isinstance(error, SHARED) and not isinstance(error, AnswerLost) for error in broken):
                     return  # every other file would only run into the same wall, one after the other
-                await Transfer(rooms, galaxy, batch, planned, sources[planned.key]).send(rows[planned.key])
+                sent = Transfer(rooms, galaxy, batch, planned, sources[planned.key], slot, pace)
+                await sent.send(rows[planned.key])
         sample = sample_of[planned.key]
         left[sample].remove(planned)
         if not left[sample]:
@@ -146,15 +153,21 @@ async def _send_and_register(batch: Batch, rooms: Rooms, galaxy: Galaxy, history
                 ready.clear()
                 await _register(batch, rooms, galaxy, history_id, group)
 
-    async def guarded(planned: PlannedDataset) -> None:
+    async def guarded(planned: PlannedDataset, line: Line, pace: Pace) -> None:
         try:
-            await send_one(planned)
+            await send_one(planned, line, pace)
         except Superseded:
             raise  # somebody wants us to stop: at once, and all
         except WatcherError as error:
             broken.append(error)
+        except OutsideHours as over:
+            closed.append(over)
 
-    await together(guarded(planned) for planned in missing)
+    with rooms.slots.line(batch.id, plan.watch, plan.galaxy, priority=plan.priority, left_bytes=left_bytes) as line:
+        hours = rooms.settings.hours_of(plan.watch)
+        pace = Pace(rooms.clock, plan.watch, hours, rooms.bandwidths.get(plan.watch), line)
+        async with pace.told_to(lambda reason: rooms.store.touch(batch, reason=reason)):
+            await together(guarded(planned, line, pace) for planned in missing)
     if ready and not any(not isinstance(error, ContentBroken) for error in broken):
         await _register(batch, rooms, galaxy, history_id, ready)
     for error in broken:
@@ -170,6 +183,8 @@ async def _send_and_register(batch: Batch, rooms: Rooms, galaxy: Galaxy, history
         )
         await drop_sessions(rooms, galaxy, batch)
         return Hold(" ".join(error.message for error in broken), "content", hint=hint, files=files)
+    if closed:
+        return Wait(closed[0].opens_at - rooms.clock.now(), closed[0].reason, OUTSIDE_HOURS)
     return None
 
 
