@@ -22,6 +22,7 @@ SHARED_BY_STAGES = {
     "rooms": "what every stage is handed: the rooms, transfer slots, poll rounds",
     "slots": "how many files move at once, and whose turn it is",
     "pace": "how fast and when a watch may be sent: what transfers keep to",
+    "choose": "which rule takes which sample: cut.py cuts by it, the `explain` command shows it",
     "cut": "how samples become batches, for the plan stage and for the `plan` command",
     "looking": "one way to look at a run folder, for the stages before the plan and for the `plan` command",
     "history": "the batch's own history: upload.py makes it once, revisions.py takes it over",
