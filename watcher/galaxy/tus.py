@@ -9,9 +9,11 @@ Go on with `fetch.py`.
 from __future__ import annotations
 
 import base64
+from collections.abc import Awaitable, Callable
 
 from watcher.clock import Clock
 from watcher.errors import AnswerLost, GalaxyBroken, GalaxyError, NotThere
+from watcher.galaxy.features import Features
 from watcher.galaxy.http import Http, Reply
 from watcher.galaxy.refusals import not_understood
 
@@ -26,8 +28,9 @@ MOST_READINGS = 40
 class Tus:
     """Upload sessions of the account."""
 
-    def __init__(self, http: Http) -> None:
+    def __init__(self, http: Http, features: Callable[[], Awaitable[Features]]) -> None:
         self._http = http
+        self._features = features
 
     async def create(self, size: int, filename: str) -> str:
         """Open a session for that many bytes and return its id; raises AnswerLost, which leaves at most an empty
@@ -84,6 +87,8 @@ class Tus:
         """
         asked = self._http.asked("PATCH", "take in a part of a file", session)
         headers = {**VERSION, "upload-offset": str(offset), "content-type": "application/offset+octet-stream"}
+        if not (await self._features()).tus_keeps_connection:
+            headers["connection"] = "close"
         read_s = self._http.account.upload_read_s
         reply = await self._http.send(asked, f"{SESSIONS}/{session}", content=chunk, headers=headers, read_s=read_s)
         lost = not_understood(asked, "no offset", status=reply.status, request_id=reply.request_id)
