@@ -73,6 +73,19 @@ async def test_the_level_that_was_reached_is_shown(
         assert f"  {checked}  " in told
 
 
+@pytest.mark.parametrize(
+    ("readback", "told"), [("off", "else by size"), ("sample", "size+sample"), ("full", "read back")]
+)
+async def test_a_plan_says_how_its_datasets_will_be_checked(world: World, readback: str, told: str) -> None:
+    """The plan shows it in words and in JSON, without asking Galaxy."""
+    upload_only(world, readback)
+    run = world.add_run(samples=("S1",))
+    (unit,) = world.command("plan", str(run), "--json").report["units"]
+    assert unit["batches"][0]["destination"]["readback"] == readback
+    (line,) = [line for line in world.command("plan", str(run)).out.splitlines() if line.startswith("    checked ")]
+    assert told in line
+
+
 @pytest.mark.parametrize("readback", ["sample", "full"])
 async def test_other_bytes_are_sent_again_once(tmp_path: Path, readback: str) -> None:
     """A dataset of the right size with a changed byte is thrown away and sent once more."""

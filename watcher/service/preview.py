@@ -273,7 +273,9 @@ def _batch(planned: Plan, found: FoundUnit, rule: str | None) -> dict[str, Any]:
             }
             for sample in planned.samples
         ],
-        "destination": {"galaxy": planned.galaxy, "history": planned.history} if rule else None,
+        "destination": {"galaxy": planned.galaxy, "history": planned.history, "readback": planned.readback}
+        if rule
+        else None,
         "collection": {
             "type": made.type,
             "name": made.name,

@@ -18,7 +18,7 @@ from watcher.galaxy import Galaxy
 from watcher.galaxy.answers import DatasetFacts
 from watcher.galaxy.features import SORTED_BY_GALAXY
 from watcher.galaxy.fetch import FetchElement
-from watcher.model import DatasetId
+from watcher.model import DatasetId, HistoryId
 from watcher.runs.filenames import extension_for
 
 ASKED_FOR: dict[str, tuple[str, bytes]] = {
@@ -114,6 +114,18 @@ async def test_hash_of_a_rewritten_file_is_no_proof(galaxy: Galaxy, sent: Sent) 
     listed = sent.facts["unsorted as bam"].sha256
     expected = sha256(SMALL_FILES["unsorted.bam"]) if (await galaxy.features()).fetch_hashes else ""
     assert listed == expected != sha256(sent.given_back["unsorted as bam"])
+
+
+async def test_a_part_is_read_alone(galaxy: Galaxy, history: HistoryId) -> None:
+    """Any part of a dataset is given by itself, as far as the dataset goes."""
+    content = SMALL_FILES["reads.pod5"]
+    session = await galaxy.tus.create(len(content), "reads.pod5")
+    await galaxy.tus.send(session, 0, content)
+    receipt = await galaxy.fetch.register(history, [FetchElement("reads.pod5", "pod5", session)])
+    await until(lambda: ended(galaxy, history))
+    for offset, length in ((0, 1), (0, 1000), (8, 256), (len(content) - 8, 8), (len(content) - 1, 5)):
+        assert await galaxy.datasets.part(receipt.dataset_ids[0], offset, length) == content[offset : offset + length]
+    assert await galaxy.datasets.part(receipt.dataset_ids[0], len(content), 1) == b""
 
 
 def test_what_is_sorted_is_known() -> None:
