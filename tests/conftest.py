@@ -20,7 +20,9 @@ REAL_TIMEOUT_S = 900  # the first one waits until Galaxy is installed and has st
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests on the real Galaxy in one process; xdist reads the group after us."""
+    """Keep the tests on the real Galaxy in one process, those on older ones last; xdist reads the group after us."""
+    # An older server takes the place of the newest one, which nobody may need any more by then.
+    items.sort(key=lambda item: item.get_closest_marker("older") is not None)
     for item in items:
         if item.get_closest_marker("real"):
             item.add_marker(pytest.mark.xdist_group("galaxy"))

@@ -297,6 +297,7 @@ class Plan(Stored):
     unit: str
     path: str  # absolute: source paths are relative to it
     access: str = "private"
+    readback: str = "off"  # off, sample, full: how what no server verified is compared once more
     history: str = ""
     tags: tuple[str, ...] = ()
     samples: tuple[Sample, ...] = ()
@@ -312,8 +313,10 @@ class Plan(Stored):
 # --- results on their way home --------------------------------------------------------------------------------------
 
 
-CHECK_LEVELS = ("", "size", "SHA-256")
-"""How far something was compared with what Galaxy has, weakest first."""
+SIZE, SAMPLE, SHA256 = "size", "size+sample", "SHA-256"
+
+CHECK_LEVELS = ("", SIZE, SAMPLE, SHA256)
+"""How far something was compared with what Galaxy has, weakest first; a sample is some of the bytes, read back."""
 
 
 def weakest(levels: Iterable[str]) -> str:
@@ -334,7 +337,7 @@ class ResultFile:
     @property
     def checked(self) -> str:
         """How far a copy of it can be compared with what Galaxy has: by SHA-256, or only by size."""
-        return "SHA-256" if self.sha256 else "size"
+        return SHA256 if self.sha256 else SIZE
 
 
 class ResultSource(Protocol):

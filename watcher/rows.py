@@ -159,7 +159,7 @@ class Dataset:
     fetch_receipt_at: datetime | None = None
     galaxy_id: DatasetId = NO_DATASET
     job_id: JobId = NO_JOB
-    checked: str = ""  # "", "size" or "SHA-256"
+    checked: str = ""  # one of `CHECK_LEVELS`
     reason: str = ""
 
 

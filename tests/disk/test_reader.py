@@ -53,6 +53,20 @@ async def test_chunks_are_the_file_from_the_offset_on(
     assert [len(chunk) for chunk in got[:-1]] == [size] * (len(got) - 1)
 
 
+async def test_a_part_is_read_alone_and_only_of_the_expected_file(patient: DiskThreads, tmp_path: Path) -> None:
+    """A part in the middle or at the end of a file is returned; of another file nothing is."""
+    (tmp_path / "f").write_bytes(b"0123456789")
+    expect, reader = facts(tmp_path, "f"), FileReader(patient)
+    assert await reader.part(tmp_path, "f", 3, 4, expect=expect) == b"3456"
+    assert await reader.part(tmp_path, "f", 8, 2, expect=expect) == b"89"
+    (tmp_path / "f").write_bytes(b"another file")
+    with pytest.raises(FileChanged):
+        await reader.part(tmp_path, "f", 3, 4, expect=expect)
+    (tmp_path / "f").unlink()
+    with pytest.raises(FileGone):
+        await reader.part(tmp_path, "f", 3, 4, expect=expect)
+
+
 async def test_one_chunk_is_read_ahead_in_a_thread_and_no_more(patient: DiskThreads, tmp_path: Path) -> None:
     """While a chunk is with the consumer the next is inspected already, in another thread; the one after it is not."""
     (tmp_path / "f").write_bytes(bytes(range(10)))

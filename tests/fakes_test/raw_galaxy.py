@@ -145,6 +145,7 @@ class RawGalaxy:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         if method == "PATCH":
             named.setdefault("Content-Type", "application/offset+octet-stream")
+            named.setdefault("Connection", "close")  # up to 25.1 what follows a complete file would be lost
         return self.call(method, path, content=content, headers={"Tus-Resumable": "1.0.0", **named})
 
     def open_session(self, size: int, name: str) -> str:

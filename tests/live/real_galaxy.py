@@ -3,18 +3,21 @@
 Everything that tests know about where the real server comes from is here: `WATCHER_TEST_GALAXY_URL` and
 `WATCHER_TEST_GALAXY_KEY` name a running one, whose key has to be an administrator's; otherwise the project's own
 sandbox is booted, once per process. Real tests all run in one process (`tests/conftest.py`), and the server ends with
-it.
+it. The older versions that the contract holds for are installed from the lists beside this file, and run one after the
+other, after everything else that is real; `WATCHER_TEST_GALAXY_24_1_4_URL` and `_KEY` name a running one of them.
 """
 
 from __future__ import annotations
 
 import atexit
+import contextlib
 import functools
 import os
 import secrets
 import shutil
 import sys
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,8 +25,11 @@ import httpx
 import pytest
 
 from watcher.errors import SandboxError
-from watcher.sandbox.install import install, installation
+from watcher.sandbox.install import Installation, install, installation
 from watcher.sandbox.server import SandboxGalaxy, SandboxUser
+
+OLDER = ("25.0.4", "24.1.4")
+"""Further versions to run against; the sandbox's own is the newest."""
 
 
 @dataclass(frozen=True)
@@ -100,21 +106,60 @@ def wake() -> None:
         sandbox.go_on()
 
 
+@contextlib.contextmanager
+def older_galaxy(version: str) -> Iterator[RealGalaxy]:
+    """Run an older Galaxy for the time of the block; the sandbox of this process ends before, for want of memory.
+
+    Where it cannot be had the test is skipped with the reason.
+    """
+    named = f"WATCHER_TEST_GALAXY_{version.replace('.', '_')}"
+    url, key = os.environ.get(f"{named}_URL"), os.environ.get(f"{named}_KEY")
+    if url and key:
+        yield RealGalaxy(url.rstrip("/"), key)
+        return
+    while _running:
+        _running.pop().close()
+    real_galaxy.cache_clear()
+    with contextlib.ExitStack() as ending:
+        try:
+            sandbox = ending.enter_context(booted(older_installation(version)))
+        except SandboxError as error:
+            pytest.skip(str(error))
+        yield RealGalaxy(sandbox.url, sandbox.admin.key)
+
+
+def older_installation(version: str) -> Installation:
+    """Return where an older version is installed from its list, whether it is there yet or not."""
+    return installation(version=version, requirements=Path(__file__).with_name(f"galaxy-{version}.txt"))
+
+
 def boot_sandbox() -> SandboxGalaxy:
-    """Boot the project's own Galaxy in a folder that is removed when this process ends."""
-    pinned = installation()
+    """Boot the project's own Galaxy, which runs until this process ends or an older one is asked for."""
+    stack = contextlib.ExitStack()
+    sandbox = stack.enter_context(booted(installation()))
+    _running.append(stack)
+    atexit.register(stack.close)
+    return sandbox
+
+
+@contextlib.contextmanager
+def booted(pinned: Installation) -> Iterator[SandboxGalaxy]:
+    """Install a Galaxy where it is not there yet, and run it in a folder that is removed with it."""
     install(pinned, say)
     folder = Path(tempfile.mkdtemp(prefix="galaxy-watcher-test-"))
     sandbox = SandboxGalaxy(folder, pinned, say)
-
-    def end() -> None:
+    try:
+        sandbox.up()
+        _BOOTED.append(sandbox)
+        yield sandbox
+    finally:
+        if sandbox in _BOOTED:
+            _BOOTED.remove(sandbox)
         sandbox.kill()
         shutil.rmtree(folder, ignore_errors=True)
 
-    atexit.register(end)
-    sandbox.up()
-    _BOOTED.append(sandbox)
-    return sandbox
+
+_running: list[contextlib.ExitStack] = []
 
 
 def say(line: str) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.live.real_galaxy import OLDER, older_installation
 from watcher.errors import SandboxError
 from watcher.sandbox.install import (
     DISK_BYTES,
@@ -42,15 +43,23 @@ def empty(tmp_path: Path) -> Installation:
     return Installation(tmp_path / "cache" / "galaxy", requirements)
 
 
-def test_everything_is_pinned_by_its_hash() -> None:
-    """Each package has one version per platform and at least one hash, and Galaxy's own are all of the same version."""
-    lines = REQUIREMENTS.read_text().replace("\\\n", " ").splitlines()
+@pytest.mark.parametrize("version", [VERSION, *OLDER])
+def test_everything_is_pinned_by_its_hash(version: str) -> None:
+    """Each package has one version per platform and at least one hash, nothing says where to fetch it, and Galaxy's own
+    are all of the same version.
+    """
+    requirements = REQUIREMENTS if version == VERSION else older_installation(version).requirements
+    lines = requirements.read_text().replace("\\\n", " ").splitlines()
+    assert "://" not in requirements.read_text()
     packages = [line for line in lines if not line.startswith("#")]
     assert all("==" in line and "--hash=sha256:" in line for line in packages)
     names = {line.split("==")[0]: line.split("==")[1].split()[0] for line in packages}
-    ours = {name: version for name, version in names.items() if name.startswith("galaxy-") and version[:2] == "26"}
-    assert {"galaxy-app", "galaxy-web-apps", "galaxy-web-client", "galaxy-tool-util-models"} <= set(ours)
-    assert set(ours.values()) == {VERSION}
+    # Two packages of Galaxy's go their own ways.
+    own = {"galaxy-sequence-utils", "galaxy-tool-shed-schema"}
+    ours = {name: pinned for name, pinned in names.items() if name.startswith("galaxy-") and name not in own}
+    assert {"galaxy-app", "galaxy-web-apps", "galaxy-data", "galaxy-tool-util"} <= set(ours)
+    assert ("galaxy-web-client" in ours) == (version == VERSION)
+    assert set(ours.values()) == {version}
 
 
 def test_it_says_beforehand_what_it_takes(empty: Installation) -> None:

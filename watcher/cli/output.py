@@ -24,6 +24,13 @@ COLOURS = {
 
 
 SETTLED = ("done", "held", "failed", "cancelled", "ignored")
+CHECKED = {
+    "off": "by SHA-256 where Galaxy verifies it, else by size",
+    "sample": "by SHA-256 where Galaxy verifies it, else by size+sample",
+    "full": "by SHA-256; read back where Galaxy does not verify it",
+}
+"""What a plan promises of its datasets, by `readback`: which it will be, the server tells when they are there."""
+
 PLAIN_WIDTH = 200
 """Columns where output goes to a file or pipe: nobody wants folded tables there."""
 
@@ -216,6 +223,7 @@ def _print_planned_batch(console: Console, batch: Mapping[str, Any]) -> None:
     console.print(f"  rule {rule}: {len(batch['samples'])} samples, {len(files)} files, {total}")
     if batch["destination"]:
         console.print(f"    history     {batch['destination'].get('history', '')}")
+        console.print(f"    checked     {CHECKED[batch['destination'].get('readback', 'off')]}")
     collection = batch["collection"]
     if collection:
         names: Sequence[str] = [element["name"] for element in collection["elements"]]

@@ -134,6 +134,11 @@ class GalaxySettings(Section):
         "private",
         description="private: nobody else may read what is uploaded and made; server: as the account is set up.",
     )
+    readback: Literal["off", "sample", "full"] = Field(
+        "off",
+        description="What is done with uploads whose SHA-256 this Galaxy does not verify (before 24.2): sample compares"
+        " some parts of each with the file, full reads all of it back; off believes the size.",
+    )
     ca_file: AbsolutePath | None = Field(None, description="Certificates to trust instead of the system's (PEM).")
     proxy: Annotated[Text, AfterValidator(check_proxy)] | None = Field(
         None,

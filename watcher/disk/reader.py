@@ -124,6 +124,19 @@ class FileReader:
                 ahead.add_done_callback(_retrieved)
             self._threads.let_go(root, file.drop)
 
+    async def part(self, root: Path, path: str, start: int, size: int, *, expect: SourceFacts) -> bytes:
+        """Return `size` bytes from `start` on of the expected file; raises like `chunks`."""
+        file = _OpenFile(root, path, expect)
+
+        def read() -> bytes:
+            file.open(start)
+            return file.read(start, size, lambda chunk: None)
+
+        try:
+            return await self._threads.read(root, read)
+        finally:
+            self._threads.let_go(root, file.drop)
+
     async def inspect_prefix(
         self, root: Path, path: str, upto: int, inspect: Callable[[bytes], None], *, expect: SourceFacts | None = None
     ) -> None:

@@ -62,7 +62,7 @@ class Galaxy:
         self._identified_at = 0.0
         self.users = Users(self._http)
         self.histories = Histories(self._http)
-        self.tus = Tus(self._http)
+        self.tus = Tus(self._http, self.features)
         self.fetch = Fetch(self._http, self.features)
         self.datasets = Datasets(self._http, self.histories)
         self.collections = Collections(self._http, self.histories)

@@ -16,6 +16,12 @@ OLDEST = (24, 1)
 
 SHA256 = "SHA-256"
 
+SORTED_BY_GALAXY = frozenset({"bam", "qname_sorted.bam"})
+"""Extensions that stand for an order: Galaxy sorts what is not in it, after it verified the hash of what was sent, and
+goes on listing that hash (measured on 24.1.4, 25.0.4 and 26.1.2). Only size and bytes tell. `unsorted.bam` is left as
+it is.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Features:
@@ -59,6 +65,13 @@ class Features:
     @property
     def tus_checks_offset(self) -> bool:
         """A chunk at a wrong offset is refused; before, it is appended and the file is corrupt."""
+        return self.version >= (26, 0)
+
+    @property
+    def tus_keeps_connection(self) -> bool:
+        """A connection is good for more after the chunk that completes a file; before, the server breaks it after its
+        answer, and whatever was asked next is lost.
+        """
         return self.version >= (26, 0)
 
     @property

@@ -9,9 +9,11 @@ Go on with `fetch.py`.
 from __future__ import annotations
 
 import base64
+from collections.abc import Awaitable, Callable
 
 from watcher.clock import Clock
 from watcher.errors import AnswerLost, GalaxyBroken, GalaxyError, NotThere
+from watcher.galaxy.features import Features
 from watcher.galaxy.http import Http, Reply
 from watcher.galaxy.refusals import not_understood
 
@@ -34,8 +36,9 @@ CUTS_REMEMBERED_S = 3600.0
 class Tus:
     """Upload sessions of the account."""
 
-    def __init__(self, http: Http) -> None:
+    def __init__(self, http: Http, features: Callable[[], Awaitable[Features]]) -> None:
         self._http = http
+        self._features = features
         self.largest_bytes: int | None = None
         """What a proxy on the way lets through in one request, as learnt from its refusals; None: no refusal yet."""
         self.doubtful: set[str] = set()
@@ -123,7 +126,7 @@ class Tus:
         """
         asked = self._http.asked("PATCH", "take in a part of a file", session)
         headers = {**VERSION, "upload-offset": str(offset), "content-type": "application/offset+octet-stream"}
-        if self._cut_at is not None:
+        if self._cut_at is not None or not (await self._features()).tus_keeps_connection:
             headers["connection"] = "close"
         read_s = self._http.account.upload_read_s
         reply = await self._http.send(asked, f"{SESSIONS}/{session}", content=chunk, headers=headers, read_s=read_s)

@@ -46,10 +46,11 @@ class Room:
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """Where the pinned Galaxy is, or shall be: `folder` holds the environment, `marker` says that it is whole."""
+    """Where a pinned Galaxy is, or shall be: `folder` holds the environment, `marker` says that it is whole."""
 
     folder: Path
     requirements: Path = REQUIREMENTS
+    version: str = VERSION
 
     @property
     def venv(self) -> Path:
@@ -86,11 +87,15 @@ def cache_folder(environment: Mapping[str, str] = os.environ) -> Path:
     return (Path(base) if base.startswith("/") else Path.home() / ".cache") / "galaxy-watcher"
 
 
-def installation(cache: Path | None = None) -> Installation:
-    """Return where Galaxy is installed for this user, whether it is there yet or not."""
-    digest = hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()
+def installation(
+    cache: Path | None = None, *, version: str = VERSION, requirements: Path = REQUIREMENTS
+) -> Installation:
+    """Return where Galaxy is installed for this user, whether it is there yet or not; another version than the
+    sandbox's own comes with its own list of packages.
+    """
+    digest = hashlib.sha256(requirements.read_bytes()).hexdigest()
     # Another list gets another folder, since a Galaxy of the older one may be running.
-    return Installation((cache or cache_folder()) / f"galaxy-{VERSION}-{digest[:8]}")
+    return Installation((cache or cache_folder()) / f"galaxy-{version}-{digest[:8]}", requirements, version)
 
 
 def room_here(folder: Path) -> Room:
@@ -107,9 +112,9 @@ def announcement(target: Installation, *, whole: bool) -> list[str]:
     """Return the lines that say what will be fetched, to where, and what it takes."""
     memory = f"It takes {_gb(MEMORY_BYTES)} of memory while it runs, and listens on this machine only."
     if whole:
-        return [f"A throw-away Galaxy {VERSION} starts from {target.folder}; nothing is fetched.", memory]
+        return [f"A throw-away Galaxy {target.version} starts from {target.folder}; nothing is fetched.", memory]
     return [
-        f"A throw-away Galaxy {VERSION} is needed. It is installed once and stays in {target.folder}.",
+        f"A throw-away Galaxy {target.version} is needed. It is installed once and stays in {target.folder}.",
         f"This fetches about {FETCH_BYTES // MIB} MB from the Python package index (every package pinned by its hash)"
         f" and takes {_gb(DISK_BYTES)} of disk, and half a minute with uv, a few minutes with pip."
         " Later starts fetch nothing.",
@@ -159,7 +164,7 @@ def install(target: Installation, say: Say, room: Room | None = None) -> bool:
         environment = _make_environment(target, log)
         _fill_environment(target, environment, log)
         target.marker.write_text(target.digest() + "\n")
-        say(f"Galaxy {VERSION} is installed after {time.monotonic() - started:.0f} s.")
+        say(f"Galaxy {target.version} is installed after {time.monotonic() - started:.0f} s.")
         return True
 
 
@@ -225,7 +230,7 @@ def _fill_environment(target: Installation, command: Sequence[str], log: Path) -
     if "certificate" in _last_words(log, 40).lower() and _runs(wanted, log, _with_system_certificates()):
         return
     raise SandboxError(
-        f"Galaxy {VERSION} could not be installed: {_last_words(log)}",
+        f"Galaxy {target.version} could not be installed: {_last_words(log)}",
         hint=f"It needs the network and the Python package index this once. Everything the installer said is in {log}.",
     )
 

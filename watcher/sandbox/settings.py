@@ -70,13 +70,13 @@ def _toolbox() -> str:
 
 
 def _settings(folder: Path, target: Installation, bootstrap_key: str) -> dict[str, Any]:
-    client = next(target.venv.glob("lib/python*/site-packages/galaxy/web_client/dist"))
+    client = next(target.venv.glob("lib/python*/site-packages/galaxy/web_client/dist"), None)
     return {
         "data_dir": str(folder / "data"),
         "config_dir": str(folder / "config"),
         "cache_dir": str(folder / "cache"),
         "tool_config_file": str(folder / "tool_conf.xml"),
-        "static_dist_dir": str(client),
+        **({"static_dist_dir": str(client)} if client else {}),  # without its pages Galaxy serves programs alone
         "brand": "galaxy-watcher sandbox",
         "database_connection": _sqlite(folder / "galaxy.sqlite"),
         "id_secret": secrets.token_hex(16),

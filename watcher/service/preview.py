@@ -147,7 +147,9 @@ def _batch(planned: Plan, found: FoundUnit, rule: str | None) -> dict[str, Any]:
         "datasets": [
             {"name": one.name, "ext": one.ext, "dbkey": one.dbkey, "size": one.size} for one in planned.datasets
         ],
-        "destination": {"galaxy": planned.galaxy, "history": planned.history} if rule else None,
+        "destination": {"galaxy": planned.galaxy, "history": planned.history, "readback": planned.readback}
+        if rule
+        else None,
         "collection": {
             "type": made.type,
             "name": made.name,

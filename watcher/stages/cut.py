@@ -128,6 +128,7 @@ def _plan(settings: Settings, rule: RuleSettings, facts: Facts, samples: list[Sa
         unit=facts.unit or ".",
         path=facts.path,
         access=galaxy.access,
+        readback=galaxy.readback,
         history=render(rule.destination.history, values),
         tags=tuple(render(tag, values) for tag in rule.tags),
         samples=tuple(samples),

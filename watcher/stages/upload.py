@@ -30,15 +30,31 @@ from watcher.errors import (
 )
 from watcher.galaxy import Galaxy
 from watcher.galaxy.answers import DatasetFacts
+from watcher.galaxy.features import SORTED_BY_GALAXY
 from watcher.galaxy.fetch import FetchElement
 from watcher.galaxy.histories import clean_tag
-from watcher.model import HistoryId, Hold, Kind, Next, Outcome, Plan, PlannedDataset, SourceFacts, Stage, Status, Wait
+from watcher.model import (
+    SHA256,
+    SIZE,
+    HistoryId,
+    Hold,
+    Kind,
+    Next,
+    Outcome,
+    Plan,
+    PlannedDataset,
+    SourceFacts,
+    Stage,
+    Status,
+    Wait,
+)
 from watcher.rows import Batch, Dataset
 from watcher.runs.integrity import ContentFacts, check_pair
 from watcher.stages.effects import together
 from watcher.stages.history import ensure_history
 from watcher.stages.looking import see_root
 from watcher.stages.pace import OUTSIDE_HOURS, OutsideHours, Pace
+from watcher.stages.readback import read_back
 from watcher.stages.revisions import drop_sessions, inherit
 from watcher.stages.rooms import Rooms
 from watcher.stages.slots import Line
@@ -301,13 +317,20 @@ async def _check(batch: Batch, rooms: Rooms, galaxy: Galaxy, history_id: History
     if rows:
         rooms.effects.reach("upload.check.intent")
         facts = await galaxy.datasets.many(history_id, [row.galaxy_id for row in rows])
-        open_rows = 0
+        open_rows, unverified = 0, []
         for row in rows:
             found = facts.get(row.galaxy_id)
             outcome = await _check_one(batch, rooms, galaxy, row, found)
             if isinstance(outcome, Hold):
                 return outcome
-            open_rows += not outcome
+            open_rows += outcome is None
+            if outcome == SIZE and batch.plan.readback != "off":
+                unverified.append(row)
+            elif outcome:
+                await rooms.store.put_dataset(batch, row.key, checked=outcome, status=Status.DONE)
+        held = await _read_back(batch, rooms, galaxy, unverified)
+        if held is not None:
+            return held
         if open_rows:
             age_s = (rooms.clock.now() - min(row.fetch_receipt_at or rooms.clock.now() for row in rows)).total_seconds()
             pause = timedelta(seconds=min(max(age_s / 4, 0.5), 15))
@@ -326,8 +349,8 @@ async def _check(batch: Batch, rooms: Rooms, galaxy: Galaxy, history_id: History
 
 async def _check_one(
     batch: Batch, rooms: Rooms, galaxy: Galaxy, row: Dataset, found: DatasetFacts | None
-) -> Hold | bool:
-    """Return True when the dataset is proven, False when Galaxy still works on it, or why the batch must stop."""
+) -> Hold | str | None:
+    """Return how far the dataset is checked, None when Galaxy still works on it, or why the batch must stop."""
     if row.status is Status.FAILED:  # we died while we threw it away
         await _send_again(batch, rooms, galaxy, row, reason=row.reason)
         raise SessionLost(f"`{row.name}` did not arrive whole; sending it again.")
@@ -345,19 +368,17 @@ async def _check_one(
             hint="Free space or raise the quota; the watcher goes on by itself.",
         )
     if found.state in ("error", "failed_metadata", "discarded") or (found.state == "ok" and found.size != row.size):
-        what = found.misc_info or f"state {found.state}, {found.size} bytes instead of {row.size}"
-        if row.reason:  # it was sent twice already
-            await rooms.store.put_dataset(batch, row.key, reason="")  # a person who says retry means: send it again
+        if found.state == "ok" and row.ext in SORTED_BY_GALAXY:  # and would be again
             return Hold(
-                f"Galaxy cannot take `{row.name}`: {what}",
-                "dataset_broken",
-                hint=f"Look at the dataset in Galaxy, then `galaxy-watcher retry {batch.id}`.",
-                files=(),
+                f"Galaxy sorted `{row.name}`, as it does with {row.ext}: the dataset holds other bytes than the file.",
+                "dataset_sorted",
+                hint="Let the rule ask for unsorted.bam, which Galaxy leaves as it is, and "
+                f"`galaxy-watcher retry {batch.unit_id} --from plan`.",
             )
-        await _send_again(batch, rooms, galaxy, row, reason=f"sent again: {what}"[:500])
-        raise SessionLost(f"`{row.name}` did not arrive whole ({what}); sending it again.")
+        what = found.misc_info or f"state {found.state}, {found.size} bytes instead of {row.size}"
+        return await _broken(batch, rooms, galaxy, row, what)
     if found.state != "ok":
-        return False
+        return None
     if found.ext != row.ext:
         return Hold(
             f"Galaxy calls `{row.name}` {found.ext} instead of {row.ext}.",
@@ -369,9 +390,44 @@ async def _check_one(
     rooms.effects.reach("upload.check.act")
     identity = await galaxy.known_identity()
     listed = {name.upper(): value.lower() for name, value in found.hashes.items()}.get("SHA-256")
-    verified = identity.features.fetch_hashes and listed == row.sha256
-    await rooms.store.put_dataset(batch, row.key, checked="SHA-256" if verified else "size", status=Status.DONE)
-    return True
+    knows = identity.features.fetch_hashes and row.ext not in SORTED_BY_GALAXY
+    verified = knows and listed == row.sha256
+    return SHA256 if verified else SIZE
+
+
+async def _read_back(batch: Batch, rooms: Rooms, galaxy: Galaxy, rows: Sequence[Dataset]) -> Hold | None:
+    """Compare with what was sent what no server verified; each takes the slot of a transfer."""
+    if not rows:
+        return None
+    plan, held = batch.plan, []
+    sources = await _sources(batch, rooms)
+
+    async def compare(row: Dataset, line: Line) -> None:
+        async with line.slot():
+            found = await read_back(rooms, galaxy, row, sources[row.key], plan.readback)
+        if not found.difference:
+            await rooms.store.put_dataset(batch, row.key, checked=found.checked, status=Status.DONE)
+        else:
+            held.append(await _broken(batch, rooms, galaxy, row, found.difference))
+
+    left_bytes = sum(row.size for row in rows)
+    with rooms.slots.line(batch.id, plan.watch, plan.galaxy, priority=plan.priority, left_bytes=left_bytes) as line:
+        await together(compare(row, line) for row in rows)
+    return held[0] if held else None
+
+
+async def _broken(batch: Batch, rooms: Rooms, galaxy: Galaxy, row: Dataset, what: str) -> Hold:
+    """Throw a dataset away and raise SessionLost, so that it is sent once more; hold what was sent twice already."""
+    if row.reason:
+        await rooms.store.put_dataset(batch, row.key, reason="")  # a person who says retry means: send it again
+        return Hold(
+            f"Galaxy cannot take `{row.name}`: {what}",
+            "dataset_broken",
+            hint=f"Look at the dataset in Galaxy, then `galaxy-watcher retry {batch.id}`.",
+            files=(),
+        )
+    await _send_again(batch, rooms, galaxy, row, reason=f"sent again: {what}"[:500])
+    raise SessionLost(f"`{row.name}` did not arrive whole ({what}); sending it again.")
 
 
 async def _send_again(batch: Batch, rooms: Rooms, galaxy: Galaxy, row: Dataset, reason: str = "") -> None:

@@ -1,8 +1,9 @@
-"""One Galaxy for the contract tests of the Galaxy room: the fake one and the real one, and what is prepared on it once.
+"""One Galaxy for the contract tests of the Galaxy room, fake or real, of each version, and what is prepared on it once.
 
-Every test here runs on both through the room's own client, so neither the client nor the fake can drift from what real
-servers answer. `prepared` holds one uploaded run with its collection and two invocations, one good, one failing,
-because each costs the real server seconds.
+Every test here runs on all of them through the room's own client, so neither the client nor the fake can drift from
+what real servers answer: the fake as three versions and the real newest one in `make test`, the real older ones in
+`make test-extra`. Where versions differ a test asks the room's own features. `prepared` holds one uploaded run with
+its collection and two invocations, one good, one failing, because each costs the real server seconds.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import Protocol
 import pytest
 
 from tests.fakes.galaxy import FakeGalaxy
-from tests.live.real_galaxy import real_galaxy
+from tests.live.real_galaxy import OLDER, older_galaxy, real_galaxy
 from watcher.clock import SystemClock
 from watcher.galaxy import Account, Galaxy, Login
 from watcher.galaxy.bind import bind
@@ -30,6 +31,8 @@ from watcher.model import CollectionId, DatasetId, HistoryId, InvocationId, JobI
 WORKFLOWS = Path(__file__).parent.parent.parent / "live"
 WAYS = (("forward", "R1"), ("reverse", "R2"))
 TAG = "watcher:contract-1"
+BROKEN = b"other"
+NEWEST = "26.1.2"
 PATIENCE_S = 600.0
 """A first upload waits for the real server's worker to start."""
 
@@ -75,18 +78,32 @@ class Prepared:
     failing: InvocationId
 
 
-@pytest.fixture(scope="session", params=["fake", pytest.param("real", marks=pytest.mark.real)])
+SERVERS = [
+    pytest.param(("fake", ""), id="fake"),
+    *(pytest.param(("fake", version), id=f"fake-{version}") for version in OLDER),
+    pytest.param(("real", ""), id="real", marks=pytest.mark.real),
+    *(
+        pytest.param(
+            ("real", version), id=f"real-{version}", marks=[pytest.mark.real, pytest.mark.older, pytest.mark.slow]
+        )
+        for version in OLDER
+    ),
+]
+
+
+@pytest.fixture(scope="session", params=SERVERS)
 def galaxy_server(request: pytest.FixtureRequest) -> Iterator[GalaxyServer]:
-    """Return a server, the fake one in this process or the real one."""
-    if request.param == "fake":
-        with FakeGalaxy(admin=True) as fake:
+    """Return a server, a fake one in this process or a real one; of the newest version when none is named."""
+    kind, version = request.param
+    if kind == "fake":
+        with FakeGalaxy(version or NEWEST, admin=True) as fake:
             fake.let_run_as()
             yield fake
-        return
-    real = real_galaxy()
-    if real is None:
-        pytest.skip("there is no real Galaxy: set WATCHER_TEST_GALAXY_URL and WATCHER_TEST_GALAXY_KEY")
-    yield real
+    elif version:
+        with older_galaxy(version) as older:
+            yield older
+    else:
+        yield real_galaxy()
 
 
 @asynccontextmanager
@@ -167,7 +184,7 @@ async def prepare(server: GalaxyServer) -> Prepared:
             )
             for n, (name, content) in enumerate(contents.items(), start=1)
         ]
-        broken = FetchElement("broken.fastq.gz", "fastqsanger.gz", await send(galaxy, b"other", "x"), (), "0" * 64)
+        broken = FetchElement("broken.fastq.gz", "fastqsanger.gz", await send(galaxy, BROKEN, "x"), (), "0" * 64)
         receipt = await galaxy.fetch.register(history, [*elements, broken])
         datasets = dict(zip(contents, receipt.dataset_ids, strict=False))
         await until(lambda: ended(galaxy, history))

@@ -18,7 +18,7 @@ async def test_identity_tells_who_and_what(galaxy: Galaxy) -> None:
     assert identity.user_id
     assert "@" in identity.email
     assert identity.is_admin
-    assert identity.version >= (24, 1)
+    assert identity.version in ((24, 1), (25, 0), (26, 1))
     assert identity.features.version == identity.version
     assert identity.chunk_bytes >= 1024 * 1024
     assert identity.used_bytes >= 0
@@ -99,10 +99,14 @@ async def test_marking_twice_changes_nothing(galaxy: Galaxy, history: HistoryId)
     assert (await galaxy.histories.get(history)).tags == ("watcher:twice-1",)
 
 
-async def test_tag_with_blanks_is_refused(galaxy: Galaxy, history: HistoryId) -> None:
-    """Galaxy takes no blanks in a tag, which is why tags are cleaned."""
-    with pytest.raises(Refused):
-        await galaxy.histories.mark(history, ["run:with blanks"], "")
+async def test_tag_with_blanks_is_never_kept(galaxy: Galaxy, history: HistoryId) -> None:
+    """Galaxy takes no blanks in a tag, which is why tags are cleaned; 24.1 takes the tag without them."""
+    if (await galaxy.identify()).version > (24, 1):
+        with pytest.raises(Refused):
+            await galaxy.histories.mark(history, ["run:with blanks"], "")
+        return
+    await galaxy.histories.mark(history, ["run:with blanks"], "")
+    assert (await galaxy.histories.get(history)).tags == ("run:withblanks",)
 
 
 async def test_deleted_history_says_so(galaxy: Galaxy) -> None:

@@ -21,6 +21,8 @@ DATA_TYPES = {
     "fasta": "galaxy.datatypes.sequence.Fasta",
     "fasta.gz": "galaxy.datatypes.registry.FastaGz",
     "bam": "galaxy.datatypes.binary.Bam",
+    "qname_sorted.bam": "galaxy.datatypes.binary.BamQuerynameSorted",
+    "unsorted.bam": "galaxy.datatypes.binary.BamNative",
     "cram": "galaxy.datatypes.binary.CRAM",
     "pod5": "galaxy.datatypes.binary.Pod5",
     "fast5.tar": "galaxy.datatypes.binary.Fast5Archive",

@@ -64,6 +64,7 @@ class Connections:
 
     def __init__(self) -> None:
         self._open: dict[Any, asyncio.Transport] = {}
+        self._spent: set[Any] = set()
 
     def opened(self, client: Any, transport: asyncio.Transport) -> None:
         """Remember a new connection."""
@@ -72,6 +73,16 @@ class Connections:
     def closed(self, client: Any) -> None:
         """Forget a connection."""
         self._open.pop(client, None)
+        self._spent.discard(client)
+
+    def spend(self, client: Any) -> None:
+        """Let whatever comes next on this connection be lost."""
+        if client in self._open:
+            self._spent.add(client)
+
+    def is_spent(self, client: Any) -> bool:
+        """Say whether nothing that comes on this connection is looked at any more."""
+        return client in self._spent
 
     def reset(self, client: Any) -> None:
         """Cut a connection so that the other side gets a reset."""
@@ -163,6 +174,9 @@ class FaultLayer:
         if scope["type"] != "http" or scope["path"].startswith("/_fake"):
             await self.app(scope, receive, send)
             return
+        if self.connections.is_spent(scope["client"]):
+            self.connections.reset(scope["client"])
+            return
         headers = Headers(scope=scope)
         seen = Seen(
             method=scope["method"],
@@ -194,8 +208,19 @@ class FaultLayer:
             else:
                 seen.fault = fault.kind
                 await self._carry_out(fault, scope, counted_receive, noted_send)
+            if self._breaks_behind(scope, seen.status):
+                self.connections.spend(scope["client"])
         finally:
             self.log.close(seen, scope["path"])
+
+    def _breaks_behind(self, scope: Scope, status: int) -> bool:
+        """Say whether the server breaks the connection behind this answer, as 24.1 to 25.1 do when a file is complete:
+        what they answer has a body that 204 must not have. On real ones it is a race who notices first.
+        """
+        if self.world.behaviour.tus_keeps_connection or (scope["method"], status) != ("PATCH", 204):
+            return False
+        session = self.world.sessions.get(scope["path"].rpartition("/")[2])
+        return session is not None and session.offset >= session.length
 
     async def _carry_out(self, fault: Fault, scope: Scope, receive: Receive, send: Send) -> None:
         kind = fault.kind

@@ -24,7 +24,8 @@ Kinds for requests, in the order of a request's life:
     spoil_answer    answers with the first byte of the body changed
 Kinds for jobs (`tool`): job_error, job_paused, over_quota.
 Kinds for each dataset of an upload job: wrong_size (`size` bytes too few are recorded), hash_mismatch (a byte is
-    changed), lose_tail (`size` bytes, or half, are lost), session_lost (the session is gone).
+    changed), lose_tail (`size` bytes, or half, are lost), session_lost (the session is gone), rot (a byte is changed
+    after all checks: only reading the dataset back tells).
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ REQUEST_KINDS = frozenset(
     ]
 )
 JOB_KINDS = frozenset({"job_error", "job_paused", "over_quota"})
-FETCH_KINDS = frozenset({"wrong_size", "hash_mismatch", "lose_tail", "session_lost"})
+FETCH_KINDS = frozenset({"wrong_size", "hash_mismatch", "lose_tail", "session_lost", "rot"})
 
 
 @dataclass(eq=False)

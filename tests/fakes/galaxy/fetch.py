@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
+from tests.fakes.galaxy.bam_order import sort_if_needed
 from tests.fakes.galaxy.bytes_on_disk import describe, gzip_problem, is_gzip
 from tests.fakes.galaxy.data_answers import DATA_TYPES, collection_detail, dataset_inner
 from tests.fakes.galaxy.datasets import HASH_FUNCTIONS
@@ -316,6 +317,9 @@ class FetchWork:
             _unpack(path)
         if problem := self._verify(dataset, path, _claims(leaf)):
             return problem
+        sort_if_needed(path, file.ext)
+        if kind == "rot":
+            _spoil(path)
         describe(file)
         if kind == "wrong_size":
             file.size = max(0, file.size - (amount or 1))

@@ -95,7 +95,7 @@ def change_history(call: Call) -> Json:
     """Change name, tags, annotation or the deleted mark; unknown keys are ignored."""
     history = call.history(call.path["history"], own=True)
     if "tags" in call.body:
-        history.tags = checked(call.body["tags"])
+        history.tags = checked(call.body["tags"], call.world.behaviour)
     for name in ("name", "annotation", "deleted"):
         if name in call.body:
             setattr(history, name, call.body[name])
@@ -194,7 +194,7 @@ def change_dataset(call: Call) -> Json:
         if name in call.body:
             setattr(dataset, name, call.body[name])
     if "tags" in call.body:
-        dataset.tags = checked(call.body["tags"])
+        dataset.tags = checked(call.body["tags"], call.world.behaviour)
     dataset.update_time = now_text()
     return dataset_detail(call.world, dataset)
 
@@ -205,7 +205,7 @@ def change_collection(call: Call) -> Json:
     collection = call.collection(call.path["content"])
     wanted: Json = {name: call.body[name] for name in ("name", "visible", "deleted") if name in call.body}
     if "tags" in call.body:
-        wanted["tags"] = checked(call.body["tags"])
+        wanted["tags"] = checked(call.body["tags"], call.world.behaviour)
     changed = {name: value for name, value in wanted.items() if getattr(collection, name) != value}
     for name, value in changed.items():
         setattr(collection, name, value)

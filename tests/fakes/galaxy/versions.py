@@ -19,6 +19,7 @@ class Behaviour:
     tus_keeps_partial_patch: bool = True
     tus_needs_metadata: bool = True
     tus_completion_needs_key: bool = False
+    tus_keeps_connection: bool = True
     tus_detail_bodies: bool = True
     tus_no_version_status: int = 412
     tus_expires_days: int = 5
@@ -31,6 +32,7 @@ class Behaviour:
     paired_or_unpaired: bool = True
     upload_pauses_over_quota: bool = True
     cancel_step_path: bool = True
+    checks_tags: bool = True
     sse: bool = True
 
     @property
@@ -53,6 +55,7 @@ _V25_1 = replace(
     tus_keeps_partial_patch=False,
     tus_needs_metadata=False,
     tus_completion_needs_key=True,
+    tus_keeps_connection=False,
     tus_detail_bodies=False,
     tus_no_version_status=400,
     tus_expires_days=30,
@@ -63,6 +66,13 @@ _V25_1 = replace(
 )
 _V25_0 = replace(_V25_1, version="25.0.4", upload_pauses_over_quota=False)
 _V24_2 = replace(_V25_0, version="24.2.4", server_sha256=False, summary_id_right=False, paired_or_unpaired=False)
-_V24_1 = replace(_V24_2, version="24.1.4", fetch_hashes=False, invocation_limit=500, invocation_request=False)
+_V24_1 = replace(
+    _V24_2,
+    version="24.1.4",
+    fetch_hashes=False,
+    invocation_limit=500,
+    invocation_request=False,
+    checks_tags=False,
+)
 
 RELEASES = {row.version: row for row in (_V24_1, _V24_2, _V25_0, _V25_1, _V26_0, _V26_1)}
