@@ -24,6 +24,9 @@ CollectionId = NewType("CollectionId", str)
 WorkflowId = NewType("WorkflowId", str)
 InvocationId = NewType("InvocationId", str)
 JobId = NewType("JobId", str)
+LibraryId = NewType("LibraryId", str)
+FolderId = NewType("FolderId", str)
+LibraryItemId = NewType("LibraryItemId", str)
 
 T = TypeVar("T")
 
@@ -226,7 +229,11 @@ class Sample(Stored):
 
 
 class PlannedDataset(Stored):
-    """Ordered source files that become one dataset; `key` is unique in the batch and never changes."""
+    """Ordered source files that become one dataset; `key` is unique in the batch and never changes.
+
+    In a library it may lie in a `folder` below the batch's own. `server_path` is where Galaxy itself finds its bytes:
+    an absolute path, or one below Galaxy's import folder; empty when they are sent.
+    """
 
     key: str
     name: str
@@ -236,6 +243,8 @@ class PlannedDataset(Stored):
     sample: str
     read: str = ""
     lane: int = 0
+    folder: str = ""
+    server_path: str = ""
 
 
 class PlannedElement(Stored):
@@ -269,6 +278,26 @@ class PlannedWorkflow(Stored):
     steps: Mapping[str, Mapping[str, Any]] = {}
 
 
+class PlannedLibrary(Stored):
+    """A library, and the way to a folder in it; both are made when they are not there.
+
+    `access` names roles or users (by e-mail) that may see what lies there, `manage` those that may change it; without
+    `access` the account's own `access` counts.
+    """
+
+    name: str
+    folder: tuple[str, ...] = ()
+    description: str = ""
+    synopsis: str = ""
+    access: tuple[str, ...] = ()
+    manage: tuple[str, ...] = ()
+
+    @property
+    def path(self) -> str:
+        """Return library and folder as people read them."""
+        return "/".join((self.name, *self.folder))
+
+
 class PlannedDelivery(Stored):
     """Where results go: a local folder, which outputs (label patterns), and on which ending."""
 
@@ -290,6 +319,9 @@ class Plan(Stored):
     path: str  # absolute: source paths are relative to it
     access: str = "private"
     history: str = ""
+    library: PlannedLibrary | None = None
+    transfer: str = "tus"  # tus, link, copy, import_dir, user_import_dir
+    content: str = "full"  # full, structure
     tags: tuple[str, ...] = ()
     samples: tuple[Sample, ...] = ()
     datasets: tuple[PlannedDataset, ...] = ()
@@ -299,6 +331,12 @@ class Plan(Stored):
     priority: int = 0
     rule_text: Mapping[str, Any] = {}
     left_out: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def needs_history(self) -> bool:
+        """Tell whether the batch needs a history: to upload, for a collection, for a workflow."""
+        is_sent = self.library is None or self.transfer == "tus"
+        return is_sent or self.collection is not None or bool(self.workflows)
 
 
 # --- results on their way home --------------------------------------------------------------------------------------

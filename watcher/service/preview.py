@@ -253,9 +253,16 @@ def _batches(
         )
         return [_batch(alone, found, None)], []
     unit_id, version = (row.id, row.unit_version) if row else ("{id}", 1)
-    facts = Facts(unit_id, watch.name, place.layout.name, run, unit, version, str(place.root), clock.now().date())
+    today = clock.now().date()
+    facts = Facts(unit_id, watch.name, place.layout.name, run, unit, version, _as_configured(watch, place.root), today)
     plans, unmatched = cut(settings, facts, samples)
     return [_batch(planned, found, planned.rule) for planned in plans.values()], unmatched
+
+
+def _as_configured(watch: WatchSettings, path: Path) -> str:
+    """Return a path below the watch as the daemon spells it: through the links that lead to the watch."""
+    root = watch.path.resolve()
+    return str(watch.path / path.relative_to(root) if path.is_relative_to(root) else path)
 
 
 def _batch(planned: Plan, found: FoundUnit, rule: str | None) -> dict[str, Any]:
@@ -273,7 +280,7 @@ def _batch(planned: Plan, found: FoundUnit, rule: str | None) -> dict[str, Any]:
             }
             for sample in planned.samples
         ],
-        "destination": {"galaxy": planned.galaxy, "history": planned.history} if rule else None,
+        "destination": _destination(planned) if rule else None,
         "collection": {
             "type": made.type,
             "name": made.name,
@@ -288,6 +295,17 @@ def _batch(planned: Plan, found: FoundUnit, rule: str | None) -> dict[str, Any]:
         "deliveries": [
             {"folder": one.folder, "outputs": list(one.outputs), "on": one.on} for one in planned.deliveries
         ],
+    }
+
+
+def _destination(planned: Plan) -> dict[str, Any]:
+    library = planned.library
+    return {
+        "galaxy": planned.galaxy,
+        "history": planned.history if planned.needs_history else None,
+        "library": {"name": library.name, "folder": "/".join(library.folder)} if library else None,
+        "transfer": planned.transfer,
+        "content": planned.content,
     }
 
 

@@ -1,4 +1,5 @@
-"""Sends the source files of one dataset to Galaxy over TUS, proving every byte on the way.
+"""Sends the source files of one dataset to Galaxy over TUS, proving every byte on the way; or proves them here alone,
+when Galaxy fetches them itself.
 
 The content pass (SHA-256, gzip, FASTQ records, checksums of a manifest) runs on the very bytes that are sent: one
 read per byte. A session id is stored before the first byte and is a secret. After a lost answer the server's own
@@ -8,8 +9,9 @@ bytes as datasets is not done here: see `upload.py`.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -25,6 +27,7 @@ from watcher.errors import (
     GalaxyError,
     NotThere,
     Refused,
+    SessionLost,
 )
 from watcher.galaxy import Galaxy
 from watcher.model import PlannedDataset, SourceFacts, Status
@@ -212,3 +215,55 @@ async def give_up_session(galaxy: Galaxy, batch: Batch, row: Dataset) -> None:
             await galaxy.tus.delete(row.session)
         except GalaxyError as error:
             log.warning("session.not_deleted", batch=batch.id, dataset=row.name, reason=error.message)
+
+
+async def prove_here(
+    rooms: Rooms, batch: Batch, planned: PlannedDataset, sources: tuple[Source, ...], *, is_read: bool
+) -> None:
+    """See that files whose bytes are not sent are still those that were planned, and read them through once when
+    `is_read`; store the proof. Raises ContentBroken, FileChanged, FileGone.
+    """
+    first, facts = sources[0], None
+    if is_read:
+        content = ContentPass(
+            first.path, kind_of(first.path), first.checksums, has_core_left=rooms.reader.has_core_left
+        )
+        for source in sources:
+            size = source.expect.size
+            await rooms.reader.inspect_prefix(source.root, source.path, size, content.feed, expect=source.expect)
+        facts = content.finish()
+    else:
+        for source in sources:
+            await rooms.reader.inspect_prefix(source.root, source.path, 0, _nothing, expect=source.expect)
+    await rooms.store.put_dataset(
+        batch,
+        planned.key,
+        sha256=facts.sha256 if facts else "",
+        records=facts.records if facts else None,
+        sent_at=rooms.clock.now(),
+    )
+
+
+def _nothing(_: bytes) -> None:
+    """Look at no byte."""
+
+
+async def offsets_of(galaxy: Galaxy, rows: Sequence[Dataset]) -> list[int | None]:
+    """Return how many bytes each session holds, to be asked right before they are registered: Galaxy takes half a file
+    too.
+    """
+    return await asyncio.gather(*(galaxy.tus.offset(row.session) for row in rows))
+
+
+async def refuse_cut_sessions(
+    rooms: Rooms, galaxy: Galaxy, batch: Batch, rows: Sequence[Dataset], offsets: Sequence[int | None]
+) -> None:
+    """Give up sessions that are gone, or were cut by the server, and raise SessionLost: only a fresh one can be
+    trusted.
+    """
+    cut = [row for row, offset in zip(rows, offsets, strict=True) if offset != row.size]
+    for row in cut:
+        await give_up_session(galaxy, batch, row)
+        await rooms.store.put_dataset(batch, row.key, session="", offset=0, sent_at=None)
+    if cut:
+        raise SessionLost(f"{len(cut)} upload sessions of batch {batch.id} are not whole; sending them again.")

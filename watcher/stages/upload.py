@@ -1,16 +1,17 @@
 """Stage upload: is the batch in Galaxy, byte for byte?
 
-A history of the batch's own (`history.py`); every planned dataset sent (`transfer.py`), registered in groups
-of samples whose files all passed, and checked on the server before it counts. Nothing is believed because it was
-sent: a dataset is good when its state, size, extension and, where the server verifies it, SHA-256 are. Next comes
-`invoke.py`.
+A history of the batch's own (`history.py`), or a folder in a library (`library.py`); every planned dataset sent
+(`transfer.py`), registered in groups of samples whose files all passed, and checked on the server before it counts.
+In a library `items.py` registers, `item_checks.py` checks; there Galaxy may fetch the files itself. Nothing is believed
+because it was sent: a dataset is good when its state, size, extension and, where the server verifies it, SHA-256 are.
+Next comes `invoke.py`.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -36,10 +37,14 @@ from watcher.rows import Batch, Dataset
 from watcher.runs.integrity import ContentFacts, check_pair
 from watcher.stages.effects import together
 from watcher.stages.history import ensure_history
+from watcher.stages.item_checks import check_items, copy_items
+from watcher.stages.item_versions import mark_superseded, take_over
+from watcher.stages.items import Items
+from watcher.stages.library import ensure_place
 from watcher.stages.looking import see_root
 from watcher.stages.revisions import drop_sessions, inherit
 from watcher.stages.rooms import Rooms
-from watcher.stages.transfer import Source, Transfer, give_up_session
+from watcher.stages.transfer import Source, Transfer, offsets_of, prove_here, refuse_cut_sessions
 
 GROUP_BYTES = 4 * 1024**3
 GROUP_FILES = 200
@@ -53,15 +58,38 @@ async def upload(batch: Batch, rooms: Rooms) -> Outcome:
     await galaxy.known_identity()
     await rooms.store.add_datasets(batch, [_row(batch, planned) for planned in plan.datasets])
     await inherit(batch, rooms, galaxy)
-    history_id = await ensure_history(batch, rooms, galaxy)
+    history_id = await ensure_history(batch, rooms, galaxy) if plan.needs_history else None
     if isinstance(history_id, Hold):
         return history_id
+    if history_id is None or plan.library is not None:
+        return await _into_library(batch, rooms, galaxy, history_id)
     rows = {row.key: row for row in await rooms.store.datasets(batch.id)}
     await _adopt_registered(batch, rooms, galaxy, history_id, rows.values())
-    held = await _send_and_register(batch, rooms, galaxy, history_id)
+
+    async def register(group: Sequence[PlannedDataset]) -> None:
+        await _register(batch, rooms, galaxy, history_id, group)
+
+    held = await _send_and_register(batch, rooms, galaxy, register)
     if held is not None:
         return held
     return await _check(batch, rooms, galaxy, history_id)
+
+
+async def _into_library(batch: Batch, rooms: Rooms, galaxy: Galaxy, history_id: HistoryId | None) -> Outcome:
+    """Bring every dataset into the batch's folder of the library, prove it, and copy it into the history if there is to
+    be a collection or workflow.
+    """
+    items = Items(batch, rooms, galaxy, await ensure_place(batch, rooms, galaxy), history_id)
+    await take_over(items)
+    await items.adopt()
+    held = await items.refuse_what_is_there() or await _send_and_register(batch, rooms, galaxy, items.register)
+    outcome = held or await check_items(items)
+    if outcome is not None:
+        return outcome
+    await mark_superseded(items)
+    if history_id is not None and (batch.plan.collection is not None or batch.plan.workflows):
+        await copy_items(items, history_id)
+    return await _all_checked(batch, rooms)
 
 
 def _row(batch: Batch, planned: PlannedDataset) -> Dataset:
@@ -105,13 +133,15 @@ async def _keep_registered(batch: Batch, rooms: Rooms, found: Mapping[str, str],
         await rooms.store.put_dataset(batch, key, galaxy_id=dataset_id, job_id=job_id, fetch_receipt_at=now, session="")
 
 
-async def _send_and_register(batch: Batch, rooms: Rooms, galaxy: Galaxy, history_id: HistoryId) -> Outcome | None:
-    """Send all that is missing, registering whole samples as they pass; return the hold of the first broken file, if
-    any.
+async def _send_and_register(
+    batch: Batch, rooms: Rooms, galaxy: Galaxy, register: Callable[[Sequence[PlannedDataset]], Awaitable[None]]
+) -> Outcome | None:
+    """Send all that is missing, or prove it where it lies, registering whole samples as they pass; return the hold of
+    the first broken file, if any.
     """
     plan = batch.plan
     rows = {row.key: row for row in await rooms.store.datasets(batch.id)}
-    missing = [planned for planned in plan.datasets if not rows[planned.key].galaxy_id]
+    missing = [one for one in plan.datasets if not (rows[one.key].galaxy_id or rows[one.key].fetch_receipt_at)]
     if not missing:
         return None
     sources = await _sources(batch, rooms)
@@ -129,7 +159,11 @@ async def _send_and_register(batch: Batch, rooms: Rooms, galaxy: Galaxy, history
             async with rooms.slots.slot(batch.id, plan.watch, priority=plan.priority, left_bytes=left_bytes):
                 if any(isinstance(error, SHARED) and not isinstance(error, AnswerLost) for error in broken):
                     return  # every other file would only run into the same wall, one after the other
-                await Transfer(rooms, galaxy, batch, planned, sources[planned.key]).send(rows[planned.key])
+                if plan.transfer == "tus":
+                    await Transfer(rooms, galaxy, batch, planned, sources[planned.key]).send(rows[planned.key])
+                else:
+                    is_read = plan.content == "full"
+                    await prove_here(rooms, batch, planned, sources[planned.key], is_read=is_read)
         sample = sample_of[planned.key]
         left[sample].remove(planned)
         if not left[sample]:
@@ -140,10 +174,11 @@ async def _send_and_register(batch: Batch, rooms: Rooms, galaxy: Galaxy, history
         await _check_pairs(batch, rooms, galaxy, plan, sample)
         async with turn:
             ready.extend(members)
-            if sum(p.size for p in ready) >= GROUP_BYTES or len(ready) >= GROUP_FILES:
+            is_much = plan.transfer == "tus" and sum(p.size for p in ready) >= GROUP_BYTES
+            if is_much or len(ready) >= GROUP_FILES:
                 group = ready.copy()
                 ready.clear()
-                await _register(batch, rooms, galaxy, history_id, group)
+                await register(group)
 
     async def guarded(planned: PlannedDataset) -> None:
         try:
@@ -155,7 +190,7 @@ async def _send_and_register(batch: Batch, rooms: Rooms, galaxy: Galaxy, history
 
     await together(guarded(planned) for planned in missing)
     if ready and not any(not isinstance(error, ContentBroken) for error in broken):
-        await _register(batch, rooms, galaxy, history_id, ready)
+        await register(ready)
     for error in broken:
         if isinstance(error, FileGone) and rooms.settings.watch(plan.watch):
             await see_root(plan.watch, rooms)  # without its mount every file is gone
@@ -231,7 +266,7 @@ async def _register(
     """
     rows = {row.key: row for row in await rooms.store.datasets(batch.id)}
     members = [rows[planned.key] for planned in group]
-    offsets = await asyncio.gather(*(galaxy.tus.offset(row.session) for row in members))
+    offsets = await offsets_of(galaxy, members)
     intents = [row.fetch_intent_at for row in members if row.fetch_intent_at]
 
     async def look() -> dict[str, str] | None:
@@ -243,15 +278,7 @@ async def _register(
             await rooms.store.put_dataset(batch, row.key, fetch_intent_at=intent_at)
 
     async def act() -> dict[str, str]:
-        whole = [row for row, offset in zip(members, offsets, strict=True) if offset == row.size]
-        if len(whole) < len(members):
-            for row in members:
-                if row not in whole:  # gone, or cut by the server: only a fresh session can be trusted
-                    await give_up_session(galaxy, batch, row)
-                    await rooms.store.put_dataset(batch, row.key, session="", offset=0, sent_at=None)
-            raise SessionLost(
-                f"{len(members) - len(whole)} upload sessions of batch {batch.id} are not whole; sending them again."
-            )
+        await refuse_cut_sessions(rooms, galaxy, batch, members, offsets)
         elements = [
             FetchElement(
                 name=row.name,
@@ -299,6 +326,10 @@ async def _check(batch: Batch, rooms: Rooms, galaxy: Galaxy, history_id: History
                 "galaxy_works",
             )
         rooms.effects.reach("upload.check.receipt")
+    return await _all_checked(batch, rooms)
+
+
+async def _all_checked(batch: Batch, rooms: Rooms) -> Outcome:
     levels = {row.checked for row in await rooms.store.datasets(batch.id)}
     return Next(
         Stage.INVOKE,

@@ -1,0 +1,187 @@
+"""Are the items of a batch what they should be, who may see them, and are they in the history where a workflow needs
+them?
+
+Nothing is believed because Galaxy was asked for it: an item is good when its state, size and extension are. Who may
+see it is set only then. A copy in a history shares the item's bytes, takes no room, and is found again by its name: the
+history is the batch's own. What is put into the folder is the business of `items.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime, timedelta
+
+from watcher.errors import SessionLost
+from watcher.galaxy.library_answers import LibraryItem
+from watcher.model import DatasetId, HistoryId, Hold, JobId, Status, Wait
+from watcher.rows import Dataset
+from watcher.stages.effects import together
+from watcher.stages.items import Items
+from watcher.stages.library import item_roles
+
+BROKEN = frozenset({"error", "failed_metadata", "discarded"})
+OVER = frozenset({"ok", "error", "deleted", "failed", "stopped", "skipped"})
+"""States in which a job stays."""
+
+AT_ONCE = 4
+
+
+async def check_items(items: Items) -> Hold | Wait | None:
+    """Hold every item against its file; None when all are good. Raises SessionLost for one that is made once more."""
+    rooms, batch = items.rooms, items.batch
+    rows = [row for row in await items.rows() if not row.checked]
+    if not rows:
+        return None
+    rooms.effects.reach("upload.check.intent")
+    over = await _jobs_over(items, rows)  # asked before the folder is looked at: what they made is there then
+    listed = await items.listed()
+    taken = {*(await items.of_others()), *(row.item_id for row in await items.rows() if row.item_id)}
+    by_id = {item.id: item for of_folder in listed.values() for item in of_folder}
+    good: list[tuple[Dataset, LibraryItem]] = []
+    for row in rows:
+        item = by_id.get(row.item_id) if row.item_id else items.ours(row, listed, taken)
+        if item is not None:
+            taken.add(item.id)
+        outcome = await _look_at(items, row, item, is_over=row.job_id in over)
+        if isinstance(outcome, Hold):
+            return outcome
+        if outcome and item is not None:
+            good.append((row, item))
+    await _set_roles(items, [item for _, item in good])
+    features = (await items.galaxy.known_identity()).features
+    for row, item in good:
+        is_hashed = batch.plan.transfer == "tus" and features.fetch_hashes and row.sha256
+        await rooms.store.put_dataset(
+            batch, row.key, item_id=item.id, version_id=item.version_id, status=Status.DONE,
+            checked="SHA-256" if is_hashed else "size",
+        )  # fmt: skip
+        rooms.effects.reach("upload.check.act")
+    if len(good) < len(rows):
+        age_s = (rooms.clock.now() - min(row.fetch_receipt_at or rooms.clock.now() for row in rows)).total_seconds()
+        pause = timedelta(seconds=min(max(age_s / 4, 0.5), 15))
+        left = len(rows) - len(good)
+        return Wait(
+            pause, f"{left} of {len(batch.plan.datasets)} items are still being made by Galaxy.", "galaxy_works"
+        )
+    rooms.effects.reach("upload.check.receipt")
+    return None
+
+
+async def _jobs_over(items: Items, rows: list[Dataset]) -> set[JobId]:
+    """Return the jobs that have ended of those whose items are not known yet."""
+    jobs = {row.job_id for row in rows if row.job_id and not row.item_id}
+    return {job for job in jobs if (await items.galaxy.jobs.detail(job)).state in OVER}
+
+
+async def _look_at(items: Items, row: Dataset, item: LibraryItem | None, *, is_over: bool) -> Hold | bool:
+    """Return True when the item is good, False while Galaxy works on it, or why the batch must stop."""
+    batch = items.batch
+    if row.status is Status.FAILED:  # we died while we threw it away
+        await _once_more(items, row, item, row.reason)
+    if item is None and row.item_id:
+        return Hold(
+            f"`{row.name}` of batch {batch.id} was deleted in Galaxy's library.",
+            "dataset_deleted",
+            hint=f"Undelete it and `galaxy-watcher retry {batch.id}`, or put it there again: "
+            f"`galaxy-watcher retry {batch.unit_id} --from plan`.",
+        )
+    if item is None and not is_over:
+        return False
+    if item is None or item.state in BROKEN or (item.state == "ok" and item.size != row.size):
+        what = "its job made nothing" if item is None else item.message or f"state {item.state}, {item.size} bytes"
+        if row.reason:  # it was made twice already
+            await items.rooms.store.put_dataset(batch, row.key, reason="")  # a person who says retry means: once more
+            return Hold(
+                f"Galaxy cannot take `{row.name}` ({row.size} bytes) into the library: {what}",
+                "dataset_broken",
+                hint="Look at it in Galaxy, and whether Galaxy sees the file as we do; then"
+                f" `galaxy-watcher retry {batch.id}`.",
+            )
+        await _once_more(items, row, item, f"made once more: {what}"[:500])
+    if item is None or item.state != "ok":
+        return False
+    if item.ext != row.ext:
+        return Hold(
+            f"Galaxy calls `{row.name}` {item.ext} instead of {row.ext}.",
+            "dataset_extension",
+            hint=f"Set the datatype in Galaxy, then `galaxy-watcher retry {batch.id}`.",
+        )
+    return True
+
+
+async def _once_more(items: Items, row: Dataset, item: LibraryItem | None, reason: str) -> None:
+    """Delete a bad item and begin anew; raises SessionLost."""
+    store, batch = items.rooms.store, items.batch
+    # Written first: after a death in between nobody takes our own deleting for somebody else's.
+    await store.put_dataset(batch, row.key, status=Status.FAILED, reason=reason)
+    if item is not None:
+        await items.galaxy.libraries.delete_item(item.id)
+    await store.put_dataset(
+        batch,
+        row.key,
+        item_id="",
+        version_id="",
+        session="",
+        offset=0,
+        sent_at=None,
+        fetch_intent_at=None,
+        fetch_receipt_at=None,
+        job_id="",
+        status=Status.READY,
+    )
+    raise SessionLost(f"`{row.name}` did not come into the library whole ({reason}).")
+
+
+async def _set_roles(items: Items, good: list[LibraryItem]) -> None:
+    """Let those see and change the items whom the plan names; without a wish they keep what they came with."""
+    if not good:
+        return
+    access, manage = await item_roles(items.batch, items.galaxy, good[0].id)
+    own = await items.galaxy.users.own_role() if items.batch.plan.access == "private" else ""
+    turns = asyncio.Semaphore(AT_ONCE)
+
+    async def set_one(item: LibraryItem) -> None:
+        if manage is None and (access is None or (access == [own] and item.is_private)):
+            return
+        async with turns:
+            await items.galaxy.libraries.set_permissions("item", item.id, access=access, modify=manage, manage=manage)
+
+    await together(set_one(item) for item in good)
+
+
+# --- in the history -------------------------------------------------------------------------------------------------
+
+
+async def copy_items(items: Items, history: HistoryId) -> None:
+    """Copy each item into the history, once: for the collection and the workflow."""
+    rooms, batch = items.rooms, items.batch
+    rows = await items.rows()
+    # An earlier plan may have left copies of its own in the same history.
+    plans = [await rooms.store.datasets(one.id) for one in await rooms.store.batches(batch.unit_id)]
+    known = {row.galaxy_id for of_plan in plans for row in of_plan if row.galaxy_id}
+    for row in rows:
+        if not row.galaxy_id:
+            known.add(await _copied(items, history, row, known))
+
+
+async def _copied(items: Items, history: HistoryId, row: Dataset, known: set[DatasetId]) -> DatasetId:
+    rooms, batch = items.rooms, items.batch
+
+    async def look() -> DatasetId | None:
+        # One after the other: what is there and no row names is the one that was asked for.
+        contents = await items.galaxy.histories.contents(history)
+        named = [one for one in contents if one.kind == "dataset" and one.name == row.name and not one.deleted]
+        return next((DatasetId(one.id) for one in named if one.id not in known), None)
+
+    async def note(intent_at: datetime | None) -> None:
+        await rooms.store.put_dataset(batch, row.key, copy_intent_at=intent_at)
+
+    async def act() -> DatasetId:
+        return await items.galaxy.libraries.copy_to_history(history, row.item_id)
+
+    async def keep(dataset: DatasetId) -> None:
+        await rooms.store.put_dataset(batch, row.key, galaxy_id=dataset)
+
+    return await rooms.effects.once(
+        "upload.copy", intent_at=row.copy_intent_at, look=look, note=note, act=act, keep=keep
+    )
