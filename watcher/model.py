@@ -26,7 +26,9 @@ InvocationId = NewType("InvocationId", str)
 JobId = NewType("JobId", str)
 LibraryId = NewType("LibraryId", str)
 FolderId = NewType("FolderId", str)
+"""A folder of a library, with the F that Galaxy puts before its id."""
 LibraryItemId = NewType("LibraryItemId", str)
+"""A file of a library; the bytes it shows now are a version of it, which has a DatasetId."""
 
 T = TypeVar("T")
 

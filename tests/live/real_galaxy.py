@@ -34,6 +34,16 @@ class RealGalaxy:
     key: str = field(repr=False)
 
     @functools.cached_property
+    def import_folder(self) -> Path:
+        """Its `library_import_dir`, which has to be a folder of this machine with `userimport` beside it."""
+        with httpx.Client(base_url=self.url, headers={"x-api-key": self.key}, timeout=60) as client:
+            told = client.get("/api/configuration").raise_for_status().json()["library_import_dir"]
+        folder = Path(told or "/nowhere")
+        if not folder.with_name("userimport").is_dir():
+            pytest.skip(f"the real Galaxy imports from {told}, which is not on this machine")
+        return folder
+
+    @functools.cached_property
     def second_key(self) -> str:
         """A key of another, ordinary user, made when first asked for."""
         name = f"second-{secrets.token_hex(4)}"

@@ -22,6 +22,7 @@ from watcher.galaxy.histories import Histories
 from watcher.galaxy.http import Http
 from watcher.galaxy.invocations import Invocations
 from watcher.galaxy.jobs import Jobs
+from watcher.galaxy.libraries import Libraries
 from watcher.galaxy.tus import Tus
 from watcher.galaxy.users import Users
 from watcher.galaxy.workflows import Workflows
@@ -68,6 +69,7 @@ class Galaxy:
         self.workflows = Workflows(self._http)
         self.invocations = Invocations(self._http)
         self.jobs = Jobs(self._http)
+        self.libraries = Libraries(self._http, self.features)
 
     async def __aenter__(self) -> Self:
         return self

@@ -8,7 +8,7 @@ afterwards. Uploads go to the history itself, never straight into a collection, 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -63,15 +63,7 @@ class Fetch:
         """
         purpose = "make datasets of uploads"
         secrets = [element.session for element in elements]
-        features = await self._features()
-        json: dict[str, Any] = {
-            "history_id": history,
-            "targets": [
-                {"destination": {"type": "hdas"}, "elements": [_element(element, features) for element in elements]},
-            ],
-        }
-        for number, element in enumerate(elements):
-            json[f"files_{number}|file_data"] = {"session_id": element.session, "name": element.name}
+        json = fetch_request(history, {"type": "hdas"}, elements, await self._features())
         answer = await self._http.post("/api/tools/fetch", purpose, _FetchAnswer, json=json, secrets=secrets)
         names = [made.name for made in answer.outputs]
         if names != [element.name for element in elements] or not answer.jobs:
@@ -81,6 +73,22 @@ class Fetch:
                 hint="The watcher looks for them by their tags.",
             )
         return FetchReceipt(JobId(answer.jobs[0].id), tuple(DatasetId(made.id) for made in answer.outputs))
+
+
+def fetch_request(
+    history: HistoryId, destination: Mapping[str, str], elements: Sequence[FetchElement], features: Features
+) -> dict[str, Any]:
+    """Return the request that makes one thing of each upload at the destination, bytes untouched."""
+    return {
+        "history_id": history,
+        "targets": [
+            {"destination": destination, "elements": [_element(element, features) for element in elements]},
+        ],
+        **{
+            f"files_{number}|file_data": {"session_id": element.session, "name": element.name}
+            for number, element in enumerate(elements)
+        },
+    }
 
 
 def _element(element: FetchElement, features: Features) -> dict[str, Any]:

@@ -137,9 +137,27 @@ class Http:
         reply = await self.repeat(lambda: self.send(asked, path, params=params))
         return understand(kind, _decode(reply, asked), asked)
 
-    async def post(self, path: str, purpose: str, kind: type[T], *, json: Any, secrets: Sequence[str] = ()) -> T:
-        """Return the answer to one request that is never repeated; raises AnswerLost when in doubt."""
+    async def post(
+        self,
+        path: str,
+        purpose: str,
+        kind: type[T],
+        *,
+        json: Any,
+        secrets: Sequence[str] = (),
+        read_s: float | None = None,
+    ) -> T:
+        """Return the answer to one request that is never repeated; raises AnswerLost when in doubt.
+
+        `read_s` is for what Galaxy answers only when it is done.
+        """
         asked = self.asked("POST", purpose, *secrets)
+        reply = await self.send(asked, path, content=json_text.dumps(json).encode(), headers=_JSON, read_s=read_s)
+        return understand(kind, _decode(reply, asked), asked)
+
+    async def patch(self, path: str, purpose: str, kind: type[T], *, json: Any) -> T:
+        """Change something once and return what it is now; raises AnswerLost when in doubt."""
+        asked = self.asked("PATCH", purpose)
         reply = await self.send(asked, path, content=json_text.dumps(json).encode(), headers=_JSON)
         return understand(kind, _decode(reply, asked), asked)
 

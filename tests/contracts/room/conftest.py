@@ -46,6 +46,11 @@ class GalaxyServer(Protocol):
     @property
     def second_key(self) -> str: ...
 
+    @property
+    def import_folder(self) -> Path:
+        """Its `library_import_dir`; beside it, in `userimport`, each account has a folder of its own."""
+        ...
+
 
 @dataclass
 class Prepared:

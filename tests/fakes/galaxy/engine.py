@@ -43,7 +43,7 @@ class Engine:
         self.second = second
         self.hashes_outputs = False  # as a server does with `calculate_dataset_hash: always`
         self.on_job_end: Callable[[Job], None] = lambda job: None
-        self.run_fetch: Callable[[Job], None] = lambda job: None
+        self.run_fetch: Callable[[Job], Ending] = lambda job: Ending()
         self._due: list[tuple[float, int, Callable[[], None]]] = []
         self._order = itertools.count()
         self._wake = threading.Condition()
@@ -107,6 +107,9 @@ class Engine:
         return [self.world.datasets[number] for numbers in job.inputs.values() for number in numbers]
 
     def _set_outputs(self, job: Job, state: str, misc_info: str | None = None) -> None:
+        for number in job.library_items:
+            file = self.world.shelf.items[number].file
+            file.state, file.misc_info = state, misc_info if misc_info is not None else file.misc_info
         for number in job.outputs.values():
             self.world.set_file_state(self.world.datasets[number], state, misc_info)
 
@@ -154,8 +157,7 @@ class Engine:
         if kind == "job_error":
             ending = Ending(1, stderr="the tool failed\n")
         elif tool is None:
-            self.run_fetch(job)
-            ending = Ending()
+            ending = self.run_fetch(job)
         else:
             ending = self._run(job, tool)
         with self.world.lock:
@@ -182,6 +184,11 @@ class Engine:
         job.stdout, job.stderr = ending.stdout, ending.stderr
         job.exit_code = None if uploads or not started else ending.exit_code
         self.world.set_job_state(job, "ok" if good else "error")
+        if not good:
+            for number in job.library_items:
+                file = self.world.shelf.items[number].file
+                if file.state != "ok":
+                    file.state, file.misc_info = "error", ending.stderr.strip()
         if not uploads or not good:
             for number in job.outputs.values():
                 dataset = self.world.datasets[number]

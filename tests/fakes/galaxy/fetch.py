@@ -19,7 +19,7 @@ from tests.fakes.galaxy.data_answers import DATA_TYPES, collection_detail, datas
 from tests.fakes.galaxy.datasets import HASH_FUNCTIONS
 from tests.fakes.galaxy.engine import FETCH_TOOL, Engine
 from tests.fakes.galaxy.ids import encode
-from tests.fakes.galaxy.state import Dataset, History, Job, Tree, World
+from tests.fakes.galaxy.state import Dataset, History, Job, StoredFile, Tree, World
 from tests.fakes.galaxy.tags import bent
 from tests.fakes.galaxy.tus import session_path
 from tests.fakes.galaxy.web import Call, Refusal, route
@@ -53,7 +53,7 @@ ELEMENT_KEYS = frozenset(
         "metadata",
     ]
 )
-DESTINATIONS = ("hdas", "hdca")
+DESTINATIONS = ("hdas", "hdca", "library_folder")
 CLAIMED_KEYS = {"MD5": "MD5"}
 
 
@@ -102,7 +102,8 @@ def _sessions(body: Json, wanted: int) -> list[str]:
     return found
 
 
-def _guessed_ext(element: Json) -> str:
+def guessed_ext(element: Json) -> str:
+    """Give the extension asked for, or what the name looks like."""
     ext = str(element.get("ext", "auto"))
     if ext != "auto":
         return ext
@@ -116,7 +117,7 @@ def _guessed_ext(element: Json) -> str:
 
 def _new_dataset(call: Call, history: History, element: Json, *, visible: bool) -> Dataset:
     name = str(element.get("name") or "Uploaded file")
-    dataset = call.world.add_dataset(history, name, ext=_guessed_ext(element), state="queued", visible=visible)
+    dataset = call.world.add_dataset(history, name, ext=guessed_ext(element), state="queued", visible=visible)
     dataset.tags = bent(element.get("tags"))
     return dataset
 
@@ -160,6 +161,8 @@ def fetch(call: Call) -> Json:
     sessions = _sessions(call.body, len(leaves))
     history = call.history(call.body.get("history_id"), own=True)
     world = call.world
+    if targets[0]["destination"]["type"] == "library_folder":
+        return _fetch_to_folder(call, history, targets[0]["destination"], list(zip(leaves, sessions, strict=True)))
     made: list[Dataset] = []
     shown: list[Dataset] = []
     collections = []
@@ -198,7 +201,7 @@ def fetch(call: Call) -> Json:
             {**collection_detail(world, row), "elements": [], "output_name": f"output_collection{index}"}
             for index, row in enumerate(collections)
         ],
-        "jobs": [_job_row(world, job)],
+        "jobs": [job_row(world, job)],
         "implicit_collections": [],
         "produces_entry_points": False,
     }
@@ -212,12 +215,32 @@ def fetch(call: Call) -> Json:
     return answer
 
 
+def _fetch_to_folder(call: Call, history: History, destination: Json, uploads: list[tuple[Json, str]]) -> Json:
+    """Start the job that puts uploads into a folder of a library; the answer names none of them."""
+    world = call.world
+    place = ("body", "targets", 0, "DataElementsTarget", "destination", "library_folder", "library_folder_id")
+    folder = world.shelf.folders.get(call.number(destination.get("library_folder_id"), place))
+    if folder is None:
+        raise Refusal(400, 400008, "No folder found with the id provided.")
+    job = world.add_job(Job(world.next_number("job"), FETCH_TOOL, "0.1.0", call.need_user().number, history.number))
+    job.request = {"folder": folder.number, "uploads": uploads}
+    call.engine.submit(job)
+    return {
+        "outputs": [],
+        "output_collections": [],
+        "jobs": [job_row(world, job)],
+        "implicit_collections": [],
+        "produces_entry_points": False,
+    }
+
+
 def _claims(leaf: Json) -> list[tuple[str, str]]:
     claims = [(str(one["hash_function"]), str(one["hash_value"])) for one in leaf.get("hashes") or []]
     return claims + [(function, str(leaf[key])) for key, function in CLAIMED_KEYS.items() if leaf.get(key)]
 
 
-def _job_row(world: World, job: Job) -> Json:
+def job_row(world: World, job: Job) -> Json:
+    """Give a job as the answers to uploads show it."""
     return {
         "model_class": "Job",
         "id": encode(job.number),
@@ -245,7 +268,7 @@ class FetchWork:
         packed_too = not job.request.get("auto_decompress")
         for number, leaf, sid, safe in job.request["items"]:
             dataset = self.world.datasets[number]
-            problem = self._take(dataset, leaf, sid, keep_packed=packed_too and not leaf.get("auto_decompress"))
+            problem = self.take(dataset, leaf, sid, keep_packed=packed_too and not leaf.get("auto_decompress"))
             with self.world.lock:
                 dataset.file.basename = leaf.get("created_from_basename")
                 if problem:
@@ -257,14 +280,17 @@ class FetchWork:
                 self.world.collections[number].populated_state = "ok"
 
     def _fail(self, dataset: Dataset, problem: str, *, shown: bool) -> None:
-        file = dataset.file
-        file.ext, file.size, file.lines, file.peek, file.blurb = "data", 0, 0, None, "data"
-        if file.path:
-            file.path.write_bytes(b"")
+        self.empty(dataset.file)
         # In a collection the failure is swallowed: an empty dataset that says ok.
         self.world.set_file_state(dataset, "error" if shown else "ok", problem if shown else "")
 
-    def _take(self, dataset: Dataset, leaf: Json, sid: str, *, keep_packed: bool) -> str:
+    def empty(self, file: StoredFile) -> None:
+        """Leave nothing of a file whose upload failed."""
+        file.ext, file.size, file.lines, file.peek, file.blurb = "data", 0, 0, None, "data"
+        if file.path:
+            file.path.write_bytes(b"")
+
+    def take(self, dataset: Dataset, leaf: Json, sid: str, *, keep_packed: bool) -> str:
         """Take one session; give what is wrong with it, or nothing."""
         file = dataset.file
         path = self.engine.new_path(dataset)

@@ -31,7 +31,8 @@ def purge_dataset(world: World, number: int) -> None:
     dataset.deleted = dataset.purged = True
     dataset.update_time = now_text()
     file = dataset.file
-    if file.path and not any(other.file is file and not other.purged for other in world.datasets.values()):
+    held = world.shelf.holds(file) or any(one.file is file and not one.purged for one in world.datasets.values())
+    if file.path and not held:
         file.path.unlink(missing_ok=True)
 
 

@@ -34,6 +34,7 @@ from tests.fakes.galaxy.faults import FaultBox
 from tests.fakes.galaxy.fetch import FetchWork
 from tests.fakes.galaxy.histories import delete_history, purge_dataset
 from tests.fakes.galaxy.ids import decode, encode
+from tests.fakes.galaxy.library_imports import LibraryWork
 from tests.fakes.galaxy.schedule import Scheduler
 from tests.fakes.galaxy.state import TERMINAL_JOB_STATES, User, World
 from tests.fakes.galaxy.versions import RELEASES
@@ -119,7 +120,7 @@ class FakeGalaxy:
         self.port = port
         self.engine = Engine(self.state, self.faults, job_seconds=job_seconds, second=second)
         self.scheduler = Scheduler(self.state, self.engine)
-        self.engine.run_fetch = FetchWork(self.state, self.engine, self.faults).run
+        self.engine.run_fetch = LibraryWork(self.state, FetchWork(self.state, self.engine, self.faults)).run
         self._connections = Connections()
         self._thread: threading.Thread | None = None
         self._server: _Server | None = None
@@ -143,6 +144,11 @@ class FakeGalaxy:
     def second_key(self) -> str:
         """The key of another account, which is no administrator."""
         return self.second_user.key
+
+    @property
+    def import_folder(self) -> Path:
+        """Where administrators' imports are looked up; those of accounts are beside it, in `userimport`."""
+        return self.state.import_folder
 
     @property
     def version(self) -> str:

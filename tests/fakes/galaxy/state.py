@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from tests.fakes.galaxy.library_state import LibraryShelf
 from tests.fakes.galaxy.versions import Behaviour
 
 Json = dict[str, Any]
@@ -170,6 +171,7 @@ class Job:
     params: dict[str, Any] = field(default_factory=dict)
     inputs: dict[str, list[int]] = field(default_factory=dict)
     outputs: dict[str, int] = field(default_factory=dict)
+    library_items: list[int] = field(default_factory=list)
     output_collections: dict[str, int] = field(default_factory=dict)
     stdout: str = ""
     stderr: str = ""
@@ -284,7 +286,11 @@ class World:
         self.subworkflows: dict[int, Workflow] = {}
         self.invocations: dict[int, Invocation] = {}
         self.sessions: dict[str, Session] = {}
-        for name in ("tus", "files"):
+        self.shelf = LibraryShelf()
+        self.allow_path_paste = True
+        self.import_folder = folder / "import"
+        self.user_import_folder = folder / "userimport"
+        for name in ("tus", "files", "import", "userimport"):
             (folder / name).mkdir(parents=True, exist_ok=True)
 
     def __getstate__(self) -> Json:
@@ -320,15 +326,16 @@ class World:
     def add_dataset(self, history: History, name: str, *, ext: str, state: str, visible: bool = True) -> Dataset:
         """Make a dataset of a new file in a history."""
         file = StoredFile(self.next_number("file"), history.user, ext, state=state, access=history.access)
-        return self._place_dataset(history, file, name, visible=visible)
+        return self.place_dataset(history, file, name, visible=visible)
 
     def copy_dataset(self, source: Dataset, history: History, *, visible: bool = True) -> Dataset:
         """Make a second row for the same file in another history."""
-        copy = self._place_dataset(history, source.file, source.name, visible=visible)
+        copy = self.place_dataset(history, source.file, source.name, visible=visible)
         copy.tags, copy.deleted, copy.purged = list(source.tags), source.deleted, source.purged
         return copy
 
-    def _place_dataset(self, history: History, file: StoredFile, name: str, *, visible: bool) -> Dataset:
+    def place_dataset(self, history: History, file: StoredFile, name: str, *, visible: bool = True) -> Dataset:
+        """Put a file into a history, which may be there already."""
         history.hid += 1
         dataset = Dataset(self.next_number("dataset"), file, history.number, history.hid, name, visible=visible)
         self.datasets[dataset.number] = dataset

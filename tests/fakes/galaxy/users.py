@@ -36,10 +36,12 @@ def show_configuration(call: Call) -> Json:
         "terms_url": None,
         "welcome_url": "/static/welcome.html",
     }
+    shown["allow_library_path_paste"] = call.world.allow_path_paste
+    shown["user_library_import_dir_available"] = True
     if call.world.behaviour.sse:
         shown["enable_sse_updates"] = False
     if call.user is not None and call.user.is_admin:
-        shown["library_import_dir"] = None
+        shown["library_import_dir"] = str(call.world.import_folder)
     return shown
 
 

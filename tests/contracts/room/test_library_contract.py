@@ -1,0 +1,209 @@
+"""Libraries: found and made, filled by uploads and from the server's own paths, and copied into histories."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.contracts.room.conftest import GalaxyServer, as_user, fastq, send, sha256, until
+from watcher.errors import Forbidden, GalaxyError, Refused
+from watcher.galaxy import Galaxy
+from watcher.galaxy.fetch import FetchElement
+from watcher.galaxy.library_answers import Folder, Library, LibraryItem
+from watcher.model import FolderId, HistoryId, LibraryItemId
+
+ENDED = frozenset({"ok", "error", "failed_metadata", "empty"})
+UNKNOWN_ID = "0123456789abcdef"
+
+
+@pytest.fixture
+async def library(galaxy: Galaxy) -> AsyncIterator[Library]:
+    """Return an empty library of this test alone."""
+    made = await galaxy.libraries.create("contract & <tests>", "a description", "a synopsis")
+    yield made
+    await galaxy.libraries.delete(made.id)
+
+
+@pytest.fixture
+async def folder(galaxy: Galaxy, library: Library) -> Folder:
+    """Return an empty folder of this test alone."""
+    return await galaxy.libraries.create_folder(library.root_folder_id, "run")
+
+
+@pytest.fixture
+def source(galaxy_server: GalaxyServer, tmp_path: Path) -> Path:
+    """Return a folder that the server reads as well: a packed file, a text and a folder below."""
+    del galaxy_server  # on this machine
+    (tmp_path / "sub dir").mkdir()
+    (tmp_path / "S1_R1.fastq.gz").write_bytes(fastq("S1", 5))
+    (tmp_path / "notes & <more>.txt").write_bytes(b"a  b\r\nno end")
+    (tmp_path / "sub dir" / "deep.txt").write_bytes(b"deep\n")
+    return tmp_path
+
+
+async def settled(galaxy: Galaxy, folder: FolderId, count: int) -> list[LibraryItem]:
+    """Wait until a folder holds so many files whose state is final, and return them by name."""
+    found: list[LibraryItem] = []
+
+    async def look() -> bool:
+        found[:] = await galaxy.libraries.items(folder)
+        return len(found) >= count and all(item.state in ENDED for item in found)
+
+    await until(look)
+    assert len(found) == count
+    return sorted(found, key=lambda item: item.name)
+
+
+async def test_library_is_found_by_its_whole_name(galaxy: Galaxy, library: Library) -> None:
+    """A library is found by exactly its name, with what was written on it, and by no part of it."""
+    found = [one for one in await galaxy.libraries.find("contract & <tests>") if one.id == library.id]
+    assert found == [library]
+    assert (library.description, library.synopsis, library.deleted) == ("a description", "a synopsis", False)
+    assert await galaxy.libraries.find("contract & <test") == []
+
+
+async def test_a_second_library_of_the_same_name_is_another(galaxy: Galaxy, library: Library) -> None:
+    """Making a library again makes another one: only looking first avoids that."""
+    other = await galaxy.libraries.create(library.name)
+    found = {one.id for one in await galaxy.libraries.find(library.name)}
+    assert other.id != library.id
+    assert {library.id, other.id} <= found
+    await galaxy.libraries.delete(other.id)
+    assert other.id not in {one.id for one in await galaxy.libraries.find(library.name)}
+
+
+async def test_only_administrators_make_libraries(galaxy_server: GalaxyServer) -> None:
+    """An ordinary account is refused a library."""
+    async with as_user(galaxy_server, galaxy_server.second_key) as user:
+        with pytest.raises(Forbidden, match="administrator"):
+            await user.libraries.create("mine")
+
+
+async def test_folders_lie_in_folders(galaxy: Galaxy, library: Library) -> None:
+    """Folders are listed one level at a time, and two may have the same name."""
+    root = library.root_folder_id
+    first = await galaxy.libraries.create_folder(root, "a & <b>", "described")
+    second = await galaxy.libraries.create_folder(root, "a & <b>")
+    inner = await galaxy.libraries.create_folder(first.id, "inner")
+    assert first.id.startswith("F")
+    assert {one.id for one in await galaxy.libraries.folders(root)} == {first.id, second.id}
+    assert {one.description for one in await galaxy.libraries.folders(root)} == {"described", ""}
+    assert await galaxy.libraries.folders(first.id) == [inner]
+    assert await galaxy.libraries.items(first.id) == []
+
+
+async def test_ordinary_accounts_add_nothing(galaxy_server: GalaxyServer, folder: Folder) -> None:
+    """An account without the right sees an open library and adds nothing to it."""
+    async with as_user(galaxy_server, galaxy_server.second_key) as user:
+        assert await user.libraries.folders(folder.id) == []
+        with pytest.raises(Forbidden):
+            await user.libraries.create_folder(folder.id, "mine")
+
+
+async def test_uploads_become_items(galaxy: Galaxy, history: HistoryId, folder: Folder) -> None:
+    """Uploads become items under their names with their bytes; tags are dropped, a wrong hash is an item in error and
+    the job is well all the same.
+    """
+    content = fastq("S1", 9)
+    elements = [
+        FetchElement("a & <b>.fastq.gz", "fastqsanger.gz", await send(galaxy, content, "a"), ("w:1",), sha256(content)),
+        FetchElement("broken.fastq.gz", "fastqsanger.gz", await send(galaxy, content, "b"), (), "0" * 64),
+    ]
+    job = await galaxy.libraries.register(history, folder.id, elements)
+    good, broken = await settled(galaxy, folder.id, 2)
+    assert (await galaxy.jobs.detail(job)).state == "ok"
+    assert (good.name, good.state, good.ext, good.size) == ("a & <b>.fastq.gz", "ok", "fastqsanger.gz", len(content))
+    assert good.tags == ()
+    assert (broken.name, broken.state, broken.size) == ("broken.fastq.gz", "error", 0)
+    assert "SHA-256" in broken.message
+    assert await galaxy.histories.contents(history) == []
+    assert [one.name for one in await galaxy.libraries.items(folder.id, name="a & <b>.fastq.gz")] == [good.name]
+    assert await galaxy.libraries.items(folder.id, name="a & <b>.fastq") == []
+    facts = await galaxy.libraries.item(good.id)
+    assert (facts.version_id, facts.folder_id, facts.size) == (good.version_id, folder.id, len(content))
+    assert Path(facts.file_name).read_bytes() == content
+
+
+async def test_paths_are_linked_in_order(galaxy: Galaxy, library: Library, folder: Folder, source: Path) -> None:
+    """Linked files keep their place, name, size and extension, and are there as soon as Galaxy answers."""
+    paths = [str(source / "notes & <more>.txt"), str(source / "S1_R1.fastq.gz")]
+    made = await galaxy.libraries.link_paths(library.id, folder.id, paths, ext="txt")
+    listed = {item.id: item for item in await galaxy.libraries.items(folder.id)}
+    assert [listed[id].name for id in made] == ["notes & <more>.txt", "S1_R1.fastq.gz"]
+    for item in await settled(galaxy, folder.id, 2):
+        facts = await galaxy.libraries.item(item.id)
+        assert (item.state, item.ext) == ("ok", "txt")
+        assert item.size == facts.size == (source / item.name).stat().st_size
+        assert facts.file_name == str(source / item.name)
+
+
+async def test_linking_again_makes_it_again(galaxy: Galaxy, library: Library, folder: Folder, source: Path) -> None:
+    """The same path linked twice is two items: only looking first avoids that."""
+    for _ in range(2):
+        await galaxy.libraries.link_paths(library.id, folder.id, [str(source / "sub dir" / "deep.txt")], ext="txt")
+    assert [item.name for item in await settled(galaxy, folder.id, 2)] == ["deep.txt", "deep.txt"]
+
+
+async def test_missing_path_refuses_all(galaxy: Galaxy, library: Library, folder: Folder, source: Path) -> None:
+    """One path that is not there refuses the whole request, by its name, and nothing is made."""
+    paths = [str(source / "S1_R1.fastq.gz"), str(source / "nosuch.txt")]
+    with pytest.raises(Refused, match=r"nosuch\.txt"):
+        await galaxy.libraries.link_paths(library.id, folder.id, paths, ext="txt")
+    assert await galaxy.libraries.items(folder.id) == []
+
+
+async def test_unknown_extension_is_refused(galaxy: Galaxy, library: Library, folder: Folder, source: Path) -> None:
+    """An extension that Galaxy does not know is refused, and nothing is made."""
+    with pytest.raises(Refused, match="nosuchext"):
+        await galaxy.libraries.link_paths(library.id, folder.id, [str(source / "S1_R1.fastq.gz")], ext="nosuchext")
+    assert await galaxy.libraries.items(folder.id) == []
+
+
+async def test_only_administrators_name_paths(
+    galaxy_server: GalaxyServer, library: Library, folder: Folder, source: Path
+) -> None:
+    """An ordinary account is refused paths of the server, whichever way it names them."""
+    path = str(source / "S1_R1.fastq.gz")
+    async with as_user(galaxy_server, galaxy_server.second_key) as user:
+        with pytest.raises(Forbidden):
+            await user.libraries.link_paths(library.id, folder.id, [path], ext="txt")
+        with pytest.raises(Forbidden, match="admins"):
+            await user.libraries.import_path(folder.id, "admin_path", path, ext="txt", link=True)
+        with pytest.raises(Forbidden, match="admins"):
+            await user.libraries.import_path(folder.id, "importdir_file", "x", ext="txt", link=True)
+
+
+async def test_folder_is_imported_with_its_folders(galaxy: Galaxy, folder: Folder, source: Path) -> None:
+    """A path of the server is imported with all below it, in folders of the same names."""
+    await galaxy.libraries.import_path(folder.id, "admin_path", str(source), ext="txt", link=True, preserve_dirs=True)
+    assert [item.name for item in await settled(galaxy, folder.id, 2)] == ["S1_R1.fastq.gz", "notes & <more>.txt"]
+    (below,) = await galaxy.libraries.folders(folder.id)
+    assert below.name == "sub dir"
+    (deep,) = await settled(galaxy, below.id, 1)
+    assert (await galaxy.libraries.item(deep.id)).file_name == str(source / "sub dir" / "deep.txt")
+
+
+async def test_item_becomes_a_dataset(
+    galaxy: Galaxy, history: HistoryId, library: Library, folder: Folder, source: Path
+) -> None:
+    """An item copied into a history is a dataset of the same bytes, and another one each time."""
+    path = source / "S1_R1.fastq.gz"
+    (id,) = await galaxy.libraries.link_paths(library.id, folder.id, [str(path)], ext="fastqsanger.gz")
+    await settled(galaxy, folder.id, 1)
+    first, second = [await galaxy.libraries.copy_to_history(history, id) for _ in range(2)]
+    assert first != second
+    facts = await galaxy.datasets.get(first)
+    assert (facts.state, facts.ext, facts.size) == ("ok", "fastqsanger.gz", path.stat().st_size)
+    async with galaxy.datasets.open(first) as pieces:
+        assert b"".join([piece async for piece in pieces]) == path.read_bytes()
+
+
+@pytest.mark.parametrize("id", [UNKNOWN_ID, "not-an-id"])
+async def test_what_is_not_there_is_an_error_of_ours(galaxy: Galaxy, id: str) -> None:
+    """An id that does not exist is told by one of our errors, not by a foreign one."""
+    with pytest.raises(GalaxyError):
+        await galaxy.libraries.item(LibraryItemId(id))
+    with pytest.raises(GalaxyError):
+        await galaxy.libraries.items(FolderId(f"F{id}"))

@@ -1,0 +1,123 @@
+"""Files that the server can read by itself become items of a library: linked where they lie, or copied, without a byte
+sent by us.
+
+Galaxy looks at every file before it answers: a thousand linked files took it 56 s (measured on 26.1.2), so these
+requests have a long time limit, and the caller sends few files at a time. Paths are the server's, which may see the
+same storage under other names than we do. What a repeated request does is told in `libraries.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from watcher.errors import AnswerLost, Refused
+from watcher.galaxy.http import Http
+from watcher.galaxy.library_answers import NewItem, Started
+from watcher.model import FolderId, JobId, LibraryId, LibraryItemId
+
+LONG_READ_S = 600.0
+"""Galaxy answers an import only when every file of it is a row."""
+
+Source = Literal["admin_path", "importdir_file", "importdir_folder", "userdir_file", "userdir_folder"]
+"""Where a path is looked up: as it is, in the server's import folder, or in the account's own one."""
+
+
+class LibraryImports:
+    """The ways into a library for files that the server can read."""
+
+    def __init__(self, http: Http) -> None:
+        self._http = http
+
+    async def link_paths(
+        self,
+        library: LibraryId,
+        folder: FolderId,
+        paths: Sequence[str],
+        *,
+        ext: str,
+        dbkey: str = "?",
+        copy: bool = False,
+    ) -> list[LibraryItemId]:
+        """Make an item of each path on the server, in their order, each under its file's name; with `copy` Galaxy
+        takes the bytes into its own store.
+
+        Raises Refused when one of them is not there (then nothing is made) or the server allows no paths, Forbidden
+        unless the account is an administrator, AnswerLost when they may be made.
+        """
+        for path in paths:
+            self._check_fits_a_line(path)
+        names = [path.rstrip("/").rpartition("/")[2] for path in paths]
+        ways = {"upload_option": "upload_paths", "filesystem_paths": "\n".join(paths)}
+        made = await self._contents(library, folder, ways, ext=ext, dbkey=dbkey, link=not copy)
+        if len(made) != len(names):
+            raise AnswerLost(
+                f"Galaxy at {self._http.account.shown} made {len(made)} files of {len(names)} paths.",
+                hint="The watcher looks for them by their names.",
+            )
+        return [item.id for item in made]
+
+    async def upload_directory(
+        self, library: LibraryId, folder: FolderId, server_dir: str, *, ext: str, dbkey: str = "?", link: bool
+    ) -> list[LibraryItemId]:
+        """Make an item of each file right in a folder of the server's import folder (of the account's own one, unless
+        it is an administrator's); folders below are left out.
+
+        Raises Refused when there is no such folder or none is configured, AnswerLost when they may be made.
+        """
+        ways = {"upload_option": "upload_directory", "server_dir": server_dir}
+        return [item.id for item in await self._contents(library, folder, ways, ext=ext, dbkey=dbkey, link=link)]
+
+    async def _contents(
+        self, library: LibraryId, folder: FolderId, ways: dict[str, str], *, ext: str, dbkey: str, link: bool
+    ) -> list[NewItem]:
+        json = {
+            "create_type": "file",
+            "folder_id": folder,
+            "file_type": ext,
+            "dbkey": dbkey,
+            "link_data_only": "link_to_files" if link else "copy_files",
+            **ways,
+        }
+        path = f"/api/libraries/{library}/contents"
+        purpose = "take files of its server into a library"
+        return await self._http.post(path, purpose, list[NewItem], json=json, read_s=LONG_READ_S)
+
+    async def import_path(
+        self,
+        folder: FolderId,
+        source: Source,
+        path: str,
+        *,
+        ext: str,
+        dbkey: str = "?",
+        link: bool,
+        preserve_dirs: bool = False,
+    ) -> JobId:
+        """Make items of a file or of all files below a folder, with its folders when `preserve_dirs`; return the job.
+
+        Raises Forbidden for what only administrators may, Refused for a path that leads out of where it may be or when
+        the server is not configured for it, AnswerLost when they may be made. A single file that is not there is no
+        error here: its item ends in state `error`.
+        """
+        self._check_fits_a_line(path)
+        json = {
+            "encoded_folder_id": folder,
+            "source": source,
+            "path": path,
+            "file_type": ext,
+            "dbkey": dbkey,
+            "link_data": link,
+            "preserve_dirs": preserve_dirs,
+        }
+        purpose = "take files of its server into a library"
+        return (await self._http.post("/api/libraries/datasets", purpose, Started, json=json, read_s=LONG_READ_S)).id
+
+    def _check_fits_a_line(self, path: str) -> None:
+        """Refuse what Galaxy would read as another path: it takes one path a line, without the blanks around it."""
+        if path.splitlines() != [path] or path.strip() != path:
+            raise Refused(
+                f"Galaxy at {self._http.account.shown} cannot be told the path {path!r}: it takes one path a line, "
+                "without blanks around it.",
+                hint="Rename the file or folder, or let its bytes be sent (`transfer: tus`).",
+            )
