@@ -9,6 +9,7 @@ import pytest
 
 from tests.crash.exactly_once import FROM_FILE
 from tests.crash.runner import LIMITS, Runner
+from tests.stages.shelves import LIBRARY, into_library
 from tests.world import World
 
 
@@ -28,5 +29,26 @@ def world(tmp_path: Path) -> Iterator[World]:
     with World(tmp_path) as made:
         made.write_workflow(FROM_FILE)
         made.write_config(limits=LIMITS)
+        made.add_run(samples=("S1",), reads=60, bases=60)
+        yield made
+
+
+@pytest.fixture
+def linked(tmp_path: Path) -> Iterator[World]:
+    """Return a finished run of two files that is linked into a library, one file with each request, and a workflow to
+    import; lost answers as above.
+    """
+    with World(tmp_path, admin=True) as made:
+        made.write_workflow(FROM_FILE)
+        into_library(
+            made,
+            "link",
+            rule={
+                "destination": {"library": {"name": LIBRARY, "folder": "runs/{run}"}},
+                "workflow": made.workflow,
+                "deliver": {"folder": f"{made.results}/{{run}}"},
+            },
+            limits={**LIMITS, "library_files": 1},
+        )
         made.add_run(samples=("S1",), reads=60, bases=60)
         yield made

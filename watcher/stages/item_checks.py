@@ -38,18 +38,26 @@ async def check_items(items: Items) -> Hold | Wait | None:
     taken = {*(await items.of_others()), *(row.item_id for row in await items.rows() if row.item_id)}
     by_id = {item.id: item for of_folder in listed.values() for item in of_folder}
     good: list[tuple[Dataset, LibraryItem]] = []
+    bad: list[tuple[Dataset, LibraryItem | None, str]] = []
     for row in rows:
         item = by_id.get(row.item_id) if row.item_id else items.ours(row, listed, taken)
         if item is not None:
             taken.add(item.id)
-        outcome = await _look_at(items, row, item, is_over=row.job_id in over)
-        if isinstance(outcome, Hold):
+        what = _what_is_wrong(row, item, is_over=row.job_id in over)
+        outcome = False if what else _look_at(items, row, item)
+        if what:
+            bad.append((row, item, what))
+        elif isinstance(outcome, Hold):
             return outcome
-        if outcome and item is not None:
+        elif outcome and item is not None:
             good.append((row, item))
+    if bad:
+        return await _once_more(items, bad)
     await _set_roles(items, [item for _, item in good])
     features = (await items.galaxy.known_identity()).features
     for row, item in good:
+        if item.name != row.name:
+            await items.galaxy.libraries.describe_item(item.id, name=row.name)
         is_hashed = batch.plan.transfer == "tus" and features.fetch_hashes and row.sha256
         await rooms.store.put_dataset(
             batch, row.key, item_id=item.id, version_id=item.version_id, status=Status.DONE,
@@ -73,11 +81,20 @@ async def _jobs_over(items: Items, rows: list[Dataset]) -> set[JobId]:
     return {job for job in jobs if (await items.galaxy.jobs.detail(job)).state in OVER}
 
 
-async def _look_at(items: Items, row: Dataset, item: LibraryItem | None, *, is_over: bool) -> Hold | bool:
+def _what_is_wrong(row: Dataset, item: LibraryItem | None, *, is_over: bool) -> str:
+    """Say why an item is to be made once more, or nothing."""
+    if row.status is Status.FAILED:  # we died while we threw it away
+        return row.reason or "it was thrown away"
+    if item is None:
+        return "its job made nothing" if is_over and not row.item_id else ""
+    if item.state in BROKEN or (item.state == "ok" and item.size != row.size):
+        return item.message or f"state {item.state}, {item.size} bytes instead of {row.size}"
+    return ""
+
+
+def _look_at(items: Items, row: Dataset, item: LibraryItem | None) -> Hold | bool:
     """Return True when the item is good, False while Galaxy works on it, or why the batch must stop."""
     batch = items.batch
-    if row.status is Status.FAILED:  # we died while we threw it away
-        await _once_more(items, row, item, row.reason)
     if item is None and row.item_id:
         return Hold(
             f"`{row.name}` of batch {batch.id} was deleted in Galaxy's library.",
@@ -85,19 +102,6 @@ async def _look_at(items: Items, row: Dataset, item: LibraryItem | None, *, is_o
             hint=f"Undelete it and `galaxy-watcher retry {batch.id}`, or put it there again: "
             f"`galaxy-watcher retry {batch.unit_id} --from plan`.",
         )
-    if item is None and not is_over:
-        return False
-    if item is None or item.state in BROKEN or (item.state == "ok" and item.size != row.size):
-        what = "its job made nothing" if item is None else item.message or f"state {item.state}, {item.size} bytes"
-        if row.reason:  # it was made twice already
-            await items.rooms.store.put_dataset(batch, row.key, reason="")  # a person who says retry means: once more
-            return Hold(
-                f"Galaxy cannot take `{row.name}` ({row.size} bytes) into the library: {what}",
-                "dataset_broken",
-                hint="Look at it in Galaxy, and whether Galaxy sees the file as we do; then"
-                f" `galaxy-watcher retry {batch.id}`.",
-            )
-        await _once_more(items, row, item, f"made once more: {what}"[:500])
     if item is None or item.state != "ok":
         return False
     if item.ext != row.ext:
@@ -109,27 +113,42 @@ async def _look_at(items: Items, row: Dataset, item: LibraryItem | None, *, is_o
     return True
 
 
-async def _once_more(items: Items, row: Dataset, item: LibraryItem | None, reason: str) -> None:
-    """Delete a bad item and begin anew; raises SessionLost."""
+async def _once_more(items: Items, bad: list[tuple[Dataset, LibraryItem | None, str]]) -> Hold:
+    """Delete bad items and raise SessionLost: they are made once more. What was made twice already asks a person."""
     store, batch = items.rooms.store, items.batch
-    # Written first: after a death in between nobody takes our own deleting for somebody else's.
-    await store.put_dataset(batch, row.key, status=Status.FAILED, reason=reason)
-    if item is not None:
-        await items.galaxy.libraries.delete_item(item.id)
-    await store.put_dataset(
-        batch,
-        row.key,
-        item_id="",
-        version_id="",
-        session="",
-        offset=0,
-        sent_at=None,
-        fetch_intent_at=None,
-        fetch_receipt_at=None,
-        job_id="",
-        status=Status.READY,
-    )
-    raise SessionLost(f"`{row.name}` did not come into the library whole ({reason}).")
+    twice = [(row, what) for row, _, what in bad if row.reason and row.status is not Status.FAILED]
+    if twice:
+        # A person who says retry means: once more.
+        await store.put_datasets(batch, [row.key for row, _ in twice], reason="")
+        row, what = twice[0]
+        return Hold(
+            f"Galaxy cannot take `{row.name}` ({row.size} bytes) into the library: {what}",
+            "dataset_broken",
+            hint="Look at it in Galaxy, and whether Galaxy sees the file as we do; then"
+            f" `galaxy-watcher retry {batch.id}`.",
+        )
+    for row, item, what in bad:
+        reason = what if row.status is Status.FAILED else f"made once more: {what}"[:500]
+        # Written first: after a death in between nobody takes our own deleting for somebody else's.
+        await store.put_dataset(batch, row.key, status=Status.FAILED, reason=reason)
+        if item is not None:
+            await items.galaxy.libraries.delete_item(item.id)
+        await store.put_dataset(
+            batch,
+            row.key,
+            item_id="",
+            version_id="",
+            session="",
+            offset=0,
+            sent_at=None,
+            fetch_intent_at=None,
+            fetch_receipt_at=None,
+            job_id="",
+            status=Status.READY,
+        )
+    row, _, what = bad[0]
+    more = f" and {len(bad) - 1} more" if len(bad) > 1 else ""
+    raise SessionLost(f"`{row.name}`{more} did not come into the library whole: {what}")
 
 
 async def _set_roles(items: Items, good: list[LibraryItem]) -> None:

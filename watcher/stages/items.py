@@ -89,9 +89,14 @@ class Items:
 
     def ours(self, row: Dataset, items: Listed, taken: Collection[str]) -> LibraryItem | None:
         """Return the item that must be the one this row asked for."""
-        inner = self.planned[row.key].folder
-        same = (one for one in items[inner] if one.name == row.name and one.id not in taken)
+        inner, names = self.planned[row.key].folder, self.names_of(row)
+        same = (one for one in items[inner] if one.name in names and one.id not in taken)
         return next((one for one in same if SUPERSEDED not in one.tags and one.size in _sizes(one, row)), None)
+
+    def names_of(self, row: Dataset) -> tuple[str, ...]:
+        """Return the names that its item may have: of a file that it copies, Galaxy takes off the letters of `.gz`."""
+        is_bent = self.batch.plan.transfer == "copy" and row.name.endswith(".gz")
+        return (row.name, row.name.rstrip(".gz")) if is_bent else (row.name,)
 
     # --- after a lost answer ----------------------------------------------------------------------------------------
 
