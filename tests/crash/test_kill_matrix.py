@@ -54,14 +54,8 @@ IN_LIBRARY = tuple(
 )
 """Points of a run that is linked into a library."""
 
-LINKED = (
-    *IN_LIBRARY,
-    "upload.begun",
-    "upload.check.intent",
-    "upload.check.act",
-    "upload.check.receipt",
-    "upload.moved",
-)
+CHECKED = tuple(f"upload.check.{instant}" for instant in INSTANTS)
+LINKED = (*IN_LIBRARY, *CHECKED, "upload.begun", "upload.moved")
 """Those, and others that a linked run passes in its own way."""
 
 LATER_LINKED = (
@@ -84,9 +78,7 @@ TWICE_LINKED = (
 
 
 async def test_every_point_is_passed(world: World, runner: Runner) -> None:
-    """An undisturbed run into a history reaches each point that is listed, but for those of libraries, and no point that
-    is not.
-    """
+    """An undisturbed run reaches each point that is listed, but for those of libraries, and no point that is not."""
     runner.finish(world)
     await assert_exactly_once(world)
     assert set(reached(world)) == set(POINTS) - set(IN_LIBRARY)

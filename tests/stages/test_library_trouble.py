@@ -212,11 +212,10 @@ async def test_a_new_plan_keeps_what_is_there(world: World, transfer: str) -> No
 @pytest.mark.parametrize(("transfer", "content"), [("tus", "full"), ("copy", "full"), ("copy", "structure")])
 async def test_a_replaced_file_is_a_new_item_beside_the_old_one(world: World, transfer: str, content: str) -> None:
     """The next version lies in the same folder; the file that is the same stays one item, the old one is tagged."""
-    more = {"content": content} if content != "full" else {}
+    destination = {"library": {"name": LIBRARY, "folder": "{run}"}}
     into_library(
-        world, transfer, layout="folder", late="new_version", **more,
-        rule={"destination": {"library": {"name": LIBRARY, "folder": "{run}"}}},
-    )  # fmt: skip
+        world, transfer, rule={"destination": destination}, layout="folder", late="new_version", content=content
+    )
     run = world.watched / "drop"
     run.mkdir()
     (run / "S1_R1.fastq.gz").write_bytes(packed(fastq(4)))
