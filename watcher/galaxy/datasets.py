@@ -49,10 +49,13 @@ class Datasets:
         await self._http.put(f"/api/datasets/{dataset}/permissions", "make a dataset private", json=json)
 
     @asynccontextmanager
-    async def open(self, dataset: DatasetId, ext: str = "data", offset: int = 0) -> AsyncIterator[AsyncIterator[bytes]]:
+    async def open(
+        self, dataset: DatasetId, ext: str = "data", offset: int = 0, *, in_library: bool = False
+    ) -> AsyncIterator[AsyncIterator[bytes]]:
         """Open the bytes from `offset` on; at the end there are none.
 
-        `ext` "data" gives the bytes as they are. Raises Refused with status 409 while the dataset is not ready,
+        `ext` "data" gives the bytes as they are; so does `in_library`, for the version of a file of a library, whatever
+        `ext` says (Galaxy fails when it is told one). Raises Refused with status 409 while the dataset is not ready,
         Forbidden, NotThere, and GalaxyAway when the connection breaks on the way: open again where it ended.
         """
         asked = self._http.asked("GET", "send a dataset")
@@ -60,8 +63,9 @@ class Datasets:
         if offset:
             headers["range"] = f"bytes={offset}-"
         path = f"/api/datasets/{dataset}/display"
+        params = {"hda_ldda": "ldda"} if in_library else {"to_ext": ext}
         try:
-            async with self._http.open(asked, path, params={"to_ext": ext}, headers=headers) as response:
+            async with self._http.open(asked, path, params=params, headers=headers) as response:
                 if offset and response.status_code != 206:
                     raise not_understood(
                         asked, "all of it instead of the rest", status=response.status_code, request_id=""

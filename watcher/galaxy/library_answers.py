@@ -25,7 +25,7 @@ RoleIds = Annotated[tuple[str, ...], BeforeValidator(_role_ids)]
 
 
 class Library(Answer):
-    """A library: `public` means that it has no access roles, so that everybody sees it."""
+    """A library. Its `public` is not read: Galaxy says it of closed ones as well (26.1.2); look at the permissions."""
 
     id: LibraryId
     root_folder_id: FolderId
@@ -33,7 +33,6 @@ class Library(Answer):
     description: Text = ""
     synopsis: Text = ""
     deleted: bool = False
-    public: bool = True
 
 
 class Folder(Answer):
@@ -106,6 +105,12 @@ class NewItem(Answer):
 
     id: LibraryItemId
     name: str
+
+
+class PutThere(Answer):
+    """A version that was made from a dataset, with the file it is a version of."""
+
+    item_id: LibraryItemId = Field(validation_alias="library_dataset_id")
 
 
 class Started(Answer):

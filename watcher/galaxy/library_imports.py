@@ -40,7 +40,8 @@ class LibraryImports:
         copy: bool = False,
     ) -> list[LibraryItemId]:
         """Make an item of each path on the server, in their order, each under its file's name; with `copy` Galaxy
-        takes the bytes into its own store.
+        takes the bytes into its own store and the end off the names of packed files: all `.`, `g` and `z` that end
+        `a.fastq.gz`, so that it is named `a.fastq` and `bag.gz` is named `ba` (measured on 26.1.2).
 
         Raises Refused when one of them is not there (then nothing is made) or the server allows no paths, Forbidden
         unless the account is an administrator, AnswerLost when they may be made.

@@ -1,8 +1,8 @@
 """Who may see and change a library, its folders and its files: roles, as ids.
 
-A file has access roles of its own, and somebody has to hold all of them; a folder has none. What Galaxy does not take
-(a role that it does not offer there) it leaves out without a word, so `set_permissions` reads its answer. Everything
-is set anew each time: what is not named would be taken away, hence kept here.
+A file has access roles of its own, and somebody has to hold all of them; a folder has none. An administrator may give
+any role, others only their own. Everything is set anew each time: what is not named would be taken away, hence kept
+here. The roles of a file are those of its bytes: copies of it in libraries and histories share them.
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ class LibraryRights:
         """Let exactly these roles hold each right, and return who holds them now; a right that is not given is left as
         it is. Repeating it changes nothing.
 
-        A right that the kind does not have is a ValueError. Raises Refused when Galaxy left a role out, Forbidden
-        unless the account may manage it.
+        A right that the kind does not have is a ValueError. Raises NotThere or Refused for a role that the account may
+        not give, also when Galaxy leaves it out without a word, and Forbidden unless the account may manage it.
         """
         given = {"access": access, "modify": modify, "manage": manage, "add": add}
         wanted = {right: tuple(sorted(set(roles))) for right, roles in given.items() if roles is not None}
@@ -74,8 +74,7 @@ class LibraryRights:
                 raise Refused(
                     f"Galaxy at {self._http.account.shown} did not give the right to {right} a {_NAMES[kind]} to "
                     f"{len(set(roles) - set(getattr(now, right)))} of {len(roles)} roles.",
-                    hint="It offers only the roles of those who may see the library: look at the library's own "
-                    "permissions in Galaxy.",
+                    hint="Only an administrator may give roles that are not his own.",
                 )
         return now
 

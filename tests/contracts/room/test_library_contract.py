@@ -2,58 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from tests.contracts.room.conftest import GalaxyServer, as_user, fastq, send, sha256, until
+from tests.contracts.room.conftest import GalaxyServer, as_user, fastq, send, sha256
+from tests.contracts.room.library import folder, library, settled, source
 from watcher.errors import Forbidden, GalaxyError, Refused
 from watcher.galaxy import Galaxy
 from watcher.galaxy.fetch import FetchElement
-from watcher.galaxy.library_answers import Folder, Library, LibraryItem
+from watcher.galaxy.library_answers import Folder, Library
 from watcher.model import FolderId, HistoryId, LibraryItemId
 
-ENDED = frozenset({"ok", "error", "failed_metadata", "empty"})
+__all__ = ["folder", "library", "source"]
 UNKNOWN_ID = "0123456789abcdef"
-
-
-@pytest.fixture
-async def library(galaxy: Galaxy) -> AsyncIterator[Library]:
-    """Return an empty library of this test alone."""
-    made = await galaxy.libraries.create("contract & <tests>", "a description", "a synopsis")
-    yield made
-    await galaxy.libraries.delete(made.id)
-
-
-@pytest.fixture
-async def folder(galaxy: Galaxy, library: Library) -> Folder:
-    """Return an empty folder of this test alone."""
-    return await galaxy.libraries.create_folder(library.root_folder_id, "run")
-
-
-@pytest.fixture
-def source(galaxy_server: GalaxyServer, tmp_path: Path) -> Path:
-    """Return a folder that the server reads as well: a packed file, a text and a folder below."""
-    del galaxy_server  # on this machine
-    (tmp_path / "sub dir").mkdir()
-    (tmp_path / "S1_R1.fastq.gz").write_bytes(fastq("S1", 5))
-    (tmp_path / "notes & <more>.txt").write_bytes(b"a  b\r\nno end")
-    (tmp_path / "sub dir" / "deep.txt").write_bytes(b"deep\n")
-    return tmp_path
-
-
-async def settled(galaxy: Galaxy, folder: FolderId, count: int) -> list[LibraryItem]:
-    """Wait until a folder holds so many files whose state is final, and return them by name."""
-    found: list[LibraryItem] = []
-
-    async def look() -> bool:
-        found[:] = await galaxy.libraries.items(folder)
-        return len(found) >= count and all(item.state in ENDED for item in found)
-
-    await until(look)
-    assert len(found) == count
-    return sorted(found, key=lambda item: item.name)
 
 
 async def test_library_is_found_by_its_whole_name(galaxy: Galaxy, library: Library) -> None:

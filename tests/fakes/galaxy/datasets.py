@@ -17,6 +17,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from tests.fakes.galaxy.data_answers import dataset_detail, dataset_summary
 from tests.fakes.galaxy.histories import purge_dataset
 from tests.fakes.galaxy.ids import encode
+from tests.fakes.galaxy.library_permissions import may_read
 from tests.fakes.galaxy.state import Dataset, now_text
 from tests.fakes.galaxy.web import Call, Refusal, route
 
@@ -114,9 +115,25 @@ async def _bytes_of(path: Path, start: int, length: int) -> AsyncIterator[bytes]
         yield chunk
 
 
+def _of_library(call: Call) -> Dataset:
+    """Give the version of a library's file as if it were a dataset."""
+    number = call.number(call.path["dataset"], ("path", "dataset_id"))
+    found = [item for item in call.world.shelf.items.values() if item.version == number]
+    if not found:
+        raise Refusal(404, 404001, "LibraryDatasetDatasetAssociation not found")
+    if not may_read(call, found[0]):
+        raise Refusal(403, 403002, "LibraryDatasetDatasetAssociation is not accessible by user")
+    return Dataset(0, found[0].file, 0, 0, found[0].name)
+
+
 def download(call: Call) -> Response:
-    """Give the bytes of a dataset, whole or in part."""
-    dataset = call.dataset(call.path["dataset"])
+    """Give the bytes of a dataset, whole or in part; those of a library's file come as they are or not at all."""
+    if call.query("hda_ldda") == "ldda":
+        if call.query("to_ext"):
+            raise Refusal(500, 500001, "Could not get display data for dataset")
+        dataset = _of_library(call)
+    else:
+        dataset = call.dataset(call.path["dataset"])
     file = dataset.file
     if dataset.purged:
         raise Refusal(400, 0, "The dataset you are attempting to view has been purged.")

@@ -204,8 +204,8 @@ class FaultLayer:
             self.connections.reset(client)
         elif kind in ("status", "garbage", "too_large"):
             await self._page(fault, send)
-        elif kind == "late":
-            await self._late(fault, scope, receive)
+        elif kind in ("late", "impatient"):
+            await self._late(fault, scope, receive, send)
         elif kind in ("lose_answer", "stall_answer", "hold_answer"):
             await self._after_effect(fault, scope, receive, send)
         elif kind == "cut_answer":
@@ -263,14 +263,17 @@ class FaultLayer:
         for message in kept:
             await send(message)
 
-    async def _late(self, fault: Fault, scope: Scope, receive: Receive) -> None:
+    async def _late(self, fault: Fault, scope: Scope, receive: Receive, send: Send) -> None:
         body = b""
         while True:
             message = await receive()
             body += message.get("body", b"")
             if message["type"] == "http.disconnect" or not message.get("more_body"):
                 break
-        self.connections.reset(scope["client"])
+        if fault.kind == "late":
+            self.connections.reset(scope["client"])
+        else:
+            await self._page(fault, send)
 
         async def replay() -> Message:
             return {"type": "http.request", "body": body, "more_body": False}

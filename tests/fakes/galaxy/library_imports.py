@@ -33,12 +33,6 @@ def _is_admin(call: Call) -> bool:
     return call.user is not None and call.user.is_admin
 
 
-def _new_file(call: Call, ext: str) -> StoredFile:
-    user = call.need_user()
-    file = StoredFile(call.world.next_number("file"), user.number, ext, state="queued", access=user.default_access)
-    return file
-
-
 class _Import:
     """One request: which files, how, into which folder."""
 
@@ -57,11 +51,15 @@ class _Import:
             folder = same[0] if same else shelf.add_folder(folder, name, "Automatically created by upload tool")
         # A copy loses the end of its name: Galaxy strips letters rather than the extension.
         name = path.name.rstrip(".gz") if not self.link and path.name.endswith(".gz") else path.name
-        file = _new_file(self.call, guessed_ext({"name": path.name, "ext": self.ext}))
+        user = self.call.need_user()
+        ext = guessed_ext({"name": path.name, "ext": self.ext})
+        number = self.call.world.next_number("file")
+        file = StoredFile(number, user.number, ext, state="queued", access=user.default_access)
         file.path = path
         if self.link and path.exists():
             file.size = path.stat().st_size
         item = shelf.add_item(folder, name, file)
+        item.rights["manage"] = tuple({user.role, *item.rights.get("manage", ())})
         item.tags, item.dbkey = bent(self.call.body.get("tags")), self.dbkey
         self.items.append(item)
 
@@ -218,10 +216,10 @@ class LibraryWork:
 
     def _take_uploads(self, job: Job) -> None:
         folder = self.world.shelf.folders[job.request["folder"]]
-        user = self.world.users[job.user]
         for leaf, sid in job.request["uploads"]:
             name = str(leaf.get("name") or "Uploaded file")
-            file = StoredFile(self.world.next_number("file"), job.user, guessed_ext(leaf), access=user.default_access)
+            # Open to all, whatever the account's default is.
+            file = StoredFile(self.world.next_number("file"), job.user, guessed_ext(leaf))
             # A dataset of no history: only its file outlives the upload.
             problem = self.fetch.take(Dataset(0, file, 0, 0, name), leaf, sid, keep_packed=True)
             with self.world.lock:
@@ -230,7 +228,7 @@ class LibraryWork:
                 if problem:
                     self.fetch.empty(file)
                     file.state, file.misc_info = "error", problem
-                self.world.shelf.add_item(folder, name, file)
+                self.world.shelf.add_item(folder, name, file).rights = {}  # none of the folder's
 
     def _look_at_files(self, job: Job) -> Ending:
         problems = []

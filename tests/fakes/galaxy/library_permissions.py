@@ -12,7 +12,7 @@ from typing import Any
 from tests.fakes.galaxy.ids import encode
 from tests.fakes.galaxy.library_state import Library, LibraryFolder, LibraryItem, Rights
 from tests.fakes.galaxy.state import LAB_ROLE, StoredFile, User, World
-from tests.fakes.galaxy.web import Call, Refusal, route
+from tests.fakes.galaxy.web import Call, Refusal, invalid, route
 
 Json = dict[str, Any]
 KEYS = {
@@ -72,7 +72,7 @@ def find_library(call: Call, encoded: Any) -> Library:
     """Find a library the caller may see."""
     row = call.world.shelf.libraries.get(call.number(encoded, ("path", "id")))
     if row is None or not may_see(call, row) or (row.deleted and not (call.user and call.user.is_admin)):
-        raise Refusal(400, 400008, "No library found with the id provided.")
+        raise Refusal(404, 404001, "Library with the id provided was not found.")
     return row
 
 
@@ -80,7 +80,8 @@ def find_folder(call: Call, encoded: Any) -> LibraryFolder:
     """Find a folder by its id, which begins with F, in a library the caller may see."""
     text = str(encoded)
     if not text.startswith("F"):
-        raise Refusal(400, 400009, f"Malformed folder id ( {text} ) specified, unable to decode.")
+        message = "Value error, Invalid library folder ID. Folder IDs must start with an 'F'"
+        raise invalid(message, ("path", "folder_id"), text)
     row = call.world.shelf.folders.get(call.number(text[1:], ("path", "folder_id")))
     if row is None:
         raise Refusal(400, 400008, "No folder found with the id provided.")
@@ -112,12 +113,16 @@ def _shown(call: Call, kind: str, rights: Rights) -> Json:
     }
 
 
-def _offered(call: Call, allowed: set[int] | None) -> Json:
-    roles = [
-        {"id": encode(number), "name": name, "type": kind}
-        for number, (name, kind) in _names(call.world).items()
-        if allowed is None or number in allowed
-    ]
+def _valid(call: Call) -> dict[int, tuple[str, str]]:
+    """Give the roles the caller may give: an administrator all, others their own."""
+    names = _names(call.world)
+    if call.user is not None and call.user.is_admin:
+        return names
+    return {number: name for number, name in names.items() if number in roles_of(call.user)}
+
+
+def _offered(call: Call) -> Json:
+    roles = [{"id": encode(number), "name": name, "type": kind} for number, (name, kind) in _valid(call).items()]
     page, limit = call.count("page", 1) or 1, call.count("page_limit", 10) or 10
     shown = roles[(page - 1) * limit : page * limit]
     # What Galaxy calls the total is what it shows.
@@ -148,18 +153,12 @@ REFUSED_TO_SET = {
 }
 
 
-def _allowed_access(library: Library) -> set[int] | None:
-    """Give the roles that may be given where a library is not open to all: None means any."""
-    return set(library.rights["access"]) if library.rights.get("access") else None
-
-
 def _show(call: Call, kind: str) -> Json:
-    rights, library = _thing(call, kind)
+    rights, _ = _thing(call, kind)
     if not may(call, "manage", rights):
         raise Refusal(403, 403005, REFUSED_TO_READ[kind])
     if call.query("scope") == "available":
-        is_free = kind == "library" and call.flag("is_library_access")
-        return _offered(call, None if is_free else _allowed_access(library))
+        return _offered(call)
     return _shown(call, kind, rights)
 
 
@@ -169,15 +168,13 @@ def _set(call: Call, kind: str) -> Json:
         raise Refusal(403, 403005, REFUSED_TO_SET[kind])
     if call.body.get("action") != "set_permissions":
         raise Refusal(400, 400008, 'The mandatory parameter "action" has an invalid value.')
-    names = _names(call.world)
-    allowed = _allowed_access(library)
+    valid = _valid(call)
     wanted: Rights = {}
     for right in KEYS[kind]:
         numbers = [call.number(one) for one in call.body.get(f"{right}_ids[]") or []]
-        if unknown := [number for number in numbers if number not in names]:
-            raise Refusal(400, 400008, f"No role found with the id provided: {unknown}")
-        is_free = kind == "library" and right == "access"
-        wanted[right] = tuple(number for number in numbers if is_free or allowed is None or number in allowed)
+        if any(number not in valid for number in numbers):
+            raise Refusal(404, 404001, "No accessible role found with the id provided.")
+        wanted[right] = tuple(numbers)
     shelf = call.world.shelf
     if kind == "library":
         library.rights = wanted

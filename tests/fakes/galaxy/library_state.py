@@ -101,7 +101,7 @@ class LibraryShelf:
     def add_item(self, folder: LibraryFolder, name: str, file: StoredFile) -> LibraryItem:
         """Put a file into a folder."""
         row = LibraryItem(self.next_number(), self.next_number(), folder.number, name, file)
-        row.rights = {right: roles for right, roles in folder.rights.items() if right != "add"}
+        row.rights = {right: roles for right, roles in folder.rights.items() if right in ("modify", "manage")}
         self.items[row.number] = row
         return row
 
