@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -33,16 +34,16 @@ def world(tmp_path: Path) -> Iterator[World]:
         yield made
 
 
-@pytest.fixture
-def linked(tmp_path: Path) -> Iterator[World]:
-    """Return a finished run of two files that is linked into a library, one file with each request, and a workflow to
-    import; lost answers as above.
+@contextmanager
+def library_world(folder: Path, transfer: str) -> Iterator[World]:
+    """Give a finished run of two files that goes into a library, one file with each request, and a workflow to import;
+    lost answers as above.
     """
-    with World(tmp_path, admin=True) as made:
+    with World(folder, admin=True) as made:
         made.write_workflow(FROM_FILE)
         into_library(
             made,
-            "link",
+            transfer,
             rule={
                 "destination": {"library": {"name": LIBRARY, "folder": "runs/{run}"}},
                 "workflow": made.workflow,
@@ -51,4 +52,18 @@ def linked(tmp_path: Path) -> Iterator[World]:
             limits={**LIMITS, "library_files": 1},
         )
         made.add_run(samples=("S1",), reads=60, bases=60)
+        yield made
+
+
+@pytest.fixture
+def linked(tmp_path: Path) -> Iterator[World]:
+    """Return such a run that is linked."""
+    with library_world(tmp_path, "link") as made:
+        yield made
+
+
+@pytest.fixture
+def shelved(tmp_path: Path) -> Iterator[World]:
+    """Return such a run that is sent."""
+    with library_world(tmp_path, "tus") as made:
         yield made

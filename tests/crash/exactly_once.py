@@ -103,13 +103,7 @@ async def assert_linked_once(world: World) -> None:
     (unit,) = report["units"]
     (batch,) = unit["batches"]
     assert (batch["status"], batch["checked"], report["obstacles"]) == ("done", "size", []), report
-    assert libraries(world) == [LIBRARY]
-    assert folders(world) == [f"{LIBRARY}/runs", f"{LIBRARY}/runs/{RUN}"]
-    there = items(world, deleted=True)
-    assert {way: item["path"].name for way, item in there.items()} == {
-        f"{LIBRARY}/runs/{RUN}/{name}": name for name in world.fastqs()
-    }
-    assert all(item["state"] == "ok" and item["private"] for item in there.values())
+    assert_items_once(world)
     copies = [row for row in world.fake.datasets() if row["name"] in world.fastqs()]
     assert sorted(row["name"] for row in copies) == sorted(world.fastqs())
     assert_one_history(world, batch["id"])
@@ -118,3 +112,14 @@ async def assert_linked_once(world: World) -> None:
     assert_one_invocation(world, batch)
     assert_delivered_once(world.results / RUN)
     assert world.posts("resumable_upload") == 0
+
+
+def assert_items_once(world: World) -> None:
+    """There is one library, one folder of each name, and one item of each file, whole and private."""
+    assert libraries(world) == [LIBRARY]
+    assert folders(world) == [f"{LIBRARY}/runs", f"{LIBRARY}/runs/{RUN}"]
+    there = items(world, deleted=True)
+    assert {way: item["sha256"] for way, item in there.items()} == {
+        f"{LIBRARY}/runs/{RUN}/{name}": sha256 for name, sha256 in world.fastqs().items()
+    }
+    assert all(item["state"] == "ok" and item["private"] for item in there.values())

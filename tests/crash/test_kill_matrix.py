@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.crash.exactly_once import assert_exactly_once, assert_linked_once
+from tests.crash.exactly_once import assert_exactly_once, assert_items_once, assert_linked_once
 from tests.crash.runner import LIMITS, Runner, reached
 from tests.world import World
 from watcher.stages.effects import INSTANTS, POINTS
@@ -54,6 +54,9 @@ IN_LIBRARY = tuple(
 )
 """Points of a run that is linked into a library."""
 
+SHELVED = tuple(f"upload.item.{instant}" for instant in INSTANTS)
+"""Those of one that is sent into a library."""
+
 CHECKED = tuple(f"upload.check.{instant}" for instant in INSTANTS)
 LINKED = (*IN_LIBRARY, *CHECKED, "upload.begun", "upload.moved")
 """Those, and others that a linked run passes in its own way."""
@@ -63,7 +66,6 @@ LATER_LINKED = (
     ("upload.import.intent", 2),
     ("upload.import.act", 2),
     ("upload.import.receipt", 2),
-    ("upload.check.act", 2),
     ("upload.copy.intent", 2),
     ("upload.copy.act", 2),
 )
@@ -81,7 +83,7 @@ async def test_every_point_is_passed(world: World, runner: Runner) -> None:
     """An undisturbed run reaches each point that is listed, but for those of libraries, and no point that is not."""
     runner.finish(world)
     await assert_exactly_once(world)
-    assert set(reached(world)) == set(POINTS) - set(IN_LIBRARY)
+    assert set(reached(world)) == set(POINTS) - {*IN_LIBRARY, *SHELVED}
 
 
 async def test_every_point_of_a_library_is_passed(linked: World, runner: Runner) -> None:
@@ -97,6 +99,18 @@ async def test_a_kill_while_it_is_linked_doubles_nothing(linked: World, runner: 
     runner.die(linked, point)
     runner.finish(linked)
     await assert_linked_once(linked)
+
+
+@pytest.mark.parametrize("point", SHELVED)
+@pytest.mark.parametrize("time", [1, pytest.param(2, marks=pytest.mark.slow)])
+async def test_a_kill_while_it_is_put_there_doubles_nothing(
+    shelved: World, runner: Runner, point: str, time: int
+) -> None:
+    """What was sent becomes an item once, closed to others, also after a SIGKILL at the point."""
+    runner.die(shelved, point, on=time)
+    runner.finish(shelved)
+    await assert_exactly_once(shelved)
+    assert_items_once(shelved)
 
 
 @pytest.mark.slow
@@ -120,7 +134,7 @@ async def test_a_second_kill_while_a_linked_one_recovers(
     await assert_linked_once(linked)
 
 
-@pytest.mark.parametrize("point", [point for point in POINTS if point not in IN_LIBRARY])
+@pytest.mark.parametrize("point", [point for point in POINTS if point not in (*IN_LIBRARY, *SHELVED)])
 async def test_a_kill_at_any_point_leaves_nothing_lost_and_nothing_doubled(
     world: World, runner: Runner, point: str
 ) -> None:

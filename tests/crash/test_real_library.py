@@ -12,6 +12,7 @@ import pytest
 from tests.crash.on_real_galaxy import witness
 from tests.crash.runner import Runner
 from tests.live.real_galaxy import RealGalaxy, real_galaxy
+from tests.stages.shelves import write_raw_layout, write_raw_run
 from tests.world import World
 from watcher.clock import SystemClock
 
@@ -20,18 +21,6 @@ FILE_BYTES = 10**9
 LONGEST_S = 120.0
 MOST_WRITTEN_BYTES = 100 * 10**6
 """What Galaxy may write about so many files: its database, the folders of its jobs."""
-
-LAYOUT = """\
-extends = "base"
-title = "Raw data"
-id = ["name"]
-[run]
-has_any = ["*.raw"]
-[complete]
-all = [{ quiet = "0s" }]
-[files]
-include = ["*.raw"]
-"""
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 
@@ -45,9 +34,6 @@ def real() -> RealGalaxy:
 @pytest.fixture
 def world(tmp_path: Path, real: RealGalaxy) -> Iterator[World]:
     """Return a watch whose files the real Galaxy sees, and a library of this test alone."""
-    layouts = tmp_path / "layouts"
-    layouts.mkdir()
-    (layouts / "raw.toml").write_text(LAYOUT)
     with World(tmp_path) as made:
         made.write_key(real.key)
         made.write_config(
@@ -59,22 +45,12 @@ def world(tmp_path: Path, real: RealGalaxy) -> Iterator[World]:
             watch={"layout": "raw", "transfer": "link", "content": "structure"},
             rule={"destination": {"library": {"name": tmp_path.name}}, "workflow": None, "deliver": None},
             limits={"uncertain_for": "20s"},
-            layouts_dir=str(layouts),
+            layouts_dir=str(write_raw_layout(tmp_path)),
         )
         yield made
         with witness(real) as galaxy:
             for library in galaxy.libraries.get_libraries(name=tmp_path.name):
                 galaxy.libraries.delete_library(library["id"])
-
-
-def add_run(world: World, name: str) -> dict[str, str]:
-    """Write a thousand files of 1 GB that hold nothing; return where each has to be in the library."""
-    run = world.watched / name
-    run.mkdir()
-    for number in range(FILES):
-        with (run / f"S{number:04d}.raw").open("wb") as file:
-            file.truncate(FILE_BYTES)
-    return {f"/{name}/{path.name}": str(path) for path in run.iterdir()}
 
 
 def written_bytes(real: RealGalaxy) -> int:
@@ -92,16 +68,17 @@ def assert_each_once(real: RealGalaxy, world: World, files: dict[str, str]) -> N
         (library,) = galaxy.libraries.get_libraries(name=world.folder.name)
         rows = galaxy.libraries.show_library(library["id"], contents=True)
         ways = Counter(row["name"] for row in rows if row["type"] == "file")
-        assert ways == Counter(files)
+        assert ways == Counter(f"/{way}" for way in files)
         for row in [row for row in rows if row["type"] == "file"][::100]:
             shown = galaxy.libraries.show_dataset(library["id"], row["id"])
             assert (shown["state"], shown["file_size"], shown["file_ext"]) == ("ok", FILE_BYTES, "data")
-            assert shown["file_name"] == files[row["name"]]
+            assert not shown["is_unrestricted"]
+            assert shown["file_name"] == files[row["name"].removeprefix("/")]
 
 
 async def test_a_thousand_files_are_registered_in_two_minutes(world: World, runner: Runner, real: RealGalaxy) -> None:
     """From the first look to the last check, with nothing but rows made of them."""
-    files = add_run(world, "run1")
+    files = write_raw_run(world.watched / "run1", FILES, FILE_BYTES)
     before, clock = written_bytes(real), SystemClock()
     start = clock.monotonic()
     runner.finish(world, factor=1.0)
@@ -116,7 +93,7 @@ async def test_a_thousand_files_are_registered_in_two_minutes(world: World, runn
 @pytest.mark.parametrize("point", ["upload.import.intent", "upload.import.act"])
 async def test_a_kill_in_the_middle_doubles_none(world: World, runner: Runner, real: RealGalaxy, point: str) -> None:
     """After a SIGKILL at the fifth of ten requests and a restart, each file is there once."""
-    files = add_run(world, "run1")
+    files = write_raw_run(world.watched / "run1", FILES, FILE_BYTES)
     runner.die(world, point, on=5, factor=1.0)
     runner.finish(world, factor=1.0)
     (unit,) = (await world.status())["units"]

@@ -64,3 +64,34 @@ def folders(world: World) -> list[str]:
 def ways(run: Path) -> dict[str, Path]:
     """Return where each FASTQ of a run has to be in the library, and where it lies."""
     return {f"{LIBRARY}/{run.name}/{path.name}": path for path in sorted(run.rglob("*.fastq.gz"))}
+
+
+RAW_LAYOUT = """\
+extends = "base"
+title = "Raw data"
+id = ["name"]
+[run]
+has_any = ["*.raw"]
+[complete]
+all = [{ quiet = "0s" }]
+[files]
+include = ["*.raw"]
+"""
+"""Files of an extension that says nothing of their content."""
+
+
+def write_raw_layout(folder: Path) -> Path:
+    """Write the layout `raw` into a folder of layouts, and return it."""
+    layouts = folder / "layouts"
+    layouts.mkdir()
+    (layouts / "raw.toml").write_text(RAW_LAYOUT)
+    return layouts
+
+
+def write_raw_run(folder: Path, files: int, size: int) -> dict[str, str]:
+    """Write files that hold nothing and take no room; return where each lies by its way in the library."""
+    folder.mkdir()
+    for number in range(files):
+        with (folder / f"S{number:04d}.raw").open("wb") as file:
+            file.truncate(size)
+    return {f"{folder.name}/{path.name}": str(path) for path in folder.iterdir()}

@@ -38,6 +38,7 @@ LOST = [
     ("link", "POST", "/api/libraries/*/contents"),
     ("import_dir", "POST", "/api/libraries/datasets"),
     ("tus", "POST", "/api/tools/fetch"),
+    ("tus", "POST", "/api/folders/*/contents"),
     ("copy", "POST", "/api/libraries/*/contents"),
 ]
 

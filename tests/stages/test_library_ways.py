@@ -74,16 +74,28 @@ async def test_a_collection_that_is_asked_for_is_made_without_a_workflow(world: 
 
 
 async def test_sent_files_become_items(world: World) -> None:
-    """Uploads land in the folder with their hashes, and the history that carries them stays empty."""
+    """What is sent is proven by its hash in the history, and an item of the same bytes, for the account alone."""
     into_library(world)
     run = world.add_run()
     batch = await taken(world)
-    assert {way: item["sha256"] for way, item in items(world).items()} == {
+    there = items(world)
+    assert {way: item["sha256"] for way, item in there.items()} == {
         way: hashlib.sha256(path.read_bytes()).hexdigest() for way, path in ways(run).items()
     }
-    assert all(item["private"] for item in items(world).values())
-    assert (batch["checked"], world.fake.datasets()) == ("SHA-256", [])
-    assert world.posts("/api/tools/fetch") == 1
+    assert all(item["private"] and item["state"] == "ok" for item in there.values())
+    assert (batch["checked"], world.uploads()) == ("SHA-256", world.fastqs(run))
+    assert world.posts("/api/tools/fetch") == 1 and world.fake.collections() == []
+
+
+async def test_sent_files_serve_a_workflow_where_they_are(world: World) -> None:
+    """No second copy is made of what lies in the history already."""
+    into_library(world, rule={"workflow": world.workflow})
+    run = world.add_run()
+    await taken(world)
+    assert sorted(row["name"] for row in world.fake.datasets() if row["name"] in world.fastqs(run)) == sorted(
+        world.fastqs(run)
+    )
+    assert set(items(world)) == set(ways(run)) and len(world.fake.invocations()) == 1
 
 
 async def test_galaxy_copies_files_under_their_whole_names(world: World) -> None:

@@ -31,6 +31,7 @@ EFFECTS = (
     "upload.fetch",
     "upload.import",
     "upload.check",
+    "upload.item",
     "upload.copy",
     "invoke.collection",
     "invoke.invocation",

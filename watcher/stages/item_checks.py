@@ -2,18 +2,22 @@
 them?
 
 Nothing is believed because Galaxy was asked for it: an item is good when its state, size and extension are. Who may
-see it is set only then. A copy in a history shares the item's bytes, takes no room, and is found again by its name: the
-history is the batch's own. What is put into the folder is the business of `items.py`.
+see it is set only then. An upload straight into a folder would be open to everybody from the start (measured on
+26.1.2), so what is sent goes to the history first and becomes an item when it is proven. A dataset and its copy share
+their bytes and roles, and a copy in the history takes no room. What Galaxy fetches by itself is put there by
+`items.py`.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 from datetime import datetime, timedelta
+from html import escape
 
-from watcher.errors import SessionLost
+from watcher.errors import NotThere, SessionLost
 from watcher.galaxy.library_answers import LibraryItem
-from watcher.model import DatasetId, HistoryId, Hold, JobId, Status, Wait
+from watcher.model import DatasetId, HistoryId, Hold, JobId, LibraryItemId, Status, Wait
 from watcher.rows import Dataset
 from watcher.stages.effects import together
 from watcher.stages.items import Items
@@ -54,16 +58,13 @@ async def check_items(items: Items) -> Hold | Wait | None:
     if bad:
         return await _once_more(items, bad)
     await _set_roles(items, [item for _, item in good])
-    features = (await items.galaxy.known_identity()).features
     for row, item in good:
-        if item.name != row.name:
+        if item.name != row.name and row.name == escape(row.name):  # other names Galaxy would keep as HTML
             await items.galaxy.libraries.describe_item(item.id, name=row.name)
-        is_hashed = batch.plan.transfer == "tus" and features.fetch_hashes and row.sha256
-        await rooms.store.put_dataset(
-            batch, row.key, item_id=item.id, version_id=item.version_id, status=Status.DONE,
-            checked="SHA-256" if is_hashed else "size",
-        )  # fmt: skip
-        rooms.effects.reach("upload.check.act")
+    proven = {"checked": "size", "status": Status.DONE}
+    ids = {row.key: {"item_id": item.id, "version_id": item.version_id} for row, item in good}
+    rooms.effects.reach("upload.check.act")
+    await rooms.store.put_each_dataset(batch, {key: {**of_item, **proven} for key, of_item in ids.items()})
     if len(good) < len(rows):
         age_s = (rooms.clock.now() - min(row.fetch_receipt_at or rooms.clock.now() for row in rows)).total_seconds()
         pause = timedelta(seconds=min(max(age_s / 4, 0.5), 15))
@@ -168,7 +169,59 @@ async def _set_roles(items: Items, good: list[LibraryItem]) -> None:
     await together(set_one(item) for item in good)
 
 
-# --- in the history -------------------------------------------------------------------------------------------------
+# --- between the history and the folder ---------------------------------------------------------------------------
+
+
+async def put_items(items: Items) -> None:
+    """Make an item of each dataset of the history that is checked, once: they share bytes and who may read them, so
+    that nothing is open before its roles are set.
+    """
+    store, batch = items.rooms.store, items.batch
+    rows = await items.rows()
+    taken = {*(await items.of_others()), *(row.item_id for row in rows if row.item_id)}
+    turns = asyncio.Semaphore(AT_ONCE)
+
+    async def put_one(row: Dataset) -> None:
+        async with turns:
+            await _put(items, row, taken)
+
+    await together(put_one(row) for row in rows if row.galaxy_id and not row.item_id)
+    # The version is noted last: it says that the roles are set.
+    unsettled = {row.item_id: row for row in await items.rows() if row.item_id and not row.version_id}
+    if not unsettled:
+        return
+    listed = {item.id: item for of_folder in (await items.listed()).values() for item in of_folder}
+    good = [listed[id] for id, row in unsettled.items() if id in listed and listed[id].size == row.size]
+    if len(good) < len(unsettled):
+        name = next(row.name for id, row in unsettled.items() if id not in {item.id for item in good})
+        raise NotThere(
+            f"`{name}` of batch {batch.id} was deleted or changed in Galaxy's library.",
+            hint=f"Put it there again: `galaxy-watcher retry {batch.unit_id} --from plan`.",
+        )
+    await _set_roles(items, good)
+    await store.put_each_dataset(batch, {unsettled[item.id].key: {"version_id": item.version_id} for item in good})
+
+
+async def _put(items: Items, row: Dataset, taken: Collection[str]) -> None:
+    folder = await items.folder(items.planned[row.key].folder)
+
+    async def look() -> LibraryItemId | None:
+        named = await items.galaxy.libraries.items(folder, name=row.name)
+        found = items.ours(row, {items.planned[row.key].folder: named}, taken)
+        return found.id if found else None
+
+    async def note(intent_at: datetime | None) -> None:
+        await items.rooms.store.put_dataset(items.batch, row.key, copy_intent_at=intent_at)
+
+    async def act() -> LibraryItemId:
+        return await items.galaxy.libraries.copy_from_history(folder, row.galaxy_id)
+
+    async def keep(item: LibraryItemId) -> None:
+        await items.rooms.store.put_dataset(items.batch, row.key, item_id=item)
+
+    await items.rooms.effects.once(
+        "upload.item", intent_at=row.copy_intent_at, look=look, note=note, act=act, keep=keep
+    )
 
 
 async def copy_items(items: Items, history: HistoryId) -> None:

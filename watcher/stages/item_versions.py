@@ -24,7 +24,9 @@ MARKS = "marks"
 async def take_over(items: Items) -> None:
     """Take over what earlier plans and versions put there of the same files."""
     marks = await _marks_kept(items)
-    fresh = [row for row in await items.rows() if not row.item_id and not row.fetch_intent_at]
+    is_sent = items.batch.plan.transfer == "tus"
+    rows = await items.rows()
+    fresh = [row for row in rows if not (row.item_id or (row.copy_intent_at if is_sent else row.fetch_intent_at))]
     others = await items.others() if fresh else []
     if not others:
         return
@@ -33,13 +35,13 @@ async def take_over(items: Items) -> None:
     for other in reversed(others):  # the newest first
         before = await _folder_of(items, other)
         known = {(one.folder, one.name): one.key for one in other.plan.datasets}
-        rows = {row.key: row for row in await items.rooms.store.datasets(other.id)}
+        theirs = {row.key: row for row in await items.rooms.store.datasets(other.id)}
         for row in list(fresh):
             key = known.get((planned[row.key].folder, row.name), "")
-            if key and _is_good(rows[key], there) and rows[key].ext == row.ext:
+            if key in theirs and _is_good(theirs[key], there) and theirs[key].ext == row.ext:
                 marks_before = before.more.get(MARKS, {}) if before else {}
-                if await _is_same(items, planned[row.key], rows[key], marks[row.key], marks_before.get(key, "")):
-                    await _take(items, row, rows[key])
+                if await _is_same(items, planned[row.key], theirs[key], marks[row.key], marks_before.get(key, "")):
+                    await _take(items, row, theirs[key])
                     fresh.remove(row)
 
 

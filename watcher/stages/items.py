@@ -19,14 +19,12 @@ from watcher.config.ways import BY_PATH
 from watcher.disk.scan import list_folder
 from watcher.errors import Uncertain
 from watcher.galaxy import Galaxy
-from watcher.galaxy.fetch import FetchElement
 from watcher.galaxy.library_answers import LibraryItem
-from watcher.model import FolderId, HistoryId, Hold, JobId, Kind, LibraryItemId, PlannedDataset
+from watcher.model import FolderId, Hold, JobId, Kind, LibraryItemId, PlannedDataset
 from watcher.rows import NO_JOB, Batch, Dataset
 from watcher.stages.history import SUPERSEDED
 from watcher.stages.library import FOLDER, Place, ensure_inner_folder
 from watcher.stages.rooms import Rooms
-from watcher.stages.transfer import offsets_of, refuse_cut_sessions
 
 LONGEST_QUIET = timedelta(minutes=2)
 """For so long a folder must not grow before an import whose answer was lost is sent again."""
@@ -45,12 +43,11 @@ Made = tuple[JobId, Mapping[str, LibraryItemId]]
 class Items:
     """The items of one batch."""
 
-    def __init__(self, batch: Batch, rooms: Rooms, galaxy: Galaxy, place: Place, history: HistoryId | None) -> None:
+    def __init__(self, batch: Batch, rooms: Rooms, galaxy: Galaxy, place: Place) -> None:
         self.batch = batch
         self.rooms = rooms
         self.galaxy = galaxy
         self._place = place
-        self._history = history
         self.planned = {planned.key: planned for planned in batch.plan.datasets}
         self._folders: dict[str, FolderId] = {}
 
@@ -60,7 +57,8 @@ class Items:
         """Return the datasets of the batch as they stand."""
         return await self.rooms.store.datasets(self.batch.id)
 
-    async def _folder(self, inner: str) -> FolderId:
+    async def folder(self, inner: str) -> FolderId:
+        """Return the folder that lies so below the batch's own, made when it is not there."""
         if inner not in self._folders:
             self._folders[inner] = await ensure_inner_folder(self.batch, self.rooms, self.galaxy, self._place, inner)
         return self._folders[inner]
@@ -68,7 +66,7 @@ class Items:
     async def listed(self) -> dict[str, list[LibraryItem]]:
         """Return what lies in the batch's folders, by folder below its own."""
         inner = dict.fromkeys(planned.folder for planned in self.batch.plan.datasets)
-        return {one: await self.galaxy.libraries.items(await self._folder(one)) for one in inner}
+        return {one: await self.galaxy.libraries.items(await self.folder(one)) for one in inner}
 
     async def others(self) -> list[Batch]:
         """Return the batches that have, or had, the same folder: earlier plans and earlier versions, oldest first."""
@@ -104,7 +102,6 @@ class Items:
         """Find items whose making was asked for and never confirmed to us; those that surely were not made are asked
         for again. Raises Uncertain while Galaxy may still make them.
         """
-        await self._refuse_while_others_register()
         rows = await self.rows()
         unheard = [row for row in rows if row.fetch_intent_at and not row.fetch_receipt_at]
         if not unheard:
@@ -143,12 +140,13 @@ class Items:
         if running := await self.galaxy.jobs.uploads_under_way((await self.galaxy.known_identity()).user_id):
             raise Uncertain(f"{told}Galaxy still works on {running} uploads.", max(needed / 4, timedelta(seconds=1)))
 
-    async def _refuse_while_others_register(self) -> None:
+    async def refuse_while_others_put(self) -> None:
         """Raise Uncertain while Galaxy may still put something into the folder for another batch."""
         for other in await self.others():
             for row in await self.rooms.store.datasets(other.id):
-                if row.fetch_intent_at and not row.fetch_receipt_at:
-                    self.rooms.effects.refuse_while_uncertain("upload.import", row.fetch_intent_at)
+                asked_at = row.copy_intent_at if other.plan.transfer == "tus" else row.fetch_intent_at
+                if asked_at and not row.item_id:
+                    self.rooms.effects.refuse_while_uncertain("upload.import", asked_at)
 
     # --- putting there ----------------------------------------------------------------------------------------------
 
@@ -157,7 +155,7 @@ class Items:
         and size of ours.
         """
         rows = await self.rows()
-        fresh = [row for row in rows if not row.fetch_intent_at and not row.fetch_receipt_at]
+        fresh = [row for row in rows if not (row.item_id or row.fetch_intent_at or row.fetch_receipt_at)]
         if not fresh:
             return None
         items = await self.listed()
@@ -181,28 +179,23 @@ class Items:
         return None
 
     async def register(self, group: Sequence[PlannedDataset]) -> None:
-        """Make items of files that passed: of sent sessions, or by their paths; few at a time."""
+        """Let Galaxy make items of files that passed, by their paths; few at a time."""
         limit = self.rooms.settings.limits.library_files
         parts: dict[tuple[str, str], list[PlannedDataset]] = defaultdict(list)
         for planned in group:
             parts[planned.folder, planned.ext].append(planned)
         for (inner, _), members in parts.items():
             for start in range(0, len(members), limit):
-                await self._register(await self._folder(inner), members[start : start + limit])
+                await self._register(await self.folder(inner), members[start : start + limit])
 
     async def _register(self, folder: FolderId, members: Sequence[PlannedDataset]) -> None:
-        if self.batch.plan.transfer == "tus":
-            rows = {row.key: row for row in await self.rows()}
-            asked = [rows[planned.key] for planned in members]
-            offsets = await offsets_of(self.galaxy, asked)
-            await self._once("upload.fetch", members, lambda: self._of_sessions(folder, asked, offsets))
-        elif self.batch.plan.transfer in BY_PATH:
-            await self._once("upload.import", members, lambda: self._of_paths(folder, members))
+        if self.batch.plan.transfer in BY_PATH:
+            await self._once(members, lambda: self._of_paths(folder, members))
         else:
             for source, part in await self._import_parts(members):
-                await self._once("upload.import", part, partial(self._of_import_folder, folder, source, part))
+                await self._once(part, partial(self._of_import_folder, folder, source, part))
 
-    async def _once(self, effect: str, members: Sequence[PlannedDataset], act: Callable[[], Awaitable[Made]]) -> None:
+    async def _once(self, members: Sequence[PlannedDataset], act: Callable[[], Awaitable[Made]]) -> None:
         keys = [planned.key for planned in members]
 
         async def look() -> Made | None:
@@ -214,27 +207,16 @@ class Items:
         async def keep(made: Made) -> None:
             await self._keep(keys, made)
 
-        await self.rooms.effects.once(effect, intent_at=None, look=look, note=note, act=act, keep=keep)
+        await self.rooms.effects.once("upload.import", intent_at=None, look=look, note=note, act=act, keep=keep)
 
     async def _keep(self, keys: Collection[str], made: Made) -> None:
         job, items = made
-        for key, item in items.items():
-            await self.rooms.store.put_dataset(self.batch, key, item_id=item)
+        await self.rooms.store.put_each_dataset(self.batch, {key: {"item_id": item} for key, item in items.items()})
         now = self.rooms.clock.now()
         asked = {row.key for row in await self.rows() if row.fetch_intent_at}
         if not asked.issuperset(keys):
             await self.rooms.store.put_datasets(self.batch, set(keys) - asked, fetch_intent_at=now)
-        await self.rooms.store.put_datasets(self.batch, keys, fetch_receipt_at=now, job_id=job, session="")
-
-    async def _of_sessions(self, folder: FolderId, asked: Sequence[Dataset], offsets: Sequence[int | None]) -> Made:
-        await refuse_cut_sessions(self.rooms, self.galaxy, self.batch, asked, offsets)
-        elements = [
-            FetchElement(name=row.name, ext=row.ext, session=row.session, size=row.size, sha256=row.sha256)
-            for row in asked
-        ]
-        if self._history is None:
-            raise RuntimeError("uploads are carried by a job of a history, and this batch has none")
-        return await self.galaxy.libraries.register(self._history, folder, elements), {}
+        await self.rooms.store.put_datasets(self.batch, keys, fetch_receipt_at=now, job_id=job)
 
     async def _of_paths(self, folder: FolderId, members: Sequence[PlannedDataset]) -> Made:
         paths = [planned.server_path for planned in members]

@@ -133,7 +133,7 @@ async def _refuse_without_room(unit: Unit, rooms: Rooms, plans: Sequence[Plan]) 
     """Raise OverQuota when an account has less room than the unit needs: Galaxy would notice in the middle of it."""
     needed_bytes: dict[str, int] = defaultdict(int)
     for planned in plans:
-        if planned.library is not None:
+        if planned.library is not None and planned.transfer != "tus":
             continue  # what lies in a library is nobody's, and copies of it in a history take no room
         needed_bytes[planned.galaxy] += sum(dataset.size for dataset in planned.datasets)
     await rooms.store.touch(unit, more={QUOTA_BYTES: needed_bytes})  # what a probe asks for while we wait

@@ -62,7 +62,7 @@ async def inherit(batch: Batch, rooms: Rooms, galaxy: Galaxy) -> None:
     if not await _is_there(galaxy, HistoryId(history.galaxy_id)):
         return
     _refuse_while_registering(rooms, await rooms.store.datasets(earlier.id))
-    sent = await _sent(rooms, galaxy, HistoryId(history.galaxy_id), earlier) if batch.plan.library is None else {}
+    sent = await _sent(rooms, galaxy, HistoryId(history.galaxy_id), earlier) if batch.plan.transfer == "tus" else {}
     for planned in batch.plan.datasets:
         row = sent.get(planned.name)
         if row is not None and await same_bytes(batch, rooms, planned, row):

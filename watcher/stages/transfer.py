@@ -223,24 +223,18 @@ async def prove_here(
     """See that files whose bytes are not sent are still those that were planned, and read them through once when
     `is_read`; store the proof. Raises ContentBroken, FileChanged, FileGone.
     """
-    first, facts = sources[0], None
-    if is_read:
-        content = ContentPass(
-            first.path, kind_of(first.path), first.checksums, has_core_left=rooms.reader.has_core_left
-        )
-        for source in sources:
-            size = source.expect.size
-            await rooms.reader.inspect_prefix(source.root, source.path, size, content.feed, expect=source.expect)
-        facts = content.finish()
-    else:
+    if not is_read:  # asked again after a restart: there is nothing to store
         for source in sources:
             await rooms.reader.inspect_prefix(source.root, source.path, 0, _nothing, expect=source.expect)
+        return
+    first = sources[0]
+    content = ContentPass(first.path, kind_of(first.path), first.checksums, has_core_left=rooms.reader.has_core_left)
+    for source in sources:
+        size = source.expect.size
+        await rooms.reader.inspect_prefix(source.root, source.path, size, content.feed, expect=source.expect)
+    facts = content.finish()
     await rooms.store.put_dataset(
-        batch,
-        planned.key,
-        sha256=facts.sha256 if facts else "",
-        records=facts.records if facts else None,
-        sent_at=rooms.clock.now(),
+        batch, planned.key, sha256=facts.sha256, records=facts.records, sent_at=rooms.clock.now()
     )
 
 

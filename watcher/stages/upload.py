@@ -37,7 +37,7 @@ from watcher.rows import Batch, Dataset
 from watcher.runs.integrity import ContentFacts, check_pair
 from watcher.stages.effects import together
 from watcher.stages.history import ensure_history
-from watcher.stages.item_checks import check_items, copy_items
+from watcher.stages.item_checks import check_items, copy_items, put_items
 from watcher.stages.item_versions import mark_superseded, take_over
 from watcher.stages.items import Items
 from watcher.stages.library import ensure_place
@@ -61,8 +61,13 @@ async def upload(batch: Batch, rooms: Rooms) -> Outcome:
     history_id = await ensure_history(batch, rooms, galaxy) if plan.needs_history else None
     if isinstance(history_id, Hold):
         return history_id
-    if history_id is None or plan.library is not None:
+    if plan.library is not None:
         return await _into_library(batch, rooms, galaxy, history_id)
+    assert history_id is not None  # without a library everything is sent
+    return await _into_history(batch, rooms, galaxy, history_id)
+
+
+async def _into_history(batch: Batch, rooms: Rooms, galaxy: Galaxy, history_id: HistoryId) -> Outcome:
     rows = {row.key: row for row in await rooms.store.datasets(batch.id)}
     await _adopt_registered(batch, rooms, galaxy, history_id, rows.values())
 
@@ -70,22 +75,28 @@ async def upload(batch: Batch, rooms: Rooms) -> Outcome:
         await _register(batch, rooms, galaxy, history_id, group)
 
     held = await _send_and_register(batch, rooms, galaxy, register)
-    if held is not None:
-        return held
-    return await _check(batch, rooms, galaxy, history_id)
+    return held or await _check(batch, rooms, galaxy, history_id)
 
 
 async def _into_library(batch: Batch, rooms: Rooms, galaxy: Galaxy, history_id: HistoryId | None) -> Outcome:
-    """Bring every dataset into the batch's folder of the library, prove it, and copy it into the history if there is to
-    be a collection or workflow.
+    """Bring every dataset into the batch's folder of the library and prove it: what is sent by way of the history, for
+    only so it is private from the start. A collection or workflow finds them all in the history.
     """
-    items = Items(batch, rooms, galaxy, await ensure_place(batch, rooms, galaxy), history_id)
+    items = Items(batch, rooms, galaxy, await ensure_place(batch, rooms, galaxy))
+    await items.refuse_while_others_put()
     await take_over(items)
-    await items.adopt()
-    held = await items.refuse_what_is_there() or await _send_and_register(batch, rooms, galaxy, items.register)
-    outcome = held or await check_items(items)
-    if outcome is not None:
-        return outcome
+    outcome: Outcome | None
+    if history_id is not None and batch.plan.transfer == "tus":
+        outcome = await items.refuse_what_is_there() or await _into_history(batch, rooms, galaxy, history_id)
+        if not isinstance(outcome, Next):
+            return outcome
+        await put_items(items)
+    else:
+        await items.adopt()
+        outcome = await items.refuse_what_is_there()
+        outcome = outcome or await _send_and_register(batch, rooms, galaxy, items.register) or await check_items(items)
+        if outcome is not None:
+            return outcome
     await mark_superseded(items)
     if history_id is not None and (batch.plan.collection is not None or batch.plan.workflows):
         await copy_items(items, history_id)
@@ -108,7 +119,7 @@ async def _adopt_registered(
     batch: Batch, rooms: Rooms, galaxy: Galaxy, history_id: HistoryId, rows: Iterable[Dataset]
 ) -> None:
     """Find datasets whose registration was asked for but never confirmed to us."""
-    open_rows = [row for row in rows if row.fetch_intent_at and not row.galaxy_id]
+    open_rows = [row for row in rows if row.fetch_intent_at and not (row.galaxy_id or row.item_id)]
     if open_rows:
         found = await _registered(batch, galaxy, history_id)
         await _keep_registered(batch, rooms, {row.key: found[row.key] for row in open_rows if row.key in found})
@@ -236,15 +247,14 @@ def _samples(plan: Plan) -> dict[str, tuple[str, str]]:
 
 async def _check_pairs(batch: Batch, rooms: Rooms, galaxy: Galaxy, plan: Plan, sample: tuple[str, str]) -> None:
     """Compare the record counts of R1 and R2, lane by lane; a bad pair's sessions are deleted."""
-    rows = {row.key: row for row in await rooms.store.datasets(batch.id)}
     lanes: dict[int, dict[str, PlannedDataset]] = defaultdict(dict)
     sample_of = _samples(plan)
     for planned in plan.datasets:
         if sample_of[planned.key] == sample and planned.read in ("R1", "R2"):
             lanes[planned.lane][planned.read] = planned
-    for reads in lanes.values():
-        if len(reads) < 2:
-            continue
+    pairs = [reads for reads in lanes.values() if len(reads) == 2]
+    rows = {row.key: row for row in await rooms.store.datasets(batch.id)} if pairs else {}
+    for reads in pairs:
         pair = [rows[reads[read].key] for read in ("R1", "R2")]
         facts = [ContentFacts(size=row.size, sha256=row.sha256, records=row.records) for row in pair]
         names = tuple(reads[read].sources[0] for read in ("R1", "R2"))
