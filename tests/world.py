@@ -149,6 +149,7 @@ class World:
     version: str = "26.1.2"
     second: float = 0.02
     quota_bytes: int | None = None
+    admin: bool = False
     fake: FakeGalaxy = field(init=False)
     workflow: Json = field(default_factory=lambda: {"name": WORKFLOW, "inputs": {"Reads": "reads"}})
     _running: list[Running] = field(default_factory=list)
@@ -157,7 +158,9 @@ class World:
     def __enter__(self) -> Self:
         for part in ("watched", "results", "state"):
             (self.folder / part).mkdir(parents=True, exist_ok=True)
-        self.fake = FakeGalaxy(self.version, second=self.second, quota_bytes=self.quota_bytes, lock_wait_s=0.5)
+        self.fake = FakeGalaxy(
+            self.version, second=self.second, quota_bytes=self.quota_bytes, admin=self.admin, lock_wait_s=0.5
+        )
         self.fake.start()
         self.workflow_id = self.fake.import_workflow(counting_workflow())
         self.write_key(self.fake.key)

@@ -233,6 +233,9 @@ class Sample(Stored):
 class PlannedDataset(Stored):
     """Ordered source files that become one dataset; `key` is unique in the batch and never changes. `dbkey` is its
     reference build, "" for Galaxy's own.
+
+    In a library it may lie in a `folder` below the batch's own. `server_path` is where Galaxy itself finds its bytes:
+    an absolute path, or one below Galaxy's import folder; empty when they are sent.
     """
 
     key: str
@@ -244,6 +247,8 @@ class PlannedDataset(Stored):
     read: str = ""
     lane: int = 0
     dbkey: str = ""
+    folder: str = ""
+    server_path: str = ""
 
 
 class PlannedElement(Stored):
@@ -277,6 +282,26 @@ class PlannedWorkflow(Stored):
     steps: Mapping[str, Mapping[str, Any]] = {}
 
 
+class PlannedLibrary(Stored):
+    """A library, and the way to a folder in it; both are made when they are not there.
+
+    `access` names roles or users (by e-mail) that may see what lies there, `manage` those that may change it; without
+    `access` the account's own `access` counts.
+    """
+
+    name: str
+    folder: tuple[str, ...] = ()
+    description: str = ""
+    synopsis: str = ""
+    access: tuple[str, ...] = ()
+    manage: tuple[str, ...] = ()
+
+    @property
+    def path(self) -> str:
+        """Return library and folder as people read them."""
+        return "/".join((self.name, *self.folder))
+
+
 class PlannedDelivery(Stored):
     """Where results go: a local folder, which outputs (label patterns), and on which ending."""
 
@@ -299,6 +324,9 @@ class Plan(Stored):
     access: str = "private"
     readback: str = "off"  # off, sample, full: how what no server verified is compared once more
     history: str = ""
+    library: PlannedLibrary | None = None
+    transfer: str = "tus"  # tus, link, copy, import_dir, user_import_dir
+    content: str = "full"  # full, structure
     tags: tuple[str, ...] = ()
     samples: tuple[Sample, ...] = ()
     datasets: tuple[PlannedDataset, ...] = ()
@@ -308,6 +336,12 @@ class Plan(Stored):
     priority: int = 0
     rule_text: Mapping[str, Any] = {}
     left_out: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def needs_history(self) -> bool:
+        """Tell whether the batch needs a history: to upload, for a collection, for a workflow."""
+        is_sent = self.library is None or self.transfer == "tus"
+        return is_sent or self.collection is not None or bool(self.workflows)
 
 
 # --- results on their way home --------------------------------------------------------------------------------------

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from watcher.model import DatasetId, InvocationId, JobId, Plan, Stage, Status, WorkflowId
+from watcher.model import DatasetId, InvocationId, JobId, LibraryItemId, Plan, Stage, Status, WorkflowId
 
-NO_DATASET, NO_JOB = DatasetId(""), JobId("")
+NO_DATASET, NO_ITEM, NO_JOB = DatasetId(""), LibraryItemId(""), JobId("")
 NO_WORKFLOW, NO_INVOCATION = WorkflowId(""), InvocationId("")
 
 
@@ -161,11 +161,14 @@ class Dataset:
     job_id: JobId = NO_JOB
     checked: str = ""  # one of `CHECK_LEVELS`
     reason: str = ""
+    item_id: LibraryItemId = NO_ITEM  # in a library; `galaxy_id` is then its copy in the history, where one is needed
+    version_id: DatasetId = NO_DATASET  # what the item holds: the bytes that were checked
+    copy_intent_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class GalaxyObject:
-    """A history or collection (later: library, folder) made for a batch; `key` says which one."""
+    """A history, collection, library or folder made for a batch, or found; `key` says which one."""
 
     batch_id: str
     key: str

@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from tests.stages.shelves import LIBRARY, folders, items, libraries
 from tests.world import RUN, World
 
 Json = dict[str, Any]
@@ -91,3 +92,34 @@ def assert_delivered_once(folder: Path) -> None:
         cwd=folder, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+async def assert_linked_once(world: World) -> None:
+    """There is one library, one folder of each name, one item of each file and one copy of each item; the workflow ran
+    once on those, and what it made is delivered.
+    """
+    report = await world.status()
+    assert [unit["status"] for unit in report["units"]] == ["done"], report
+    (unit,) = report["units"]
+    (batch,) = unit["batches"]
+    assert (batch["status"], batch["checked"], report["obstacles"]) == ("done", "size", []), report
+    assert_items_once(world)
+    copies = [row for row in world.fake.datasets() if row["name"] in world.fastqs()]
+    assert sorted(row["name"] for row in copies) == sorted(world.fastqs())
+    assert_one_history(world, batch["id"])
+    assert_one_collection(world, batch["id"])
+    assert_one_workflow(world)
+    assert_one_invocation(world, batch)
+    assert_delivered_once(world.results / RUN)
+    assert world.posts("resumable_upload") == 0
+
+
+def assert_items_once(world: World) -> None:
+    """There is one library, one folder of each name, and one item of each file, whole and private."""
+    assert libraries(world) == [LIBRARY]
+    assert folders(world) == [f"{LIBRARY}/runs", f"{LIBRARY}/runs/{RUN}"]
+    there = items(world, deleted=True)
+    assert {way: item["sha256"] for way, item in there.items()} == {
+        f"{LIBRARY}/runs/{RUN}/{name}": sha256 for name, sha256 in world.fastqs().items()
+    }
+    assert all(item["state"] == "ok" and item["private"] for item in there.values())

@@ -222,8 +222,9 @@ def _print_planned_batch(console: Console, batch: Mapping[str, Any]) -> None:
     rule = batch["rule"] or "(none: no configuration)"
     console.print(f"  rule {rule}: {len(batch['samples'])} samples, {len(files)} files, {total}")
     if batch["destination"]:
-        console.print(f"    history     {batch['destination'].get('history', '')}")
-        console.print(f"    checked     {CHECKED[batch['destination'].get('readback', 'off')]}")
+        _print_destination(console, batch["destination"])
+        if "readback" in batch["destination"]:
+            console.print(f"    checked     {CHECKED[batch['destination']['readback']]}")
     collection = batch["collection"]
     if collection:
         names: Sequence[str] = [element["name"] for element in collection["elements"]]
@@ -233,6 +234,25 @@ def _print_planned_batch(console: Console, batch: Mapping[str, Any]) -> None:
         console.print(f"    workflow    {workflow['ref']}")
     for delivery in batch["deliveries"]:
         console.print(f"    delivery    {delivery['folder']}  ({', '.join(delivery['outputs'])})")
+
+
+WAYS = {
+    "link": "linked where they lie, no byte is sent",
+    "copy": "copied by Galaxy, no byte is sent",
+    "import_dir": "linked out of Galaxy's import folder, no byte is sent",
+    "user_import_dir": "linked out of the account's import folder, no byte is sent",
+}
+
+
+def _print_destination(console: Console, destination: Mapping[str, Any]) -> None:
+    library, way = destination["library"], destination["transfer"]
+    if library:
+        console.print(f"    library     {library['name']}  folder {library['folder'] or '/'}")
+    if way in WAYS:
+        read = "read through once here" if destination["content"] == "full" else "looked at by head and tail"
+        console.print(f"    files       {WAYS[way]}; {read}")
+    if destination["history"] is not None:
+        console.print(f"    history     {destination['history']}")
 
 
 def print_explain(report: Mapping[str, Any], console: Console | None = None) -> None:
@@ -276,6 +296,8 @@ def print_show(report: Mapping[str, Any], console: Console | None = None) -> Non
     for remark in report.get("remarks", []):
         console.print(Text(f"  {remark}", style="yellow"))
     for batch in report["batches"]:
+        if batch["library"]:
+            console.print(f"  library     {batch['library']}  {batch['library_url']}")
         if batch["history_url"]:
             console.print(f"  history     {batch['history']}  {batch['history_url']}")
         for invocation in batch["invocations"]:

@@ -16,9 +16,9 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
-from watcher.config.values import Section, refuse_control, wrong
+from watcher.config.values import Section, Text, one_or_many, refuse_control, wrong
 
 Per = Literal["run", "project", "sample"]
 CollectionType = Literal[
@@ -43,6 +43,13 @@ DEFAULT_HISTORY: Mapping[str, str] = {
     "sample": "{run} {unit} {sample}",
 }
 """The history of a batch when its rule names none."""
+
+DEFAULT_FOLDER: Mapping[str, str] = {
+    "run": "{run}/{unit}",
+    "project": "{run}/{unit}/{project}",
+    "sample": "{run}/{unit}/{sample}",
+}
+"""The folder of a batch in a library when its rule names none."""
 
 SHEET = "sheet."
 """What the name of a sample sheet's column follows, in fields (`{sheet.Galaxy_History}`) and workflow inputs."""
@@ -125,6 +132,16 @@ def check_folder_template(template: str) -> str:
     return template
 
 
+def check_inner_folder_template(template: str) -> str:
+    """Refuse what `check_template` refuses, and folders that go up."""
+    check_template(template)
+    if ".." in template.split("/"):
+        raise wrong(
+            "must not go up with '..'.", "Write the way down from the library's root, for example {run}/{unit}."
+        )
+    return template
+
+
 def fixed_folder(template: str) -> Path:
     """Return the part of a folder template before its first field; everything is delivered below it."""
     before = next((literal for literal, field, _, _ in _split(template) if field is not None), None)
@@ -163,10 +180,37 @@ def misfit_of_place(template: str, per: Per) -> tuple[str, str] | None:
 NameTemplate = Annotated[str, AfterValidator(check_template)]
 FolderTemplate = Annotated[str, AfterValidator(check_folder_template)]
 ElementTemplate = Annotated[str, AfterValidator(check_element_template)]
+InnerFolderTemplate = Annotated[str, AfterValidator(check_inner_folder_template)]
+OptionalTemplate = Annotated[str, AfterValidator(lambda text: check_template(text) if text else text)]
+Holders = Annotated[tuple[Text, ...], BeforeValidator(one_or_many)]
+
+
+class LibrarySettings(Section):
+    """A data library that takes a batch, in a folder of its own."""
+
+    name: NameTemplate = Field(description="Name of the library; made when it is not there, by administrators only.")
+    folder: InnerFolderTemplate = Field(
+        DEFAULT_FOLDER["run"], description="Folder in it, nested by /; folders that are not there are made."
+    )
+    description: OptionalTemplate = Field("", description="What a library that is made is described as.")
+    synopsis: OptionalTemplate = Field("", description="The synopsis of a library that is made.")
+    access: Holders = Field(
+        (),
+        description="Roles by name, users by e-mail, who may see what is made there; Galaxy shows a dataset only to"
+        " those who have all of its roles. Left out: as access of this Galaxy says.",
+    )
+    manage: Holders = Field(
+        (), description="Roles by name, users by e-mail, who may add to what is made there, and change it."
+    )
+
+    @property
+    def templates(self) -> tuple[str, ...]:
+        """All of its templates that are in use."""
+        return tuple(filter(None, (self.name, self.folder, self.description, self.synopsis)))
 
 
 class Destination(Section):
-    """The history that takes a batch, and the collection made of its datasets."""
+    """The history that takes a batch, and the collection made of its datasets; or the library that takes them."""
 
     history: NameTemplate = Field(
         DEFAULT_HISTORY["run"],
@@ -176,7 +220,8 @@ class Destination(Section):
     )
     collection: CollectionType = Field(
         "auto",
-        description="auto: list:paired when all samples are paired, else list; none: single datasets. list:list has an"
+        description="auto: list:paired when all samples are paired, else list, and none for a library without a"
+        " workflow; none: single datasets. list:list has an"
         " element for each sample, and in it one for each of its files, by lane and read (L001_R1): for samples with"
         " index reads or several lanes, which a workflow merges or looks at together. list:paired_or_unpaired has for"
         " each sample a pair or a single file, in one run both; paired and paired_or_unpaired are for a single sample."
@@ -185,6 +230,12 @@ class Destination(Section):
     collection_name: NameTemplate = Field("{run}", description="Name of the collection.")
     element: ElementTemplate = Field(
         "{sample}", description="Names in the collection. Fields: {sample}, {project}, {sheet.COLUMN}."
+    )
+    library: LibrarySettings | None = Field(
+        None,
+        description="A data library instead: {name: …, folder: …, description: …, synopsis: …, access: …, manage: …},"
+        " the first four as templates like history. A workflow or collection then works on copies in a history, which"
+        " take no room.",
     )
 
 

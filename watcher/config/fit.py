@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -20,6 +21,7 @@ from watcher.config.rules import RuleSettings, rule_misfits, template_misfits
 from watcher.config.settings import StateSettings, state_misfits
 from watcher.config.values import KeyPath, Misfit
 from watcher.config.watches import WatchSettings
+from watcher.config.ways import path_misfits, watch_misfits, way_misfits
 
 S = TypeVar("S", bound=BaseModel)
 
@@ -84,12 +86,25 @@ def misfits(parts: Readable, layouts: Collection[str] | None) -> Iterator[Misfit
     for number, watch in parts.watches:
         if layouts is not None and watch.layout != "auto" and watch.layout not in layouts:
             yield Misfit(("watches", number, "layout"), *_unknown("layout", watch.layout, [*layouts, "auto"]))
+        yield from _below(("watches", number), watch_misfits(watch))
+        yield from way_misfits(watch, number, list(_takers(watch, parts)))
+    for place, galaxy in parts.galaxies:
+        yield from _below(place, path_misfits(galaxy))
     for number, rule in parts.rules:
         yield from _below(("rules", number), rule_misfits(rule))
         if number not in parts.unclear_cut:
             yield from _below(("rules", number), template_misfits(rule))
         yield from _below(("rules", number), _match_misfits(rule, parts, layouts))
         yield from _below(("rules", number), _loops(rule, parts))
+
+
+def _takers(watch: WatchSettings, parts: Readable) -> Iterator[tuple[int, RuleSettings, GalaxySettings | None]]:
+    """Yield the rules that may take runs of a watch, each with its Galaxy as far as that can be told."""
+    accounts = {str(place[-1]): galaxy.called(str(place[-1])) for place, galaxy in parts.galaxies}
+    only = next(iter(accounts.values())) if len(accounts) == 1 else None
+    for number, rule in parts.rules:
+        if any(fnmatchcase(watch.name, pattern) for pattern in rule.match.watch):
+            yield number, rule, accounts.get(rule.galaxy) if rule.galaxy else only
 
 
 def _galaxy_misfits(parts: Readable) -> Iterator[Misfit]:

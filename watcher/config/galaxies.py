@@ -102,6 +102,13 @@ class TimeoutSettings(Section):
     upload: Interval = Field(timedelta(minutes=10), description="For the answer to a piece of an upload.")
 
 
+class PathPair(Section):
+    """One folder under its two names: as this machine sees it, and as Galaxy does."""
+
+    here: AbsolutePath = Field(description="The folder on this machine.")
+    there: AbsolutePath = Field(description="The same folder on Galaxy's machine.")
+
+
 class GalaxySettings(Section):
     """One account on one Galaxy."""
 
@@ -156,6 +163,19 @@ class GalaxySettings(Section):
     timeouts: TimeoutSettings = Field(TimeoutSettings(), description="How long to wait for Galaxy.")
     transfers: Count | None = Field(
         None, description="Files sent to this Galaxy at the same time, out of limits.transfers; else all of those."
+    )
+    paths: tuple[PathPair, ...] = Field(
+        (),
+        description="Folders that Galaxy sees as well, for transfer: link and copy: a list of {here: /data/seq, there:"
+        " /mnt/seq}. The longest `here` that a file lies below counts.",
+    )
+    import_dir: AbsolutePath | None = Field(
+        None, description="The folder on this machine that Galaxy calls library_import_dir, for transfer: import_dir."
+    )
+    user_import_dir: AbsolutePath | None = Field(
+        None,
+        description="The folder on this machine that Galaxy calls user_library_import_dir, with the account's own"
+        " folder in it (its e-mail), for transfer: user_import_dir.",
     )
 
     _name: str = PrivateAttr("galaxy")

@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, model_va
 
 from watcher.config.deliveries import DeliverySettings
 from watcher.config.destinations import (
+    DEFAULT_FOLDER,
     DEFAULT_HISTORY,
     SHEET,
     Destination,
@@ -187,13 +188,15 @@ class RuleSettings(Section):
     @property
     def columns(self) -> tuple[str, ...]:
         """Columns of the sample sheet that its names and places need, one value for a whole batch each."""
+        library = self.destination.library
         names = (self.destination.history, self.destination.collection_name, *self.tags)
-        return sheet_columns(*names, *(delivery.folder for delivery in self.deliver))
+        places = (*(library.templates if library else ()), *(delivery.folder for delivery in self.deliver))
+        return sheet_columns(*names, *places)
 
     @model_validator(mode="before")
     @classmethod
     def _fill_in(cls, written: Any) -> Any:
-        """Name the history after what the rule cuts by, and number the workflows."""
+        """Name history and library folder after what the rule cuts by, and number the workflows."""
         if not isinstance(written, Mapping):
             return written
         filled = dict(written)
@@ -201,6 +204,8 @@ class RuleSettings(Section):
         default = DEFAULT_HISTORY.get(str(filled.get("per", "run")))
         if isinstance(destination, Mapping) and default:
             filled["destination"] = {"history": default, **destination}
+            if isinstance(library := destination.get("library"), Mapping):
+                filled["destination"]["library"] = {"folder": DEFAULT_FOLDER[str(filled.get("per", "run"))], **library}
         workflows = _absent_is_empty(filled.get("workflow"))
         if isinstance(workflows, list | tuple):
             filled["workflow"] = [
@@ -221,6 +226,7 @@ def template_misfits(rule: RuleSettings) -> Iterator[Misfit]:
     names: list[tuple[KeyPath, str]] = [
         (("destination", "collection_name"), rule.destination.collection_name),
         *((("tags", number), tag) for number, tag in enumerate(rule.tags)),
+        *_library_names(rule),
     ]
     places: list[tuple[KeyPath, str]] = [
         (("destination", "history"), rule.destination.history),
@@ -232,6 +238,16 @@ def template_misfits(rule: RuleSettings) -> Iterator[Misfit]:
     for key, template in places:
         if misfit := misfit_of_place(template, rule.per):
             yield Misfit(key, *misfit)
+    library = rule.destination.library
+    is_told = library and misfit_of_name(library.name, rule.per)
+    if library and not is_told and (misfit := misfit_of_place(f"{library.name}/{library.folder}", rule.per)):
+        yield Misfit(("destination", "library", "folder"), *misfit)
+
+
+def _library_names(rule: RuleSettings) -> Iterator[tuple[KeyPath, str]]:
+    library = rule.destination.library
+    for name in ("name", "description", "synopsis") if library else ():
+        yield ("destination", "library", name), getattr(library, name)
 
 
 def _delivery_misfits(rule: RuleSettings) -> Iterator[Misfit]:

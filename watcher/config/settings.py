@@ -69,6 +69,10 @@ class LimitSettings(Section):
     transfers: Count = Field(4, description="Files sent at the same time.")
     per_mount_looks: Count = Field(2, description="Threads that look at one file system.")
     invocations: Count = Field(10, description="Workflows that run in Galaxy at the same time.")
+    library_files: Count = Field(
+        100,
+        description="Files put into a library with one request: Galaxy works on all of them before it answers.",
+    )
     probe: Interval = Field(timedelta(minutes=1), description="How often to ask whether an obstacle is gone.")
     uncertain_for: Interval = Field(
         timedelta(minutes=10),

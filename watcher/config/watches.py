@@ -25,6 +25,8 @@ from watcher.config.values import (
 
 Span = Annotated[str, AfterValidator(check_span)]
 
+Transfer = Literal["tus", "link", "copy", "import_dir", "user_import_dir"]
+
 
 class WatchSettings(Section):
     """One configured place plus how it settles."""
@@ -69,7 +71,17 @@ class WatchSettings(Section):
         "all",
         description="Of several analyses of one run (Analysis/1, Analysis/2): all, or the latest alone.",
     )
-    transfer: Literal["tus"] = Field("tus", description="How bytes travel: tus uploads them, resumably.")
+    transfer: Transfer = Field(
+        "tus",
+        description="How bytes come to Galaxy: tus uploads them, resumably. Into libraries only, without sending a"
+        " byte: link and copy by their path on the server (see paths), import_dir and user_import_dir out of Galaxy's"
+        " own import folders; all but copy leave the bytes where they are.",
+    )
+    content: Literal["full", "structure"] = Field(
+        "full",
+        description="Files whose bytes are not sent: full reads each through once, here, for its SHA-256 and its"
+        " content; structure looks at its beginning and end alone.",
+    )
     bandwidth: Rate | None = Field(
         None,
         description="Bytes per second that all uploads of this watch take together, for example 50MB (400 Mbit/s); else"

@@ -13,6 +13,10 @@ from watcher.galaxy.http import Http, Params
 from watcher.model import InvocationId, JobId
 
 PAGE = 500
+UPLOADS = frozenset({"__DATA_FETCH__", "upload1"})
+"""The tools behind uploads and imports."""
+
+UNDER_WAY = ("new", "upload", "waiting", "queued", "running")
 TAIL_CHARACTERS = 4000
 """How much of a job's output is kept: the end, where tools say why."""
 
@@ -34,6 +38,15 @@ class Jobs:
             jobs.extend(page)
             if len(page) < PAGE:
                 return jobs
+
+    async def uploads_under_way(self, user: str) -> int:
+        """Return how many jobs of this user that make datasets of files have not ended yet."""
+        count = 0
+        for state in UNDER_WAY:  # an administrator is shown everybody's jobs unless a user is named
+            params: Params = {"user_id": user, "state": state, "limit": PAGE}
+            jobs = await self._http.get("/api/jobs", "list the jobs that run", list[JobFacts], params=params)
+            count += sum(job.tool_id in UPLOADS for job in jobs)
+        return count
 
     async def detail(self, job: JobId) -> JobFacts:
         """Return a job with the end of its output and Galaxy's messages about it."""

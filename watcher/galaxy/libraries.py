@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
+from watcher.errors import NotThere
 from watcher.galaxy.answers import Answer, understand
 from watcher.galaxy.features import Features
 from watcher.galaxy.fetch import FetchElement, fetch_request
@@ -156,6 +157,13 @@ class Libraries(LibraryImports, LibraryRights):
         if message is not None:
             json["message"] = message
         await self._http.patch(f"/api/libraries/datasets/{item}", "describe a file of a library", Answer, json=json)
+
+    async def delete_item(self, item: LibraryItemId) -> None:
+        """Mark a file deleted, so that no listing shows it; one that is gone already is fine."""
+        try:
+            await self._http.delete(f"/api/libraries/datasets/{item}", "delete a file of a library")
+        except NotThere:
+            return
 
     async def copy_to_history(self, history: HistoryId, item: LibraryItemId) -> DatasetId:
         """Make a dataset of the history from a file, which shares its bytes; raises AnswerLost when it may be made.

@@ -129,6 +129,12 @@ def _batches(looked: Looked, samples: Sequence[Sample]) -> tuple[list[dict[str, 
     return [_batch(planned, at.found, planned.rule) for planned in plans.values()], unmatched
 
 
+def _as_configured(watch: WatchSettings, path: Path) -> str:
+    """Return a path below the watch as the daemon spells it: through the links that lead to the watch."""
+    root = watch.path.resolve()
+    return str(watch.path / path.relative_to(root) if path.is_relative_to(root) else path)
+
+
 def _batch(planned: Plan, found: FoundUnit, rule: str | None) -> dict[str, Any]:
     made = planned.collection
     return {
@@ -147,9 +153,7 @@ def _batch(planned: Plan, found: FoundUnit, rule: str | None) -> dict[str, Any]:
         "datasets": [
             {"name": one.name, "ext": one.ext, "dbkey": one.dbkey, "size": one.size} for one in planned.datasets
         ],
-        "destination": {"galaxy": planned.galaxy, "history": planned.history, "readback": planned.readback}
-        if rule
-        else None,
+        "destination": _destination(planned) if rule else None,
         "collection": {
             "type": made.type,
             "name": made.name,
@@ -164,6 +168,17 @@ def _batch(planned: Plan, found: FoundUnit, rule: str | None) -> dict[str, Any]:
         "deliveries": [
             {"folder": one.folder, "outputs": list(one.outputs), "on": one.on} for one in planned.deliveries
         ],
+    }
+
+
+def _destination(planned: Plan) -> dict[str, Any]:
+    library = planned.library
+    return {
+        "galaxy": planned.galaxy,
+        "history": planned.history if planned.needs_history else None,
+        "library": {"name": library.name, "folder": "/".join(library.folder)} if library else None,
+        "transfer": planned.transfer,
+        "content": planned.content,
     }
 
 

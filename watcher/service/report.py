@@ -13,6 +13,7 @@ from typing import Any
 
 from watcher.model import Stage, Status, weakest
 from watcher.rows import Batch, Dataset, DeliveredFile, DeliveryRow, Obstacle, Unit, Watch
+from watcher.stages.library import FOLDER
 from watcher.stages.poll import current_invocations
 from watcher.stages.rooms import Progress
 from watcher.stages.settle import OVERDUE
@@ -61,7 +62,7 @@ async def _unit(store: Store, unit: Unit, urls: Mapping[str, str], progress: Pro
 async def _batch(store: Store, batch: Batch, urls: Mapping[str, str], progress: Progress | None) -> dict[str, Any]:
     datasets = await store.datasets(batch.id)
     objects = {row.key: row for row in await store.galaxy_objects(batch.id)}
-    history = objects.get("history")
+    history, folder = objects.get("history"), objects.get(FOLDER)
     url = urls.get(batch.plan.galaxy, "")
     live = progress.sent_bytes.get(batch.id, {}) if progress else {}
     names = {workflow.key: workflow.ref for workflow in batch.plan.workflows}
@@ -82,7 +83,9 @@ async def _batch(store: Store, batch: Batch, urls: Mapping[str, str], progress: 
         "datasets_total": len(batch.plan.datasets),
         "datasets_done": sum(bool(row.checked) for row in datasets),
         "checked": _checked(datasets, len(batch.plan.datasets)),
-        "history": batch.plan.history,
+        "library": batch.plan.library.path if batch.plan.library else "",
+        "library_url": f"{url}/libraries/folders/{folder.galaxy_id}" if folder and folder.galaxy_id and url else "",
+        "history": batch.plan.history if batch.plan.needs_history else "",
         "history_url": f"{url}/histories/view?id={history.galaxy_id}" if history and history.galaxy_id and url else "",
         "invocations": [
             {
@@ -115,7 +118,7 @@ def _deliveries(batch: Batch, begun: list[DeliveryRow]) -> list[DeliveryRow]:
 
 
 def _done_bytes(row: Dataset, live: Mapping[str, int]) -> int:
-    if row.sent_at or row.galaxy_id:
+    if row.sent_at or row.galaxy_id or row.item_id:
         return row.size
     return max(row.offset, live.get(row.key, 0))
 
@@ -177,7 +180,8 @@ async def show_report(
         batch["datasets"] = [
             {
                 "name": row.name, "ext": row.ext, "size": row.size, "sha256": row.sha256, "records": row.records,
-                "checked": row.checked, "galaxy_id": row.galaxy_id, "status": str(row.status), "reason": row.reason,
+                "checked": row.checked, "galaxy_id": row.galaxy_id, "item_id": row.item_id,
+                "version_id": row.version_id, "status": str(row.status), "reason": row.reason,
             }
             for row in await store.datasets(batch["id"])
         ]  # fmt: skip

@@ -8,15 +8,18 @@ what would be. Which rule takes which sample is found in `choose.py`; what Galax
 from __future__ import annotations
 
 import itertools
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
 
-from watcher.config import DeliverySettings, RuleSettings, Settings
-from watcher.config.destinations import SHEET, fixed_folder, render, render_folder, sheet_columns
+from watcher.config import DeliverySettings, RuleSettings, Settings, WatchSettings
+from watcher.config.destinations import SHEET, LibrarySettings, fixed_folder, render, render_folder, sheet_columns
+from watcher.config.galaxies import GalaxySettings
 from watcher.config.rules import WorkflowSettings, column_of, is_dbkey, is_ext
+from watcher.config.ways import server_path
 from watcher.errors import PlanError
-from watcher.model import Plan, PlannedDelivery, PlannedWorkflow, Sample
+from watcher.model import Plan, PlannedDataset, PlannedDelivery, PlannedLibrary, PlannedWorkflow, Sample
 from watcher.rows import Batch
 from watcher.runs.collecting import collection
 from watcher.runs.filenames import fits
@@ -119,7 +122,13 @@ def _plan(settings: Settings, rule: RuleSettings, facts: Facts, samples: list[Sa
         ext_of=lambda sample, path: _ext(rule, sample, path),
         dbkey_of=lambda sample: _dbkey(rule, sample),
     )
+    library = rule.destination.library
+    if library is not None:
+        planned = _in_library(settings, galaxy, facts, planned)
     shape, name = rule.destination.collection, render(rule.destination.collection_name, values)
+    if library is not None and shape == "auto" and not rule.workflow:
+        shape = "none"  # a collection needs copies in a history, which nobody asked for
+    watch = settings.watch(facts.watch)
     return Plan(
         rule=rule.name,
         watch=facts.watch,
@@ -130,6 +139,9 @@ def _plan(settings: Settings, rule: RuleSettings, facts: Facts, samples: list[Sa
         access=galaxy.access,
         readback=galaxy.readback,
         history=render(rule.destination.history, values),
+        library=_library(library, values) if library is not None else None,
+        transfer=watch.transfer if watch else "tus",
+        content=watch.content if watch else "full",
         tags=tuple(render(tag, values) for tag in rule.tags),
         samples=tuple(samples),
         datasets=planned,
@@ -141,6 +153,61 @@ def _plan(settings: Settings, rule: RuleSettings, facts: Facts, samples: list[Sa
         priority=rule.priority,
         rule_text=rule.model_dump(mode="json"),
     )
+
+
+def _library(asked: LibrarySettings, values: Mapping[str, str]) -> PlannedLibrary:
+    return PlannedLibrary(
+        name=render(asked.name, values),
+        folder=render_folder(asked.folder, values).parts[1:],
+        description=render(asked.description, values),
+        synopsis=render(asked.synopsis, values),
+        access=asked.access,
+        manage=asked.manage,
+    )
+
+
+def _in_library(
+    settings: Settings, galaxy: GalaxySettings, facts: Facts, planned: Sequence[PlannedDataset]
+) -> tuple[PlannedDataset, ...]:
+    """Return the datasets with the names that a library's items get, and where Galaxy finds those it fetches itself.
+
+    Such an item is called like its file, so files of one name get their folder below that of the batch.
+    """
+    watch = settings.watch(facts.watch)
+    if watch is None or watch.transfer == "tus":
+        return tuple(planned)
+    if joined := next((one for one in planned if len(one.sources) > 1), None):
+        raise PlanError(
+            f"`{joined.name}` would be joined from {len(joined.sources)} files, which cannot be done with files that"
+            f" stay where they are (transfer: {watch.transfer}).",
+            hint="Set `transfer: tus` for this watch, or `lanes: merge` in the rule.",
+        )
+    counts = Counter(PurePosixPath(one.sources[0]).name for one in planned)
+    found = []
+    for one in planned:
+        source = PurePosixPath(one.sources[0])
+        known_as = _server_path(settings, watch, galaxy, facts, source)
+        folder = str(source.parent) if counts[source.name] > 1 else ""
+        found.append(one.model_copy(update={"name": source.name, "folder": folder, "server_path": known_as}))
+    return tuple(found)
+
+
+def _server_path(
+    settings: Settings, watch: WatchSettings, galaxy: GalaxySettings, facts: Facts, source: PurePosixPath
+) -> str:
+    file = Path(facts.path, source)
+    found = server_path(galaxy, watch.transfer, file)
+    if found is None:
+        raise PlanError(
+            f"Galaxy {galaxy.name} does not see {file} (transfer: {watch.transfer}).",
+            hint=f"Correct `paths` or the import folder of {galaxy.name}, or set `transfer: tus`.",
+        )
+    if "\n" in found or found != found.strip():  # paths are told line by line
+        raise PlanError(
+            f"Galaxy cannot be told the path {file!r}: it begins or ends with a blank, or holds a line break.",
+            hint="Rename it, or set `transfer: tus`.",
+        )
+    return found
 
 
 def _workflow(asked: WorkflowSettings, samples: Sequence[Sample]) -> PlannedWorkflow:

@@ -91,7 +91,7 @@ async def _make(batch: Batch, rooms: Rooms, galaxy: Galaxy, known: GalaxyObject 
         return next((history.id for history in found if not history.deleted), None)
 
     async def make() -> HistoryId:
-        if batch.plan.access == "private":
+        if batch.plan.access == "private" or (batch.plan.library and batch.plan.library.access):
             await galaxy.users.make_new_datasets_private()
         return await galaxy.histories.create(tag)
 

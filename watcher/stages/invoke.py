@@ -44,6 +44,8 @@ async def invoke(batch: Batch, rooms: Rooms) -> Outcome:
     if plan.workflows and await _full(batch, rooms):  # asked first: who waits for a slot costs Galaxy nothing
         return Wait(SLOT_PAUSE, "Galaxy runs as many workflows at a time as the limit allows.", "workflow_slots")
     await galaxy.known_identity()
+    if not plan.needs_history:  # then there is neither workflow nor collection
+        return Next(Stage.DELIVER, "No workflow is wanted.")
     history_id = await _history(batch, rooms, galaxy)
     if not plan.workflows:
         if plan.collection is not None:

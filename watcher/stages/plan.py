@@ -26,6 +26,7 @@ from watcher.model import (
     Next,
     Outcome,
     Plan,
+    PlannedLibrary,
     Stage,
     Status,
 )
@@ -33,6 +34,7 @@ from watcher.rows import Batch, DeliveryRow, GalaxyObject, Unit
 from watcher.stages.afterwards import ENDED_AT, LATE, PLANNED_SHEET, SHEET_CHANGED, TOUCHED, sheet_of
 from watcher.stages.choose import Facts
 from watcher.stages.cut import GIVEN_UP, cut, numbers_of, sent_by
+from watcher.stages.library import FOLDER
 from watcher.stages.looking import find_again, problems_of, see_root, view_of, wish_of
 from watcher.stages.revisions import REPLANNED
 from watcher.stages.rooms import Rooms
@@ -151,7 +153,7 @@ async def _fitted_where_galaxy_answers(
         by_account[planned.galaxy][number] = planned
     begun = {batch.plan.galaxy for batch in known}  # a later plan finds most of it in Galaxy already
     needed_bytes = {
-        account: sum(dataset.size for planned in its.values() for dataset in planned.datasets)
+        account: sum(dataset.size for planned in its.values() for dataset in planned.datasets if _takes_room(planned))
         for account, its in by_account.items()
         if account not in begun
     }
@@ -171,6 +173,11 @@ async def _fitted_where_galaxy_answers(
             error.subject = account
             raise
     return dict(sorted(fitted.items())), away
+
+
+def _takes_room(planned: Plan) -> bool:
+    """Tell whether it counts: what Galaxy finds by itself for a library is nobody's, and copies of it take no room."""
+    return planned.library is None or planned.transfer == "tus"
 
 
 async def _refuse_without_room(unit: Unit, rooms: Rooms, account: str, needed_bytes: int) -> None:
@@ -274,8 +281,8 @@ async def _workflow_file(path: str) -> bytes:
 
 
 async def _own_place(planned: Plan, unit: Unit, number: int, rooms: Rooms) -> Plan:
-    """Give a batch places of its own: a history name or delivery folder that another batch has, or will have, gets the
-    unit's marks appended.
+    """Give a batch places of its own: a history name, library folder or delivery folder that another batch has, or will
+    have, gets the unit's marks appended.
     """
     others = [
         one for one in await rooms.store.batches(status=set(Status) - ENDED) if not _is_ours(one.id, unit, number)
@@ -295,7 +302,35 @@ async def _own_place(planned: Plan, unit: Unit, number: int, rooms: Rooms) -> Pl
             glue = "/" if Path(folder) == Path(delivery.base) else "_"
             folder = _suffixed(rooms.settings, unit, number, folder, glue, f"The delivery folder {folder}")
         deliveries.append(delivery.model_copy(update={"folder": folder}))
-    return planned.model_copy(update={"history": history, "deliveries": tuple(deliveries)})
+    library = await _own_folder(planned, unit, number, rooms, others)
+    return planned.model_copy(update={"history": history, "library": library, "deliveries": tuple(deliveries)})
+
+
+async def _own_folder(
+    planned: Plan, unit: Unit, number: int, rooms: Rooms, others: Sequence[Batch]
+) -> PlannedLibrary | None:
+    """Return the batch's place in the library; the next version of a unit goes where the one before it lies, so that a
+    replaced file is seen beside the one it replaces.
+    """
+    library = planned.library
+    if library is None:
+        return None
+    versions, before = {unit.id}, unit.replaces
+    while before and before not in versions:
+        versions.add(before)
+        row = await rooms.store.unit(before)
+        before = row.replaces if row else ""
+    owners = [
+        await rooms.store.batch(row.batch_id) for row in await rooms.store.galaxy_objects_named(FOLDER, library.path)
+    ]
+    for one in (*others, *filter(None, owners)):
+        is_there = one.plan.library is not None and one.plan.library.path == library.path
+        is_version = one.unit_id in versions and one.unit_id != unit.id
+        if is_there and one.plan.galaxy == planned.galaxy and not (_is_ours(one.id, unit, number) or is_version):
+            last = library.folder[-1] if library.folder else ""
+            last = _suffixed(rooms.settings, unit, number, last, "_", f"The library folder `{library.path}`")
+            return library.model_copy(update={"folder": (*library.folder[:-1], last)})
+    return library
 
 
 def _is_ours(batch_id: str, unit: Unit, number: int) -> bool:

@@ -44,7 +44,8 @@ log = structlog.get_logger("watcher")
 
 async def inherit(batch: Batch, rooms: Rooms, galaxy: Galaxy) -> None:
     """Take over history and datasets of the revision before; does nothing for a first plan, or when done already."""
-    if batch.revision == 1 or await rooms.store.galaxy_objects(batch.id):
+    known = {row.key for row in await rooms.store.galaxy_objects(batch.id)}
+    if batch.revision == 1 or HISTORY in known:
         return
     earlier, history = await _last_with_history(batch, rooms)
     if earlier is None or history is None:
@@ -61,14 +62,14 @@ async def inherit(batch: Batch, rooms: Rooms, galaxy: Galaxy) -> None:
     if not await _is_there(galaxy, HistoryId(history.galaxy_id)):
         return
     _refuse_while_registering(rooms, await rooms.store.datasets(earlier.id))
-    sent = await _sent(rooms, galaxy, HistoryId(history.galaxy_id), earlier)
+    sent = await _sent(rooms, galaxy, HistoryId(history.galaxy_id), earlier) if batch.plan.transfer == "tus" else {}
     dbkeys = {planned.name: planned.dbkey for planned in earlier.plan.datasets}
     for planned in batch.plan.datasets:
         row = sent.get(planned.name)
         if (
             row is not None
             and dbkeys.get(planned.name) == planned.dbkey
-            and await _same_bytes(batch, rooms, planned, row)
+            and await same_bytes(batch, rooms, planned, row)
         ):
             await rooms.store.put_dataset(
                 batch,
@@ -151,8 +152,8 @@ async def _sent(rooms: Rooms, galaxy: Galaxy, history_id: HistoryId, earlier: Ba
     return found
 
 
-async def _same_bytes(batch: Batch, rooms: Rooms, planned: PlannedDataset, row: Dataset) -> bool:
-    """Tell whether the source files as they are now hash to what was sent."""
+async def same_bytes(batch: Batch, rooms: Rooms, planned: PlannedDataset, row: Dataset) -> bool:
+    """Tell whether the source files as they are now hash to what was sent; reads them through."""
     if (planned.size, planned.ext) != (row.size, row.ext):
         return False
     digest = hashlib.sha256(usedforsecurity=False)

@@ -133,6 +133,7 @@ class Rooms:
     folder_turns: dict[str, dict[str, float]] = field(default_factory=dict)
     planning: asyncio.Lock = field(default_factory=asyncio.Lock)  # two plans at once would choose the same places
     importing: asyncio.Lock = field(default_factory=asyncio.Lock)  # or both would import the same workflow
+    placing: dict[str, asyncio.Lock] = field(default_factory=dict)  # by account: or both would make the same folder
 
     @cached_property
     def layouts_mark(self) -> str:

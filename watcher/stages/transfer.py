@@ -1,4 +1,5 @@
-"""Sends the source files of one dataset to Galaxy over TUS, proving every byte on the way.
+"""Sends the source files of one dataset to Galaxy over TUS, proving every byte on the way; or proves them here alone,
+when Galaxy fetches them itself.
 
 The content pass (SHA-256, gzip, FASTQ records, checksums of a manifest) runs on the very bytes that are sent: one
 read per byte. A session id is stored before the first byte and is a secret. After a lost answer the server's own
@@ -9,8 +10,9 @@ meanwhile, and goes on where it was.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -29,10 +31,11 @@ from watcher.errors import (
     LineCut,
     NotThere,
     Refused,
+    SessionLost,
 )
 from watcher.galaxy import Galaxy
 from watcher.galaxy.tus import READING_PAUSE_S
-from watcher.model import PlannedDataset, SourceFacts, Status
+from watcher.model import Kind, PlannedDataset, SourceFacts, Status
 from watcher.rows import Batch, Dataset
 from watcher.runs.integrity import ContentPass, kind_of
 from watcher.stages.pace import Pace
@@ -276,6 +279,27 @@ class Transfer:
             await self._rooms.store.put_dataset(self._batch, self._planned.key, offset=offset)
 
 
+async def sources_of(batch: Batch, rooms: Rooms) -> dict[str, tuple[Source, ...]]:
+    """Return for each planned dataset its source files as they looked when they were planned."""
+    plan, root = batch.plan, Path(batch.plan.path)
+    unit = await rooms.store.unit(batch.unit_id)
+    seen = {row.path: row for row in await rooms.store.source_files(batch.unit_id)}
+    checksums: Mapping[str, Mapping[str, str]] = (unit.more.get("checksums") or {}) if unit else {}
+
+    def source(path: str) -> Source:
+        row = seen.get(path)
+        if row is None:
+            raise FileGone(
+                f"`{path}` of batch {batch.id} is not known any more.",
+                hint=f"`galaxy-watcher retry {batch.unit_id} --from settle`",
+                files=(path,),
+            )
+        facts = SourceFacts(path, Kind.FILE, row.size, row.mtime_ns, row.ctime_ns, row.inode)
+        return Source(root, path, facts, checksums.get(path, {}))
+
+    return {planned.key: tuple(source(path) for path in planned.sources) for planned in plan.datasets}
+
+
 async def give_up_session(galaxy: Galaxy, batch: Batch, row: Dataset) -> None:
     """Delete a session before it is forgotten, or its bytes would stay where nobody knows them.
 
@@ -286,3 +310,49 @@ async def give_up_session(galaxy: Galaxy, batch: Batch, row: Dataset) -> None:
             await galaxy.tus.delete(row.session)
         except GalaxyError as error:
             log.warning("session.not_deleted", batch=batch.id, dataset=row.name, reason=error.message)
+
+
+async def prove_here(
+    rooms: Rooms, batch: Batch, planned: PlannedDataset, sources: tuple[Source, ...], *, is_read: bool
+) -> None:
+    """See that files whose bytes are not sent are still those that were planned, and read them through once when
+    `is_read`; store the proof. Raises ContentBroken, FileChanged, FileGone.
+    """
+    if not is_read:  # asked again after a restart: there is nothing to store
+        for source in sources:
+            await rooms.reader.inspect_prefix(source.root, source.path, 0, _nothing, expect=source.expect)
+        return
+    first = sources[0]
+    content = ContentPass(first.path, kind_of(first.path), first.checksums, has_core_left=rooms.reader.has_core_left)
+    for source in sources:
+        size = source.expect.size
+        await rooms.reader.inspect_prefix(source.root, source.path, size, content.feed, expect=source.expect)
+    facts = content.finish()
+    await rooms.store.put_dataset(
+        batch, planned.key, sha256=facts.sha256, records=facts.records, sent_at=rooms.clock.now()
+    )
+
+
+def _nothing(_: bytes) -> None:
+    """Look at no byte."""
+
+
+async def offsets_of(galaxy: Galaxy, rows: Sequence[Dataset]) -> list[int | None]:
+    """Return how many bytes each session holds, to be asked right before they are registered: Galaxy takes half a file
+    too.
+    """
+    return await asyncio.gather(*(galaxy.tus.offset(row.session) for row in rows))
+
+
+async def refuse_cut_sessions(
+    rooms: Rooms, galaxy: Galaxy, batch: Batch, rows: Sequence[Dataset], offsets: Sequence[int | None]
+) -> None:
+    """Give up sessions that are gone, or were cut by the server, and raise SessionLost: only a fresh one can be
+    trusted.
+    """
+    cut = [row for row, offset in zip(rows, offsets, strict=True) if offset != row.size]
+    for row in cut:
+        await give_up_session(galaxy, batch, row)
+        await rooms.store.put_dataset(batch, row.key, session="", offset=0, sent_at=None)
+    if cut:
+        raise SessionLost(f"{len(cut)} upload sessions of batch {batch.id} are not whole; sending them again.")

@@ -1,18 +1,17 @@
 """Stage upload: is the batch in Galaxy, byte for byte?
 
-A history of the batch's own (`history.py`); every planned dataset sent (`transfer.py`), registered in groups
-of samples whose files all passed, and checked on the server before it counts. Nothing is believed because it was
-sent: a dataset is good when its state, size, extension and, where the server verifies it, SHA-256 are. Next comes
-`invoke.py`.
+A history of the batch's own (`history.py`), or a folder in a library (`library.py`); every planned dataset sent
+(`transfer.py`), registered in groups of samples whose files all passed, and checked on the server before it counts.
+In a library `items.py` registers, `item_checks.py` checks; there Galaxy may fetch the files itself. Nothing is believed
+because it was sent: a dataset is good when its state, size, extension and, where the server verifies it, SHA-256 are.
+Next comes `invoke.py`.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import timedelta
-from pathlib import Path
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
 from watcher.errors import (
     AnswerLost,
@@ -24,41 +23,36 @@ from watcher.errors import (
     MountGone,
     NoGalaxy,
     OverQuota,
-    SessionLost,
     Superseded,
     WatcherError,
 )
 from watcher.galaxy import Galaxy
-from watcher.galaxy.answers import DatasetFacts
-from watcher.galaxy.features import SORTED_BY_GALAXY
 from watcher.galaxy.fetch import FetchElement
 from watcher.galaxy.histories import clean_tag
 from watcher.model import (
-    SHA256,
-    SIZE,
     HistoryId,
     Hold,
-    Kind,
     Next,
     Outcome,
     Plan,
     PlannedDataset,
-    SourceFacts,
-    Stage,
-    Status,
     Wait,
 )
 from watcher.rows import Batch, Dataset
 from watcher.runs.integrity import ContentFacts, check_pair
+from watcher.stages.dataset_checks import all_checked, check_datasets
 from watcher.stages.effects import together
 from watcher.stages.history import ensure_history
+from watcher.stages.item_checks import check_items, copy_items, put_items
+from watcher.stages.item_versions import mark_superseded, take_over
+from watcher.stages.items import Items
+from watcher.stages.library import ensure_place
 from watcher.stages.looking import see_root
 from watcher.stages.pace import OUTSIDE_HOURS, OutsideHours, Pace
-from watcher.stages.readback import read_back
 from watcher.stages.revisions import drop_sessions, inherit
 from watcher.stages.rooms import Rooms
 from watcher.stages.slots import Line
-from watcher.stages.transfer import Source, Transfer, give_up_session
+from watcher.stages.transfer import Transfer, offsets_of, prove_here, refuse_cut_sessions, sources_of
 
 GROUP_BYTES = 4 * 1024**3
 GROUP_FILES = 200
@@ -72,15 +66,49 @@ async def upload(batch: Batch, rooms: Rooms) -> Outcome:
     await galaxy.known_identity()
     await rooms.store.add_datasets(batch, [_row(batch, planned) for planned in plan.datasets])
     await inherit(batch, rooms, galaxy)
-    history_id = await ensure_history(batch, rooms, galaxy)
+    history_id = await ensure_history(batch, rooms, galaxy) if plan.needs_history else None
     if isinstance(history_id, Hold):
         return history_id
+    if plan.library is not None:
+        return await _into_library(batch, rooms, galaxy, history_id)
+    assert history_id is not None  # without a library everything is sent
+    return await _into_history(batch, rooms, galaxy, history_id)
+
+
+async def _into_history(batch: Batch, rooms: Rooms, galaxy: Galaxy, history_id: HistoryId) -> Outcome:
     rows = {row.key: row for row in await rooms.store.datasets(batch.id)}
     await _adopt_registered(batch, rooms, galaxy, history_id, rows.values())
-    held = await _send_and_register(batch, rooms, galaxy, history_id)
-    if held is not None:
-        return held
-    return await _check(batch, rooms, galaxy, history_id)
+
+    async def register(group: Sequence[PlannedDataset]) -> None:
+        await _register(batch, rooms, galaxy, history_id, group)
+
+    held = await _send_and_register(batch, rooms, galaxy, register)
+    return held or await check_datasets(batch, rooms, galaxy, history_id)
+
+
+async def _into_library(batch: Batch, rooms: Rooms, galaxy: Galaxy, history_id: HistoryId | None) -> Outcome:
+    """Bring every dataset into the batch's folder of the library and prove it: what is sent by way of the history, for
+    only so it is private from the start. A collection or workflow finds them all in the history.
+    """
+    items = Items(batch, rooms, galaxy, await ensure_place(batch, rooms, galaxy))
+    await items.refuse_while_others_put()
+    await take_over(items)
+    outcome: Outcome | None
+    if history_id is not None and batch.plan.transfer == "tus":
+        outcome = await items.refuse_what_is_there() or await _into_history(batch, rooms, galaxy, history_id)
+        if not isinstance(outcome, Next):
+            return outcome
+        await put_items(items)
+    else:
+        await items.adopt()
+        outcome = await items.refuse_what_is_there()
+        outcome = outcome or await _send_and_register(batch, rooms, galaxy, items.register) or await check_items(items)
+        if outcome is not None:
+            return outcome
+    await mark_superseded(items)
+    if history_id is not None and (batch.plan.collection is not None or batch.plan.workflows):
+        await copy_items(items, history_id)
+    return await all_checked(batch, rooms)
 
 
 def _row(batch: Batch, planned: PlannedDataset) -> Dataset:
@@ -99,7 +127,7 @@ async def _adopt_registered(
     batch: Batch, rooms: Rooms, galaxy: Galaxy, history_id: HistoryId, rows: Iterable[Dataset]
 ) -> None:
     """Find datasets whose registration was asked for but never confirmed to us."""
-    open_rows = [row for row in rows if row.fetch_intent_at and not row.galaxy_id]
+    open_rows = [row for row in rows if row.fetch_intent_at and not (row.galaxy_id or row.item_id)]
     if open_rows:
         found = await _registered(batch, galaxy, history_id)
         await _keep_registered(batch, rooms, {row.key: found[row.key] for row in open_rows if row.key in found})
@@ -124,16 +152,18 @@ async def _keep_registered(batch: Batch, rooms: Rooms, found: Mapping[str, str],
         await rooms.store.put_dataset(batch, key, galaxy_id=dataset_id, job_id=job_id, fetch_receipt_at=now, session="")
 
 
-async def _send_and_register(batch: Batch, rooms: Rooms, galaxy: Galaxy, history_id: HistoryId) -> Outcome | None:
-    """Send all that is missing, registering whole samples as they pass; return the hold of the first broken file, or
-    that the hours of the watch are over, if so.
+async def _send_and_register(
+    batch: Batch, rooms: Rooms, galaxy: Galaxy, register: Callable[[Sequence[PlannedDataset]], Awaitable[None]]
+) -> Outcome | None:
+    """Send all that is missing, or prove it where it lies, registering whole samples as they pass; return the hold of
+    the first broken file, or that the hours of the watch are over, if so.
     """
     plan = batch.plan
     rows = {row.key: row for row in await rooms.store.datasets(batch.id)}
-    missing = [planned for planned in plan.datasets if not rows[planned.key].galaxy_id]
+    missing = [one for one in plan.datasets if not (rows[one.key].galaxy_id or rows[one.key].fetch_receipt_at)]
     if not missing:
         return None
-    sources = await _sources(batch, rooms)
+    sources = await sources_of(batch, rooms)
     sample_of = _samples(plan)
     left: dict[tuple[str, str], list[PlannedDataset]] = defaultdict(list)
     for planned in missing:
@@ -152,8 +182,12 @@ async def _send_and_register(batch: Batch, rooms: Rooms, galaxy: Galaxy, history
                 pace.refuse_outside_hours()
                 if any(isinstance(error, SHARED) and not isinstance(error, AnswerLost) for error in broken):
                     return  # every other file would only run into the same wall, one after the other
-                sent = Transfer(rooms, galaxy, batch, planned, sources[planned.key], slot, pace)
-                await sent.send(rows[planned.key])
+                if plan.transfer == "tus":
+                    sent = Transfer(rooms, galaxy, batch, planned, sources[planned.key], slot, pace)
+                    await sent.send(rows[planned.key])
+                else:
+                    is_read = plan.content == "full"
+                    await prove_here(rooms, batch, planned, sources[planned.key], is_read=is_read)
         sample = sample_of[planned.key]
         left[sample].remove(planned)
         if not left[sample]:
@@ -164,10 +198,11 @@ async def _send_and_register(batch: Batch, rooms: Rooms, galaxy: Galaxy, history
         await _check_pairs(batch, rooms, galaxy, plan, sample)
         async with turn:
             ready.extend(members)
-            if sum(p.size for p in ready) >= GROUP_BYTES or len(ready) >= GROUP_FILES:
+            is_much = plan.transfer == "tus" and sum(p.size for p in ready) >= GROUP_BYTES
+            if is_much or len(ready) >= GROUP_FILES:
                 group = ready.copy()
                 ready.clear()
-                await _register(batch, rooms, galaxy, history_id, group)
+                await register(group)
 
     async def guarded(planned: PlannedDataset, line: Line, pace: Pace) -> None:
         try:
@@ -185,7 +220,7 @@ async def _send_and_register(batch: Batch, rooms: Rooms, galaxy: Galaxy, history
         async with pace.told_to(lambda reason: rooms.store.touch(batch, reason=reason)):
             await together(guarded(planned, line, pace) for planned in missing)
     if ready and not any(not isinstance(error, ContentBroken) for error in broken):
-        await _register(batch, rooms, galaxy, history_id, ready)
+        await register(ready)
     for error in broken:
         if isinstance(error, FileGone) and rooms.settings.watch(plan.watch):
             await see_root(plan.watch, rooms)  # without its mount every file is gone
@@ -204,27 +239,6 @@ async def _send_and_register(batch: Batch, rooms: Rooms, galaxy: Galaxy, history
     return None
 
 
-async def _sources(batch: Batch, rooms: Rooms) -> dict[str, tuple[Source, ...]]:
-    """Return for each planned dataset its source files as they looked when they were planned."""
-    plan, root = batch.plan, Path(batch.plan.path)
-    unit = await rooms.store.unit(batch.unit_id)
-    seen = {row.path: row for row in await rooms.store.source_files(batch.unit_id)}
-    checksums: Mapping[str, Mapping[str, str]] = (unit.more.get("checksums") or {}) if unit else {}
-
-    def source(path: str) -> Source:
-        row = seen.get(path)
-        if row is None:
-            raise FileGone(
-                f"`{path}` of batch {batch.id} is not known any more.",
-                hint=f"`galaxy-watcher retry {batch.unit_id} --from settle`",
-                files=(path,),
-            )
-        facts = SourceFacts(path, Kind.FILE, row.size, row.mtime_ns, row.ctime_ns, row.inode)
-        return Source(root, path, facts, checksums.get(path, {}))
-
-    return {planned.key: tuple(source(path) for path in planned.sources) for planned in plan.datasets}
-
-
 def _samples(plan: Plan) -> dict[str, tuple[str, str]]:
     """Return project and name of the sample of each dataset by its key: two projects may have a sample `S1`."""
     of_path = {file.path: (sample.project, sample.name) for sample in plan.samples for file in sample.files}
@@ -233,15 +247,14 @@ def _samples(plan: Plan) -> dict[str, tuple[str, str]]:
 
 async def _check_pairs(batch: Batch, rooms: Rooms, galaxy: Galaxy, plan: Plan, sample: tuple[str, str]) -> None:
     """Compare the record counts of R1 and R2, lane by lane; a bad pair's sessions are deleted."""
-    rows = {row.key: row for row in await rooms.store.datasets(batch.id)}
     lanes: dict[int, dict[str, PlannedDataset]] = defaultdict(dict)
     sample_of = _samples(plan)
     for planned in plan.datasets:
         if sample_of[planned.key] == sample and planned.read in ("R1", "R2"):
             lanes[planned.lane][planned.read] = planned
-    for reads in lanes.values():
-        if len(reads) < 2:
-            continue
+    pairs = [reads for reads in lanes.values() if len(reads) == 2]
+    rows = {row.key: row for row in await rooms.store.datasets(batch.id)} if pairs else {}
+    for reads in pairs:
         pair = [rows[reads[read].key] for read in ("R1", "R2")]
         facts = [ContentFacts(size=row.size, sha256=row.sha256, records=row.records) for row in pair]
         names = tuple(reads[read].sources[0] for read in ("R1", "R2"))
@@ -264,7 +277,7 @@ async def _register(
     rows = {row.key: row for row in await rooms.store.datasets(batch.id)}
     members = [rows[planned.key] for planned in group]
     dbkeys = {planned.key: planned.dbkey for planned in group}
-    offsets = await asyncio.gather(*(galaxy.tus.offset(row.session) for row in members))
+    offsets = await offsets_of(galaxy, members)
     intents = [row.fetch_intent_at for row in members if row.fetch_intent_at]
 
     async def look() -> dict[str, str] | None:
@@ -276,15 +289,7 @@ async def _register(
             await rooms.store.put_dataset(batch, row.key, fetch_intent_at=intent_at)
 
     async def act() -> dict[str, str]:
-        whole = [row for row, offset in zip(members, offsets, strict=True) if offset == row.size]
-        if len(whole) < len(members):
-            for row in members:
-                if row not in whole:  # gone, or cut by the server: only a fresh session can be trusted
-                    await give_up_session(galaxy, batch, row)
-                    await rooms.store.put_dataset(batch, row.key, session="", offset=0, sent_at=None)
-            raise SessionLost(
-                f"{len(members) - len(whole)} upload sessions of batch {batch.id} are not whole; sending them again."
-            )
+        await refuse_cut_sessions(rooms, galaxy, batch, members, offsets)
         elements = [
             FetchElement(
                 name=row.name,
@@ -305,146 +310,4 @@ async def _register(
 
     await rooms.effects.once(
         "upload.fetch", intent_at=min(intents) if intents else None, look=look, note=note, act=act, keep=keep
-    )
-
-
-# --- checking -------------------------------------------------------------------------------------------------------
-
-
-async def _check(batch: Batch, rooms: Rooms, galaxy: Galaxy, history_id: HistoryId) -> Outcome:
-    """Hold every registered dataset against what was sent."""
-    rows = [row for row in await rooms.store.datasets(batch.id) if not row.checked]
-    if rows:
-        rooms.effects.reach("upload.check.intent")
-        facts = await galaxy.datasets.many(history_id, [row.galaxy_id for row in rows])
-        open_rows, unverified = 0, []
-        for row in rows:
-            found = facts.get(row.galaxy_id)
-            outcome = await _check_one(batch, rooms, galaxy, row, found)
-            if isinstance(outcome, Hold):
-                return outcome
-            open_rows += outcome is None
-            if outcome == SIZE and batch.plan.readback != "off":
-                unverified.append(row)
-            elif outcome:
-                await rooms.store.put_dataset(batch, row.key, checked=outcome, status=Status.DONE)
-        held = await _read_back(batch, rooms, galaxy, unverified)
-        if held is not None:
-            return held
-        if open_rows:
-            age_s = (rooms.clock.now() - min(row.fetch_receipt_at or rooms.clock.now() for row in rows)).total_seconds()
-            pause = timedelta(seconds=min(max(age_s / 4, 0.5), 15))
-            return Wait(
-                pause,
-                f"{open_rows} of {len(batch.plan.datasets)} datasets are still being made by Galaxy.",
-                "galaxy_works",
-            )
-        rooms.effects.reach("upload.check.receipt")
-    levels = {row.checked for row in await rooms.store.datasets(batch.id)}
-    return Next(
-        Stage.INVOKE,
-        f"{len(batch.plan.datasets)} datasets are in Galaxy, checked by {' and '.join(sorted(levels)) or 'nothing'}.",
-    )
-
-
-async def _check_one(
-    batch: Batch, rooms: Rooms, galaxy: Galaxy, row: Dataset, found: DatasetFacts | None
-) -> Hold | str | None:
-    """Return how far the dataset is checked, None when Galaxy still works on it, or why the batch must stop."""
-    if row.status is Status.FAILED:  # we died while we threw it away
-        await _send_again(batch, rooms, galaxy, row, reason=row.reason)
-        raise SessionLost(f"`{row.name}` did not arrive whole; sending it again.")
-    if found is None or found.deleted or found.purged:
-        return Hold(
-            f"Dataset `{row.name}` of batch {batch.id} was deleted in Galaxy.",
-            "dataset_deleted",
-            hint=f"Undelete it and `galaxy-watcher retry {batch.id}`, or send it again: "
-            f"`galaxy-watcher retry {batch.unit_id} --from plan`.",
-        )
-    if found.state == "paused":
-        await _send_again(batch, rooms, galaxy, row)
-        raise OverQuota(
-            f"Galaxy paused the upload of `{row.name}`: the account is over its quota.",
-            hint="Free space or raise the quota; the watcher goes on by itself.",
-        )
-    if found.state in ("error", "failed_metadata", "discarded") or (found.state == "ok" and found.size != row.size):
-        if found.state == "ok" and row.ext in SORTED_BY_GALAXY:  # and would be again
-            return Hold(
-                f"Galaxy sorted `{row.name}`, as it does with {row.ext}: the dataset holds other bytes than the file.",
-                "dataset_sorted",
-                hint="Let the rule ask for unsorted.bam, which Galaxy leaves as it is, and "
-                f"`galaxy-watcher retry {batch.unit_id} --from plan`.",
-            )
-        what = found.misc_info or f"state {found.state}, {found.size} bytes instead of {row.size}"
-        return await _broken(batch, rooms, galaxy, row, what)
-    if found.state != "ok":
-        return None
-    if found.ext != row.ext:
-        return Hold(
-            f"Galaxy calls `{row.name}` {found.ext} instead of {row.ext}.",
-            "dataset_extension",
-            hint=f"Set the datatype in Galaxy, then `galaxy-watcher retry {batch.id}`.",
-        )
-    if batch.plan.access == "private" and not found.is_closed_to_all_but(await galaxy.users.own_role()):
-        await galaxy.datasets.make_private(found.id)
-    rooms.effects.reach("upload.check.act")
-    identity = await galaxy.known_identity()
-    listed = {name.upper(): value.lower() for name, value in found.hashes.items()}.get("SHA-256")
-    knows = identity.features.fetch_hashes and row.ext not in SORTED_BY_GALAXY
-    verified = knows and listed == row.sha256
-    return SHA256 if verified else SIZE
-
-
-async def _read_back(batch: Batch, rooms: Rooms, galaxy: Galaxy, rows: Sequence[Dataset]) -> Hold | None:
-    """Compare with what was sent what no server verified; each takes the slot of a transfer."""
-    if not rows:
-        return None
-    plan, held = batch.plan, []
-    sources = await _sources(batch, rooms)
-
-    async def compare(row: Dataset, line: Line) -> None:
-        async with line.slot():
-            found = await read_back(rooms, galaxy, row, sources[row.key], plan.readback)
-        if not found.difference:
-            await rooms.store.put_dataset(batch, row.key, checked=found.checked, status=Status.DONE)
-        else:
-            held.append(await _broken(batch, rooms, galaxy, row, found.difference))
-
-    left_bytes = sum(row.size for row in rows)
-    with rooms.slots.line(batch.id, plan.watch, plan.galaxy, priority=plan.priority, left_bytes=left_bytes) as line:
-        await together(compare(row, line) for row in rows)
-    return held[0] if held else None
-
-
-async def _broken(batch: Batch, rooms: Rooms, galaxy: Galaxy, row: Dataset, what: str) -> Hold:
-    """Throw a dataset away and raise SessionLost, so that it is sent once more; hold what was sent twice already."""
-    if row.reason:
-        await rooms.store.put_dataset(batch, row.key, reason="")  # a person who says retry means: send it again
-        return Hold(
-            f"Galaxy cannot take `{row.name}`: {what}",
-            "dataset_broken",
-            hint=f"Look at the dataset in Galaxy, then `galaxy-watcher retry {batch.id}`.",
-            files=(),
-        )
-    await _send_again(batch, rooms, galaxy, row, reason=f"sent again: {what}"[:500])
-    raise SessionLost(f"`{row.name}` did not arrive whole ({what}); sending it again.")
-
-
-async def _send_again(batch: Batch, rooms: Rooms, galaxy: Galaxy, row: Dataset, reason: str = "") -> None:
-    """Throw a bad dataset away, in Galaxy too, and start it afresh."""
-    # Written first: after a crash in between nobody takes our own deleting for somebody else's.
-    await rooms.store.put_dataset(batch, row.key, status=Status.FAILED, reason=reason)
-    await galaxy.datasets.delete(row.galaxy_id, purge=True)
-    await rooms.store.put_dataset(
-        batch,
-        row.key,
-        galaxy_id="",
-        session="",
-        offset=0,
-        sent_at=None,
-        fetch_intent_at=None,
-        fetch_receipt_at=None,
-        job_id="",
-        reason=reason,
-        status=Status.READY,
     )

@@ -82,6 +82,21 @@ class Children(Database):
 
         await self._write(work)
 
+    async def put_each_dataset(self, batch: Batch, values: Mapping[str, Mapping[str, Any]]) -> None:
+        """Change columns of several datasets, each its own values by its key, in one transaction."""
+        for changed in values.values():
+            refuse_unknown(Dataset, changed, fixed=("batch_id", "key"))
+        table = TABLES[Dataset]
+
+        async def work(connection: AsyncConnection) -> None:
+            await refuse_overtaken(connection, batch)
+            for key, changed in values.items():
+                this = (table.c.batch_id == batch.id, table.c.key == key)
+                if not (await connection.execute(sa.update(table).where(*this).values(changed))).rowcount:
+                    raise StateError(f"There is no dataset {key} in batch {batch.id}.")
+
+        await self._write(work)
+
     async def galaxy_objects(self, batch_id: str) -> list[GalaxyObject]:
         """Return the batch's histories and collections by key."""
         return await self._children(GalaxyObject, {"batch_id": batch_id})

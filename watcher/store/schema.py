@@ -184,6 +184,10 @@ dataset = sa.Table(
     _text("job_id"),
     _text("checked"),
     _text("reason"),
+    # Rows of the first layouts have none of the next two.
+    _text("item_id", server_default=sa.text("''")),
+    _text("version_id", server_default=sa.text("''")),
+    _time("copy_intent_at"),
 )
 
 galaxy_object = sa.Table(
