@@ -17,9 +17,9 @@ OLDEST = (24, 1)
 SHA256 = "SHA-256"
 
 SORTED_BY_GALAXY = frozenset({"bam", "qname_sorted.bam"})
-"""Extensions that stand for an order: Galaxy sorts what is not in it, after it verified the hash of what was sent, and
-goes on listing that hash (measured on 24.1.4, 25.0.4 and 26.1.2). Only size and bytes tell. `unsorted.bam` is left as
-it is.
+"""Extensions that stand for an order: Galaxy sorts what is not in it (measured on 24.1.4 and 25.0.4), after it verified
+the hash of what was sent, and goes on listing that hash (25.0.4; 24.1 lists none). Only size and bytes tell.
+`unsorted.bam` is left as it is.
 """
 
 
