@@ -50,6 +50,17 @@ MISFITS = [
 ]
 
 
+OF_LIBRARIES = [
+    ("{name: Runs, folder", "{folder", "rules[0].destination.library.name", "is missing"),
+    ('{run}/{unit}"', '{unit}"', "rules[0].destination.library.folder", "is the same place for every run"),
+    ("name: Runs", 'name: "{sample}"', "rules[0].destination.library.name", "no single value"),
+    ("{run}/{unit}", "{run}/../{unit}", "rules[0].destination.library.folder", "must not go up"),
+    ("match: {watch: mi*}", "per: project", "rules[0].destination.library.folder", "coarser than the rule"),
+    ("transfer: link", "transfer: tus", "watches[0].content", "tus reads every byte"),
+]
+MISFITS += OF_LIBRARIES
+
+
 @pytest.mark.parametrize(
     ("old", "new", "key", "message"), MISFITS, ids=[key + message[:12] for *_, key, message in MISFITS]
 )
