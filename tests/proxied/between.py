@@ -34,6 +34,7 @@ class Between:
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._done: asyncio.Event
+        self._serving: set[asyncio.Task[None] | None] = set()
 
     @property
     def url(self) -> str:
@@ -72,10 +73,13 @@ class Between:
             await asyncio.gather(*left, return_exceptions=True)
 
     async def _guarded(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # The loop itself holds what runs only weakly, and a connection that rests is held by nobody else.
+        self._serving.add(asyncio.current_task())
         try:
             with contextlib.suppress(OSError, asyncio.IncompleteReadError):
                 await self.converse(reader, writer)
         finally:
+            self._serving.discard(asyncio.current_task())
             writer.transport.abort() if self._done.is_set() else writer.close()
 
     @contextlib.asynccontextmanager
