@@ -24,6 +24,8 @@ SHARED_BY_STAGES = {
     "looking": "one way to look at a run folder, for the stages before the plan and for the `plan` command",
     "history": "the batch's own history: upload.py makes it once, revisions.py takes it over",
     "transfer": "how one file travels; upload.py says which files, and when they count",
+    "shares": "who else may read a batch: upload.py opens it once all of it is checked",
+    "offered": "names held against what Galaxy offers, for the plan stage and for the `check` command",
     "revisions": "what a new plan takes over from the one it replaces",
     "same_run": "a run that was renamed or moved: detect.py and verify.py both meet it",
     "copies": "the same run in a second place: detect.py, settle.py and verify.py all meet it",

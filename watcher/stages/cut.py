@@ -15,7 +15,7 @@ from datetime import date
 from watcher.config import DeliverySettings, RuleSettings, Settings
 from watcher.config.destinations import SHEET, fixed_folder, render, render_folder, sheet_columns
 from watcher.config.rules import WorkflowSettings
-from watcher.model import Plan, PlannedDelivery, PlannedWorkflow, Sample
+from watcher.model import Plan, PlannedDelivery, PlannedShare, PlannedWorkflow, Sample
 from watcher.rows import Batch
 from watcher.runs.grouping import collection, datasets
 from watcher.runs.portions import pair_of, portion
@@ -135,7 +135,10 @@ def _plan(settings: Settings, rule: RuleSettings, facts: Facts, samples: list[Sa
         unit=facts.unit or ".",
         path=facts.path,
         access=galaxy.access,
-        history=render(rule.destination.history, values),
+        history=render(rule.destination.existing or rule.destination.history, values),
+        existing=render(rule.destination.existing, values),
+        annotation=render(rule.destination.annotation, values),
+        share=PlannedShare(users=rule.destination.share.users, roles=rule.destination.share.roles),
         tags=tuple(render(tag, values) for tag in rule.tags),
         samples=tuple(samples),
         datasets=planned,

@@ -28,6 +28,7 @@ EFFECTS = (
     "upload.bytes",
     "upload.fetch",
     "upload.check",
+    "upload.share",
     "invoke.collection",
     "invoke.invocation",
     "deliver.file",

@@ -9,13 +9,14 @@ a file. How samples are cut into batches stands in `cut.py`.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from watcher.config import Settings
-from watcher.errors import GalaxyError, OverQuota, PlanError
+from watcher.errors import GalaxyError, OverQuota, PlanError, WatcherError
 from watcher.galaxy import Galaxy
 from watcher.galaxy.bind import bind
 from watcher.galaxy.workflow_files import content_uuid
@@ -33,6 +34,7 @@ from watcher.rows import DeliveryRow, GalaxyObject, Unit
 from watcher.stages.afterwards import ENDED_AT, LATE, PLANNED_SHEET, SHEET_CHANGED, TOUCHED, sheet_of
 from watcher.stages.cut import GIVEN_UP, Facts, cut, numbers_of, sources_of
 from watcher.stages.looking import find_again, problems_of, see_root, view_of, wish_of
+from watcher.stages.offered import Offered, names_in, offered, plan_error
 from watcher.stages.revisions import REPLANNED
 from watcher.stages.rooms import Rooms
 
@@ -85,9 +87,8 @@ async def plan(unit: Unit, rooms: Rooms) -> Outcome:
         return Hold(
             "There is nothing to upload in it.", "empty", hint=f"`galaxy-watcher cancel {unit.id}` if that is right."
         )
-    if not known:  # a later plan finds most of it in Galaxy already
-        await _refuse_without_room(unit, rooms, list(plans.values()))
-    fitted = [await _fit_to_galaxy(planned, unit, rooms) for planned in plans.values()]
+    # A later plan finds most of it in Galaxy already.
+    fitted = await _fit_to_galaxy(list(plans.values()), unit, rooms, needs_room=not known)
     async with rooms.planning:
         for number, planned in zip(plans, fitted, strict=True):
             planned = await _own_place(planned, unit, number, rooms)
@@ -149,16 +150,55 @@ async def _refuse_without_room(unit: Unit, rooms: Rooms, plans: Sequence[Plan]) 
             raise refusal
 
 
-async def _fit_to_galaxy(planned: Plan, unit: Unit, rooms: Rooms) -> Plan:
-    """Return the plan with its workflows found and bound; PlanError names everything that does not fit."""
+async def _fit_to_galaxy(plans: Sequence[Plan], unit: Unit, rooms: Rooms, *, needs_room: bool) -> list[Plan]:
+    """Return the plans with all they name found in Galaxy.
+
+    Raises one PlanError that tells everything that is wrong with any of them, or OverQuota when there is only too
+    little room, which may pass by itself.
+    """
+    wrong: list[WatcherError] = []
+    if needs_room:
+        try:
+            await _refuse_without_room(unit, rooms, plans)
+        except OverQuota as error:
+            wrong.append(error)
+    found: dict[str, Offered] = {}
+    for account in dict.fromkeys(planned.galaxy for planned in plans):
+        async with _of_account(account, wrong):
+            names = names_in([planned for planned in plans if planned.galaxy == account])
+            found[account] = await offered(rooms.galaxy(account), names)
+            if found[account].problems:
+                raise plan_error(found[account].problems)
+    fitted: list[Plan] = []
+    for planned in plans:
+        async with _of_account(planned.galaxy, wrong):
+            # A file would be imported: nothing is sent while anything else is wrong.
+            if not wrong or all(one.by != "file" for one in planned.workflows):
+                fitted.append(await _with_workflows(planned, unit, rooms))
+    if len(wrong) > 1:
+        together = plan_error(wrong)
+        together.subject = wrong[0].subject
+        raise together
+    if wrong:
+        raise wrong[0]
+    return [found[planned.galaxy].put_into(planned) for planned in fitted]
+
+
+@asynccontextmanager
+async def _of_account(account: str, wrong: list[WatcherError]) -> AsyncIterator[None]:
+    """Collect what is wrong with the plans; what is wrong with Galaxy comes out, and says with which one."""
     try:
-        return await _fitted(planned, unit, rooms)
-    except (GalaxyError, PlanError) as error:
-        error.subject = planned.galaxy
+        yield
+    except PlanError as error:
+        error.subject = account
+        wrong.append(error)
+    except GalaxyError as error:
+        error.subject = account
         raise
 
 
-async def _fitted(planned: Plan, unit: Unit, rooms: Rooms) -> Plan:
+async def _with_workflows(planned: Plan, unit: Unit, rooms: Rooms) -> Plan:
+    """Return the plan with its workflows found and bound; PlanError names everything that does not fit."""
     galaxy = rooms.galaxy(planned.galaxy)
     workflows = []
     for wanted in planned.workflows:
@@ -250,7 +290,8 @@ async def _own_place(planned: Plan, unit: Unit, number: int, rooms: Rooms) -> Pl
     history, deliveries = planned.history, []
     rows: Sequence[GalaxyObject | DeliveryRow] = await rooms.store.galaxy_objects_named("history", history)
     taken = any(not _is_ours(row.batch_id, unit, number) for row in rows)
-    if taken or any((one.plan.galaxy, one.plan.history) == (planned.galaxy, history) for one in others):
+    taken = taken or any((one.plan.galaxy, one.plan.history) == (planned.galaxy, history) for one in others)
+    if taken and not planned.history_id:  # one that was there before is shared by the operator's will
         history = _suffixed(rooms.settings, unit, number, history, " ", f"The history name `{history}`")
     for delivery in planned.deliveries:
         folder = delivery.folder

@@ -31,7 +31,20 @@ from watcher.galaxy import Galaxy
 from watcher.galaxy.answers import DatasetFacts
 from watcher.galaxy.fetch import FetchElement
 from watcher.galaxy.histories import clean_tag
-from watcher.model import HistoryId, Hold, Kind, Next, Outcome, Plan, PlannedDataset, SourceFacts, Stage, Status, Wait
+from watcher.model import (
+    DatasetId,
+    HistoryId,
+    Hold,
+    Kind,
+    Next,
+    Outcome,
+    Plan,
+    PlannedDataset,
+    SourceFacts,
+    Stage,
+    Status,
+    Wait,
+)
 from watcher.rows import Batch, Dataset
 from watcher.runs.integrity import ContentFacts, check_pair
 from watcher.stages.effects import together
@@ -39,6 +52,7 @@ from watcher.stages.history import ensure_history
 from watcher.stages.looking import see_root
 from watcher.stages.revisions import drop_sessions, inherit
 from watcher.stages.rooms import Rooms
+from watcher.stages.shares import share
 from watcher.stages.transfer import Source, Transfer, give_up_session
 
 GROUP_BYTES = 4 * 1024**3
@@ -61,7 +75,10 @@ async def upload(batch: Batch, rooms: Rooms) -> Outcome:
     held = await _send_and_register(batch, rooms, galaxy, history_id)
     if held is not None:
         return held
-    return await _check(batch, rooms, galaxy, history_id)
+    outcome = await _check(batch, rooms, galaxy, history_id)
+    if isinstance(outcome, Next):
+        await share(batch, rooms, galaxy, history_id)
+    return outcome
 
 
 def _row(batch: Batch, planned: PlannedDataset) -> Dataset:
@@ -268,10 +285,20 @@ async def _register(
 
     async def keep(found: Mapping[str, str]) -> None:
         await _keep_registered(batch, rooms, found)
+        await _close_at_once(batch, galaxy, found.values())
 
     await rooms.effects.once(
         "upload.fetch", intent_at=min(intents) if intents else None, look=look, note=note, act=act, keep=keep
     )
+
+
+async def _close_at_once(batch: Batch, galaxy: Galaxy, datasets: Iterable[str]) -> None:
+    """Make private what was just registered in a history that was there before: a new history has that by itself, one
+    that was made earlier may be open. Galaxy puts the bytes in some seconds later. `_check` looks at it again.
+    """
+    if batch.plan.history_id and batch.plan.access == "private":
+        for dataset in datasets:
+            await galaxy.datasets.make_private(DatasetId(dataset))
 
 
 # --- checking -------------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from tests.fakes.galaxy import collections, datasets, fetch, histories, invocations, tus, users
+from tests.fakes.galaxy import collections, datasets, fetch, histories, invocations, sharing, tus, users
 from tests.fakes.galaxy.engine import Engine
 from tests.fakes.galaxy.schedule import Scheduler
 from tests.fakes.galaxy.state import World
@@ -26,7 +26,7 @@ async def _unknown(request: Request, problem: Exception) -> Response:
 def make_app(world: World, engine: Engine, scheduler: Scheduler, control: list[BaseRoute]) -> Starlette:
     """Build the application; a path or method nobody knows gets Galaxy's HTML page."""
     routes: list[BaseRoute] = [*control]
-    for module in (tus, fetch, histories, datasets, collections, invocations, users):
+    for module in (tus, fetch, histories, datasets, collections, invocations, users, sharing):
         for one in module.ROUTES:
             if isinstance(one, Route) and one.methods and "GET" in one.methods and not one.path.endswith(HEAD_PATHS):
                 one.methods.discard("HEAD")
