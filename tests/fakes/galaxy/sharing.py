@@ -45,6 +45,13 @@ def list_users(call: Call) -> list[Json]:
     return [_row(user) for user in call.world.users.values() if call.query("f_email").lower() in user.email.lower()]
 
 
+def make_user(call: Call) -> Json:
+    """Make an ordinary user, as administrators may."""
+    if not call.need_user().is_admin:
+        raise Refusal(403, 403006, "You must be an administrator to access this feature.")
+    return _row(call.world.add_user(str(call.body["username"]), is_admin=False))
+
+
 def make_role(call: Call) -> Json:
     """Make a role with members, as administrators may."""
     if not call.need_user().is_admin:
@@ -138,6 +145,7 @@ ROUTES = [
     route("/api/datatypes", "GET", list_datatypes),
     route("/api/genomes", "GET", list_genomes),
     route("/api/users", "GET", list_users),
+    route("/api/users", "POST", make_user),
     route("/api/roles", "GET", list_roles),
     route("/api/roles", "POST", make_role),
     route("/api/histories/{history}/sharing", "GET", show_sharing),
