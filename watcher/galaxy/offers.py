@@ -18,7 +18,7 @@ from watcher.galaxy.http import Http
 from watcher.galaxy.users import Role, Users
 from watcher.model import HistoryId
 
-ALIKE = 3
+ALIKE = 2
 """Letters in common that make an e-mail worth proposing: a large server has too many to list them all."""
 
 

@@ -171,6 +171,7 @@ async def _history(galaxy: Galaxy, ref: str, found: Offered) -> None:
 
 
 def plan_error(errors: Sequence[WatcherError | Problem]) -> PlanError:
-    """Return one error that tells all of these."""
-    hints = dict.fromkeys(error.hint for error in errors if error.hint)
-    return PlanError(" ".join(error.message for error in errors), hint=" ".join(hints))
+    """Return one error that tells all of these, each followed by its own hint when there are several."""
+    if len(errors) == 1:
+        return PlanError(errors[0].message, hint=errors[0].hint)
+    return PlanError(" ".join(f"{error.message} {error.hint}".strip() for error in errors))

@@ -216,7 +216,7 @@ async def test_roles_say_who_reads(galaxy: Galaxy, other: Other) -> None:
     for refused in ([empty.id], [both.id, own]):
         with pytest.raises(Refused, match="At least 1 user must have every role"):
             await galaxy.datasets.give_to_roles(dataset, refused, [own])
-    await galaxy.datasets.make_private(dataset)
+    await galaxy.datasets.give_to_roles(dataset, [own], [own])  # 24.1 only adds the own role when asked for private
     assert not await may_read(other.galaxy, dataset)
     await galaxy.histories.delete(history, purge=True)
 

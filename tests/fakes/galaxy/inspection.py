@@ -64,6 +64,8 @@ def datasets(world: World) -> list[Json]:
                 "purged": row.purged,
                 "visible": row.visible,
                 "private": file.private,
+                "readers": sorted(user.email for user in world.users.values() if world.may_read(user, file)),
+                "open": world.may_read(None, file),
                 "copied": file.number in seen,
                 "uploaded": job is not None and job.tool_id == "__DATA_FETCH__" and file.number not in seen,
             }

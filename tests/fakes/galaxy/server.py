@@ -347,6 +347,16 @@ class FakeGalaxy:
         with self.state.lock:
             return encode(self.state.add_role(name, [user.number for user in users]).number)
 
+    def forget_datatype(self, ext: str) -> None:
+        """Be a server that does not know this extension."""
+        with self.state.lock:
+            self.state.unknown_datatypes.add(ext)
+
+    def share_by_hand(self, history_id: str, user: User) -> None:
+        """Share a history with a user as a person does, who opens nothing by it."""
+        with self.state.lock:
+            self.state.histories[decode(history_id) or 0].shared.append(user.number)
+
     def delete_dataset(self, dataset_id: str, *, purge: bool = False) -> None:
         """Delete a dataset by hand."""
         with self.state.lock:

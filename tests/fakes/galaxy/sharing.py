@@ -25,7 +25,8 @@ GENOMES = (
 def list_datatypes(call: Call) -> list[str]:
     """List extensions; by default only those that are offered for uploads."""
     uploads = call.flag("upload_only", default=True)
-    return sorted(ext for ext in DATA_TYPES if not uploads or ext not in NOT_FOR_UPLOAD)
+    known = DATA_TYPES.keys() - call.world.unknown_datatypes
+    return sorted(ext for ext in known if not uploads or ext not in NOT_FOR_UPLOAD)
 
 
 def list_genomes(_: Call) -> list[list[str]]:

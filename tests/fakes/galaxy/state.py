@@ -289,6 +289,7 @@ class World:
         self.numbers: Counter[str] = Counter()
         self.users: dict[int, User] = {}
         self.roles: dict[int, Role] = {}
+        self.unknown_datatypes: set[str] = set()
         self.histories: dict[int, History] = {}
         self.datasets: dict[int, Dataset] = {}
         self.collections: dict[int, Collection] = {}
