@@ -35,7 +35,7 @@ class Offers:
         params = {"extension_only": True, "upload_only": False}
         return await self._http.get("/api/datatypes", "list its datatypes", list[str], params=params)
 
-    async def genomes(self) -> list[str]:
+    async def dbkeys(self) -> list[str]:
         """Return the keys of the reference genomes, those that the account made for itself as well."""
         rows = await self._http.get("/api/genomes", "list its reference genomes", list[tuple[str, str]])
         return [key for _, key in rows]

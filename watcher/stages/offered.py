@@ -19,7 +19,7 @@ from watcher.galaxy import Galaxy
 from watcher.galaxy.answers import History
 from watcher.model import Plan
 
-NO_GENOME = "?"
+NO_DBKEY = "?"
 """How Galaxy writes that there is no reference genome."""
 
 NEVER_ROLES = ("private", "sharing")
@@ -98,8 +98,8 @@ async def offered(galaxy: Galaxy, names: Names) -> Offered:
                 found.problems.append(
                     _unknown("datatype", ext, known, "See the list at /api/datatypes.", f" ({asker})")
                 )
-    if asked := {dbkey: asker for dbkey, asker in names.dbkeys.items() if dbkey != NO_GENOME}:
-        known = await galaxy.offers.genomes()
+    if asked := {dbkey: asker for dbkey, asker in names.dbkeys.items() if dbkey != NO_DBKEY}:
+        known = await galaxy.offers.dbkeys()
         for dbkey, asker in asked.items():
             if dbkey not in known:
                 hint = "An administrator adds genomes; a custom build of the account counts as well."

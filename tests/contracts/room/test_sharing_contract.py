@@ -73,14 +73,14 @@ async def private_history(galaxy: Galaxy) -> HistoryId:
     return await galaxy.histories.create("shared by a contract test")
 
 
-async def test_datatypes_and_genomes_are_listed(galaxy: Galaxy) -> None:
+async def test_datatypes_and_dbkeys_are_listed(galaxy: Galaxy) -> None:
     """All extensions are there, those that are not offered for uploads as well, and no genome has its own key."""
     known = await galaxy.offers.datatypes()
     assert {"fastqsanger.gz", "bam", "unsorted.bam", "cram", "pod5", "data", "txt"} <= set(known)
     assert "fastqsangr.gz" not in known
-    genomes = await galaxy.offers.genomes()
-    assert "?" in genomes
-    assert "hg999" not in genomes
+    dbkeys = await galaxy.offers.dbkeys()
+    assert "?" in dbkeys
+    assert "hg999" not in dbkeys
 
 
 async def test_administrators_look_users_up_and_others_cannot(galaxy: Galaxy, other: Other) -> None:
