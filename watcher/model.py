@@ -226,7 +226,9 @@ class Sample(Stored):
 
 
 class PlannedDataset(Stored):
-    """Ordered source files that become one dataset; `key` is unique in the batch and never changes."""
+    """Ordered source files that become one dataset; `key` is unique in the batch and never changes. `dbkey` is its
+    reference build, "" for Galaxy's own.
+    """
 
     key: str
     name: str
@@ -236,6 +238,7 @@ class PlannedDataset(Stored):
     sample: str
     read: str = ""
     lane: int = 0
+    dbkey: str = ""
 
 
 class PlannedElement(Stored):
@@ -247,7 +250,7 @@ class PlannedElement(Stored):
 
 
 class PlannedCollection(Stored):
-    """A collection by its Galaxy type: `list`, `paired`, `list:paired`."""
+    """A collection by its Galaxy type, such as `list:paired`."""
 
     type: str
     name: str

@@ -11,8 +11,8 @@ from tests.world import World
 
 PAGES = Path(__file__).parent / "help"
 COMMANDS = (
-    "", "serve", "once", "plan", "check", "status", "show", "retry", "cancel", "demo", "config", "config example",
-    "config schema", "config show",
+    "", "serve", "once", "plan", "explain", "check", "status", "show", "retry", "cancel", "demo", "config",
+    "config example", "config schema", "config show",
 )  # fmt: skip
 
 

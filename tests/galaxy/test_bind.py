@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from watcher.galaxy.bind import bind
+from watcher.galaxy.bind import bind, fits_input
 from watcher.galaxy.workflows import WorkflowFacts, WorkflowInput, WorkflowStep
 from watcher.model import CollectionId, WorkflowId
 
@@ -260,3 +260,32 @@ def test_cells_of_a_sample_sheet_are_constants(label: str, cell: str | None, tol
         assert binding.problems == ()
         assert binding.constants.get(label) == told
         assert binding.reads_inputs == ("Reads",)
+
+
+@pytest.mark.parametrize(
+    ("have", "fits", "not_"),
+    [
+        ("list", ("list", "any", "list:paired_or_unpaired", "paired_or_unpaired"), ("paired", "list:paired")),
+        ("paired", ("paired", "paired_or_unpaired"), ("list", "list:paired", "list:paired_or_unpaired")),
+        (
+            "list:paired",
+            ("list:paired", "paired", "paired_or_unpaired", "list:paired_or_unpaired"),
+            ("list", "list:list"),
+        ),
+        ("paired_or_unpaired", ("paired_or_unpaired",), ("paired", "list", "list:paired_or_unpaired")),
+        (
+            "list:paired_or_unpaired",
+            ("list:paired_or_unpaired", "paired_or_unpaired"),
+            ("list:paired", "paired", "list", "list:list"),
+        ),
+        (
+            "list:list",
+            ("list:list", "list", "paired_or_unpaired", "list:paired_or_unpaired"),
+            ("paired", "list:paired"),
+        ),
+    ],
+)
+def test_collections_fit_inputs_as_galaxy_says(have: str, fits: tuple[str, ...], not_: tuple[str, ...]) -> None:
+    """A type fits itself, what it ends in, and what takes pairs or single datasets; never what it might not hold."""
+    assert [want for want in fits if not fits_input(have, want)] == []
+    assert [want for want in not_ if fits_input(have, want)] == []

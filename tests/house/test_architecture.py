@@ -20,6 +20,7 @@ RANK = {"words": 0, "rooms": 1, "stages": 2, "service": 3, "doors": 4}
 SHARED_BY_STAGES = {
     "effects": "intent, act, receipt: what every outside effect has in common",
     "rooms": "what every stage is handed: the rooms, transfer slots, poll rounds",
+    "choose": "which rule takes which sample: cut.py cuts by it, the `explain` command shows it",
     "cut": "how samples become batches, for the plan stage and for the `plan` command",
     "looking": "one way to look at a run folder, for the stages before the plan and for the `plan` command",
     "history": "the batch's own history: upload.py makes it once, revisions.py takes it over",

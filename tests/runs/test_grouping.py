@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from tests.runs.run_folders import READS, Tree, bclconvert, fastq_names, miseq, novaseqx, run_info, sheet_v2
 from watcher.errors import PlanError
 from watcher.model import PlannedCollection, Sample, SampleFile
-from watcher.runs.grouping import Grouping, collection, datasets, group
+from watcher.runs.collecting import collection
+from watcher.runs.grouping import Grouping, datasets, group
 from watcher.runs.layout import judge
 
 

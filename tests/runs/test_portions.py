@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from tests.runs.run_folders import READS, Tree, fastq_names
 from watcher.errors import PlanError
 from watcher.model import Sample
+from watcher.runs.collecting import collection
 from watcher.runs.filenames import parse_fastq_name
-from watcher.runs.grouping import Grouping, collection, datasets, group
+from watcher.runs.grouping import Grouping, datasets, group
 from watcher.runs.layout import judge
 from watcher.runs.portions import pair_of, portion
 from watcher.runs.selection import NO_WISH, Wish
@@ -48,9 +49,9 @@ def nanopore(*paths: str) -> Tree:
     )
 
 
-def sources(samples: tuple[Sample, ...], **how: bool) -> dict[str, tuple[str, ...]]:
+def sources(samples: tuple[Sample, ...], *, joins_lanes: bool = False) -> dict[str, tuple[str, ...]]:
     """Return the sources of each dataset by its name."""
-    return {one.name: one.sources for one in datasets(samples, **how)}
+    return {one.name: one.sources for one in datasets(samples, joins_lanes=joins_lanes)}
 
 
 def test_lanes_may_be_joined_into_one_file_for_each_read() -> None:

@@ -6,7 +6,8 @@ import pytest
 
 from watcher.errors import PlanError
 from watcher.model import Sample, SampleFile
-from watcher.runs.grouping import collection, datasets
+from watcher.runs.collecting import collection
+from watcher.runs.grouping import datasets
 from watcher.runs.sheet_columns import cell_of, cells_of, shared_cell
 
 

@@ -33,9 +33,11 @@ async def test_names_of_a_rule_are_all_told(world: World) -> None:
     world.fake.user.is_admin = True
     world.fake.add_history("Run archive")
     place = {"existing": "Run arhive", "share": {"roles": ["whole labs"]}}
-    world.write_config(rule={"destination": place})
+    world.write_config(rule={"destination": place, "ext": "fastqsangr.gz", "dbkey": "hg83"})
     bad = told(await check_all(world.settings()), well=False)
     assert "rule all: Galaxy knows no role `whole labs`. Did you mean `whole lab`?" in bad
+    assert "no datatype `fastqsangr.gz` (rule all). Did you mean `fastqsanger.gz`?" in bad
+    assert "no reference genome `hg83` (rule all). Did you mean `hg38`?" in bad
     assert "no history `Run arhive`" in bad
     assert "Did you mean `Run archive`?" in bad
     world.write_config(rule={"destination": {"share": {"users": ["bop@example.org"]}}})

@@ -22,7 +22,8 @@ from watcher.config import Settings, load_config
 from watcher.model import Plan, PlannedElement, Sample
 from watcher.runs.grouping import group
 from watcher.runs.layout import judge, load_layouts
-from watcher.stages.cut import Facts, cut
+from watcher.stages.choose import Facts
+from watcher.stages.cut import cut
 
 WITH_READS = {name: one for name, one in {**INSTRUMENTS, **ODD}.items() if one.outcome == "ready"}
 

@@ -28,29 +28,38 @@ async def problems(world: World, names: Names) -> list[tuple[str, str]]:
 async def test_every_problem_is_one_reason_and_nothing_is_sent(world: World) -> None:
     """An unknown extension, user, role and history and too little quota are told together; a workflow file waits."""
     world.fake.user.is_admin = True
-    world.fake.forget_datatype("fastqsanger.gz")
     world.fake.set_quota(10)
     world.fake.add_role("lab of soil", world.fake.user)
     world.write_workflow("imported when all is well")
     share = {"users": ["bop@example.org"], "roles": ["lab of soils"]}
-    world.write_config(rule={"destination": {"share": share}})
+    world.write_config(rule={"destination": {"share": share}, "ext": {"*_R1_*": "fastqsangr.gz"}, "dbkey": "hg83"})
     world.add_run()
     (unit,) = (await world.once())["units"]
     assert (unit["stage"], unit["status"], unit["code"], unit["batches"]) == ("plan", "held", "plan", [])
     for words in (
         "bytes in Galaxy, the quota of the account",
-        "no datatype `fastqsanger.gz` (S1_S1_L001_R1_001.fastq.gz and 3 more). Did you mean `fastqsanger.bz2`?",
+        "no datatype `fastqsangr.gz` (S1_S1_L001_R1_001.fastq.gz and 1 more). Did you mean `fastqsanger.gz`?",
+        "no reference genome `hg83` (S1_S1_L001_R1_001.fastq.gz and 3 more). Did you mean `hg38`?",
         "no user `bop@example.org`. Did you mean `bob@example.org`?",
         "no role `lab of soils`. Did you mean `lab of soil`?",
     ):
         assert words in unit["reason"]
     assert nothing_was_sent(world)
     world.fake.set_quota(None)
-    world.fake.state.unknown_datatypes.clear()
     world.write_config(rule={"destination": {"share": {"users": ["bob@example.org"]}}})
     await world.wish("retry", unit["id"])
     (unit,) = (await world.once())["units"]
     assert unit["status"] == "done"
+
+
+async def test_a_datatype_that_this_server_has_not_yet_holds(world: World) -> None:
+    """What the watcher names by itself is held against the server as well."""
+    world.fake.forget_datatype("fastqsanger.gz")
+    world.add_run()
+    (unit,) = (await world.once())["units"]
+    assert (unit["stage"], unit["status"]) == ("plan", "held")
+    assert "no datatype `fastqsanger.gz`" in unit["reason"]
+    assert nothing_was_sent(world)
 
 
 async def test_too_little_quota_alone_waits_for_room(world: World) -> None:

@@ -1,7 +1,7 @@
-"""`plan`, `status`, `show`: commands that only look.
+"""`plan`, `explain`, `status`, `show`: commands that only look.
 
-They open the state without its lock and change nothing. What they show is made in `service/report.py` and
-`service/preview.py`.
+They open the state without its lock and change nothing. What they show is made in `service/report.py`,
+`service/preview.py` and `service/explain.py`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 import typer
 
-from watcher.cli.output import print_plan, print_show, print_status
+from watcher.cli.output import print_explain, print_plan, print_show, print_status
 from watcher.cli.settings import settings_from
 from watcher.clock import SystemClock
 from watcher.config.load import find_config
@@ -62,15 +62,29 @@ def plan(path: Path, config: Path | None, layout: str, content: bool, assume_qui
     """Print what would be done with what lies at a path; without a configuration one batch with all samples."""
     from watcher.service.preview import preview
 
-    if not path.exists() and not path.is_symlink():
-        raise UsageError(f"{path} does not exist.")
-    # A link to a file stays one: where it lies in a watch, it is asked about itself.
-    path = path.parent.resolve() / path.name if path.is_symlink() and not path.is_dir() else path.resolve()
+    path = _asked(path)
     settings = settings_from(config, check_keys=False) if config or _is_configured() else None
     report = asyncio.run(preview(path, settings, layout=layout, content=content, assume_quiet=assume_quiet))
     _print(report, json, print_plan)
     if any(unit["status"] in ("held", "failed") for unit in report["units"]):
         raise typer.Exit(5)
+
+
+def explain(path: Path, config: Path | None, assume_quiet: bool, json: bool) -> None:
+    """Print which rule takes each sample at a path, and why the others do not."""
+    from watcher.service.explain import explain as ask
+
+    report = asyncio.run(ask(_asked(path), settings_from(config, check_keys=False), assume_quiet=assume_quiet))
+    _print(report, json, print_explain)
+    if any(unit["status"] in ("held", "failed") for unit in report["units"]):
+        raise typer.Exit(5)
+
+
+def _asked(path: Path) -> Path:
+    if not path.exists() and not path.is_symlink():
+        raise UsageError(f"{path} does not exist.")
+    # A link to a file stays one: where it lies in a watch, it is asked about itself.
+    return path.parent.resolve() / path.name if path.is_symlink() and not path.is_dir() else path.resolve()
 
 
 def _is_configured() -> bool:

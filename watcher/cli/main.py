@@ -105,6 +105,21 @@ def plan(
 
 
 @app.command()
+def explain(
+    path: Annotated[Path, typer.Argument(help="A watch folder, a run folder, a unit in it, or a file.")],
+    config: ConfigPath = None,
+    assume_quiet: Annotated[
+        bool, typer.Option("--assume-quiet", help="Answer as if nothing will change any more.")
+    ] = False,
+    json: AsJson = False,
+) -> None:
+    """Show which rule takes each sample of a run, and why the others do not; writes nothing anywhere."""
+    from watcher.cli.look import explain as run
+
+    run(path, config, assume_quiet, json)
+
+
+@app.command()
 def check(config: ConfigPath = None, json: AsJson = False) -> None:
     """Check the configuration, folders, Galaxy account and workflows before the first night."""
     from watcher.cli.check import check as run

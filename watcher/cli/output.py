@@ -1,7 +1,7 @@
 """How reports look on a terminal: tables for what stands, one live line per batch for what moves, plain lines
 elsewhere.
 
-Reads the reports of `service/report.py` and `service/preview.py`; decides nothing. Colours only on a terminal.
+Reads the reports of `service/report.py`, `preview.py` and `explain.py`; decides nothing. Colours only on a terminal.
 """
 
 from __future__ import annotations
@@ -225,6 +225,37 @@ def _print_planned_batch(console: Console, batch: Mapping[str, Any]) -> None:
         console.print(f"    workflow    {workflow['ref']}")
     for delivery in batch["deliveries"]:
         console.print(f"    delivery    {delivery['folder']}  ({', '.join(delivery['outputs'])})")
+
+
+def print_explain(report: Mapping[str, Any], console: Console | None = None) -> None:
+    """Print what `explain` found: each sample with its rules, in their order."""
+    console = _console(console)
+    if not report["units"] and not report["left_out"]:
+        console.print("Nothing that looks like a run is there.")
+    for unit in report["units"]:
+        instrument = f", instrument {unit['instrument']}" if unit["instrument"] else ""
+        console.print(
+            Text(f"{unit['run']} {unit['unit']}  ")
+            .append_text(_status(unit["status"]))
+            .append(f"  (watch {unit['watch']}, layout {unit['layout']}{instrument})")
+        )
+        for reason in unit["reasons"]:
+            console.print(Text(f"  {reason}", style="yellow"))
+        for sample in unit["samples"]:
+            project = f" of project {sample['project']}" if sample["project"] else ""
+            takers = [sample["taken_by"] or "no rule", *sample["also_taken_by"]]
+            console.print(
+                Text(
+                    f"  {sample['name']}{project}, {len(sample['files'])} files, {size_text(sample['size'])}: "
+                ).append(" and ".join(takers), style="bold" if sample["taken_by"] else "yellow")
+            )
+            for rule in sample["rules"]:
+                mark = "yes" if rule["takes"] else "no "
+                console.print(Text(f"    {mark} {rule['rule']}: {rule['why']}"))
+        _print_left_out(unit["left_out"], console, "left out: ")
+    if report["left_out"]:
+        console.print("In no unit:")
+        _print_left_out(report["left_out"], console)
 
 
 def print_show(report: Mapping[str, Any], console: Console | None = None) -> None:

@@ -9,7 +9,8 @@ from watcher.config.destinations import Destination, render, render_folder
 from watcher.config.example import effective_yaml, example_yaml, json_schema
 from watcher.config.galaxies import GalaxySettings
 from watcher.config.load import load_config
-from watcher.config.rules import Match, RuleSettings, WorkflowSettings
+from watcher.config.match import Match
+from watcher.config.rules import RuleSettings, WorkflowSettings
 from watcher.config.settings import LimitSettings, LogSettings, Settings, StateSettings
 from watcher.config.watches import WatchSettings
 

@@ -22,7 +22,9 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from watcher.config.values import Section, Text, one_or_many, refuse_control, wrong
 
 Per = Literal["run", "project", "sample"]
-CollectionType = Literal["auto", "list", "paired", "list:paired", "none"]
+CollectionType = Literal[
+    "auto", "list", "paired", "list:paired", "paired_or_unpaired", "list:paired_or_unpaired", "list:list", "none"
+]
 
 TEMPLATE_FIELDS: Mapping[str, str] = {
     "run": "run id, or the name of its folder",
@@ -209,7 +211,12 @@ class Destination(Section):
     )
     share: ShareSettings = Field(ShareSettings(), description="Who else may read it. Left out: nobody.")
     collection: CollectionType = Field(
-        "auto", description="auto: list:paired when all samples are paired, else list; none: single datasets."
+        "auto",
+        description="auto: list:paired when all samples are paired, else list; none: single datasets. list:list has an"
+        " element for each sample, and in it one for each of its files, by lane and read (L001_R1): for samples with"
+        " index reads or several lanes, which a workflow merges or looks at together. list:paired_or_unpaired has for"
+        " each sample a pair or a single file, in one run both; paired and paired_or_unpaired are for a single sample."
+        " What is _or_unpaired needs Galaxy 25.0.",
     )
     collection_name: NameTemplate = Field("{run}", description="Name of the collection.")
     element: ElementTemplate = Field(

@@ -1,14 +1,14 @@
 """A rule: which samples it takes, how they travel together, where they land, what is done with them, where results go.
 
-Samples are matched one by one, the first rule that matches takes them. `rule_misfits` finds what is wrong between the
-values of one rule; what is wrong between rules, watches and Galaxies stands in `fit.py`. What a workflow accepts is
-known to Galaxy alone and is compared by the plan stage.
+Samples are matched one by one (`match.py`), the first rule that matches takes them, rules with `also` besides it.
+`rule_misfits` finds what is wrong between the values of one rule; what is wrong between rules, watches and Galaxies
+stands in `fit.py`. What a workflow accepts is known to Galaxy alone and is compared by the plan stage.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from fnmatch import fnmatchcase
+import re
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, model_validator
@@ -24,65 +24,25 @@ from watcher.config.destinations import (
     misfit_of_place,
     sheet_columns,
 )
+from watcher.config.match import Match
 from watcher.config.values import (
     AbsolutePath,
     KeyPath,
     Misfit,
     Name,
-    Patterns,
     Priority,
     Section,
     Text,
+    json_one_or_mapping,
     one_or_many,
+    refuse_control,
     wrong,
 )
 
 
-class Match(Section):
-    """What a rule takes: every key must match, one of its patterns is enough."""
-
-    watch: Patterns = Field(("*",), description="Names of watches.")
-    layout: Patterns = Field(("*",), description="Names of layouts, as recognised.")
-    run: Patterns = Field(("*",), description="Run ids.")
-    project: Patterns = Field(
-        ("*",), description="Projects of the sample sheet; a sample without one has the empty name."
-    )
-    sample: Patterns = Field(("*",), description="Sample names.")
-    sheet: Mapping[Text, Patterns] = Field(
-        default_factory=dict, description="Columns of the sample sheet, in any case, with patterns for their cells."
-    )
-
-    def takes(
-        self,
-        *,
-        watch: str,
-        layout: str,
-        run: str,
-        project: str = "",
-        sample: str = "",
-        sheet: Mapping[str, Sequence[str]] | None = None,
-    ) -> bool:
-        """Say whether a sample of that run belongs to this rule; `sheet` are its cells by lower-case column.
-
-        A column with several cells matches by any of them; a sample without the column has the empty cell.
-        """
-        asked = (
-            (self.watch, watch),
-            (self.layout, layout),
-            (self.run, run),
-            (self.project, project),
-            (self.sample, sample),
-        )
-        cells = sheet or {}
-        return all(any(fnmatchcase(value, pattern) for pattern in patterns) for patterns, value in asked) and all(
-            any(fnmatchcase(cell, pattern) for pattern in patterns for cell in cells.get(column.lower(), ("",)))
-            for column, patterns in self.sheet.items()
-        )
-
-    def may_take(self, *, watch: str, layout: str) -> bool:
-        """Say whether a sample of such a run may belong to this rule."""
-        asked = ((self.watch, watch), (self.layout, layout))
-        return all(any(fnmatchcase(value, pattern) for pattern in patterns) for patterns, value in asked)
+def column_of(value: object) -> str:
+    """Return the column that `sheet.COLUMN` names, "" for any other value."""
+    return value.removeprefix(SHEET).strip() if isinstance(value, str) and value.startswith(SHEET) else ""
 
 
 class WorkflowSettings(Section):
@@ -109,12 +69,12 @@ class WorkflowSettings(Section):
     @property
     def columns(self) -> Mapping[str, str]:
         """Columns of the sample sheet by the label of the input that takes what they say."""
-        return {label: column for label, value in self.inputs.items() if (column := _column(value))}
+        return {label: column for label, value in self.inputs.items() if (column := column_of(value))}
 
     @property
     def values(self) -> Mapping[str, JsonValue]:
         """Inputs by label that are the same for every batch."""
-        return {label: value for label, value in self.inputs.items() if not _column(value)}
+        return {label: value for label, value in self.inputs.items() if not column_of(value)}
 
     @property
     def ref(self) -> str:
@@ -129,15 +89,36 @@ class FinishSettings(Section):
     history: Literal["keep"] = Field("keep", description="The history: stays as it is.")
 
 
-def _column(value: object) -> str:
-    """Return the column that `sheet.COLUMN` names, "" for any other value."""
-    return value.removeprefix(SHEET).strip() if isinstance(value, str) and value.startswith(SHEET) else ""
-
-
 def _check_tag(tag: str) -> str:
     if tag.startswith(("watcher:", "run:")):
         raise wrong("is a tag of our own: by watcher: and run: what was made is found again.", "Choose another word.")
     return tag
+
+
+def is_ext(text: str) -> bool:
+    """Say whether a text has the form of one of Galaxy's extensions, such as fastqsanger.gz; Galaxy knows which are."""
+    return re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", text) is not None
+
+
+def is_dbkey(text: str) -> bool:
+    """Say whether a text has the form of a key of a reference build, such as hg38 or ?."""
+    return re.fullmatch(r"[\x21-\x7e]{1,100}", text) is not None
+
+
+def _check_ext(written: str) -> str:
+    if not (column_of(written) or is_ext(written)):
+        raise wrong("is not an extension.", f"For example fastqsanger.gz, or {SHEET}COLUMN.")
+    return written
+
+
+def _check_dbkey(written: str) -> str:
+    if written and not (column_of(written) or is_dbkey(written)):
+        raise wrong("is not a dbkey.", f"For example hg38, or {SHEET}COLUMN.")
+    return written
+
+
+def _one_for_all(value: object) -> object:
+    return {"*": value} if isinstance(value, str) else value
 
 
 def _absent_is_empty(value: object) -> object:
@@ -147,6 +128,8 @@ def _absent_is_empty(value: object) -> object:
 KindOfReads = Literal["fastq", "bam", "cram", "pod5"]
 Read = Literal["R1", "R2", "R3", "R4", "I1", "I2"]
 Tag = Annotated[NameTemplate, AfterValidator(_check_tag)]
+Ext = Annotated[Text, AfterValidator(_check_ext)]
+Dbkey = Annotated[str, AfterValidator(refuse_control), AfterValidator(_check_dbkey)]
 
 
 class RuleSettings(Section):
@@ -155,6 +138,11 @@ class RuleSettings(Section):
     name: Name = Field(description="What plans, commands and the status page call it.")
     match: Match = Field(
         default_factory=Match, description="Which samples it takes: patterns with * and ?. Left out: all."
+    )
+    also: bool = Field(
+        False,
+        description="true: takes what matches besides the rule that takes it first, into batches of its own. Never the"
+        " first: a sample that only such rules take is unmatched all the same.",
     )
     per: Per = Field("run", description="What travels together: the samples of a run, of a project, or each one alone.")
     kinds: Annotated[tuple[KindOfReads, ...], BeforeValidator(one_or_many)] = Field(
@@ -167,6 +155,20 @@ class RuleSettings(Section):
         "merge",
         description="A sample on several lanes: merge makes an element for each lane, concat one file for each read,"
         " keep a sample for each lane.",
+    )
+    ext: Annotated[Mapping[Text, Ext], BeforeValidator(_one_for_all), Field(json_schema_extra=json_one_or_mapping)] = (
+        Field(
+            default_factory=dict,
+            description='Galaxy\'s extensions by patterns for files, such as {"*.bam": bam}, the first that fits; one'
+            " alone is for all files; sheet.COLUMN is what the sample sheet says there of the sample. What fits none,"
+            " and everything by default, has the extension that its name means (.fastq.gz: fastqsanger.gz, .bam:"
+            " unsorted.bam, which Galaxy leaves as it is). Patterns as in match.file.",
+        )
+    )
+    dbkey: Dbkey = Field(
+        "",
+        description="Reference build of the datasets, such as hg38, or sheet.COLUMN: what the sample sheet says there"
+        " of each sample. Left out: Galaxy's own, which is ? (none).",
     )
     priority: Priority = Field(0, description="Higher goes first when transfers compete.")
     galaxy: Name | None = Field(None, description="Which of several Galaxies.")

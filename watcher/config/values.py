@@ -229,6 +229,13 @@ def json_one_or_many(entry: dict[str, Any]) -> Callable[[dict[str, Any]], None]:
     return add
 
 
+def json_one_or_mapping(schema: dict[str, Any]) -> None:
+    """Add the single form to the JSON Schema of a mapping of texts that may be written as one text."""
+    schema.pop("type", None)
+    entries = schema.pop("additionalProperties", {"type": "string"})
+    schema["anyOf"] = [{"type": "string"}, {"type": "object", "additionalProperties": entries}]
+
+
 Patterns = Annotated[
     tuple[Text, ...],
     BeforeValidator(at_least_one),

@@ -152,6 +152,7 @@ class DatasetFacts(Answer):
     purged: bool = False
     visible: bool = True
     tags: Tags = ()
+    dbkey: Text = ""
     access_roles: tuple[str, ...] | None = None
 
     @model_validator(mode="before")
@@ -161,7 +162,8 @@ class DatasetFacts(Answer):
             permissions = row.get("permissions")
             roles = permissions.get("access") if isinstance(permissions, dict) else None
             ext = row.get("extension") or row.get("file_ext")
-            return {**row, "ext": ext, "size": row["file_size"], "access_roles": roles}
+            dbkey = row.get("genome_build")
+            return {**row, "ext": ext, "size": row["file_size"], "dbkey": dbkey, "access_roles": roles}
         return row
 
     @property

@@ -18,6 +18,8 @@ from typing import Any
 from watcher.galaxy.workflows import WorkflowFacts, WorkflowInput, WorkflowStep
 from watcher.model import CollectionId
 
+PAIRED, EITHER = "paired", "paired_or_unpaired"
+
 READS = "reads"
 """What an operator writes for "the collection of this batch"."""
 
@@ -116,17 +118,28 @@ def _reads_problems(wanted: WorkflowInput, collection_type: str) -> Iterable[str
     if wanted.kind == "dataset":
         return  # Galaxy maps the workflow over the collection
     wanted_types = [one.strip() for one in wanted.collection_type.split(",") if one.strip()]
-    if wanted_types and not any(_fits(collection_type, one) for one in wanted_types):
+    if wanted_types and not any(fits_input(collection_type, one) for one in wanted_types):
         yield (
             f"Input “{wanted.label}” wants a collection of type {' or '.join(wanted_types)}, "
             f"and the reads become one of type {collection_type}."
         )
 
 
-def _fits(have: str, want: str) -> bool:
-    """A collection fits its own type, and one that ends in it is mapped over."""
-    wants = [want, *([want.replace("paired_or_unpaired", "paired")] if "paired_or_unpaired" in want else [])]
-    return want == "any" or any(have == one or have.endswith(f":{one}") for one in wants)
+def fits_input(have: str, want: str) -> bool:
+    """Tell whether Galaxy takes a collection of type `have` where an input wants `want`: as it is, or mapped over.
+
+    A collection fits its own type, and what it ends in is mapped over. What wants `paired_or_unpaired` takes a pair as
+    well, and any single dataset; but nothing that wants pairs takes a collection in which some may be single.
+    """
+    if want == "any" or have == want or have.endswith(f":{want}"):
+        return True
+    ranks, _, last = want.rpartition(":")
+    if last != EITHER:
+        return False
+    if not ranks:
+        return True  # a pair is taken whole, anything else element by element
+    above = have.removesuffix(f":{PAIRED}")
+    return above == ranks or above.endswith(f":{ranks}")
 
 
 def _value(wanted: WorkflowInput, value: Any) -> Any:

@@ -47,6 +47,19 @@ class Features:
         return self.version >= (25, 0)
 
     @property
+    def paired_or_unpaired(self) -> bool:
+        """Collections in which a sample may be a pair or single; one version earlier they are a bare 500."""
+        return self.version >= (25, 0)
+
+    def refuses_collection(self, type: str) -> str:
+        """Return why a server of this version makes no collection of this type, as the end of a sentence; "" when it
+        does.
+        """
+        if "paired_or_unpaired" in type and not self.paired_or_unpaired:
+            return f"is not known to Galaxy {self.version[0]}.{self.version[1]}: it came with 25.0"
+        return ""
+
+    @property
     def over_quota_pauses_upload(self) -> bool:
         """The upload itself pauses when over quota, and raising the quota does not wake it."""
         return self.version >= (25, 1)

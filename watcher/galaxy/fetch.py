@@ -21,7 +21,7 @@ from watcher.model import DatasetId, HistoryId, JobId
 
 @dataclass(frozen=True, slots=True)
 class FetchElement:
-    """A file to register: `session` holds its bytes, `sha256` is empty when unknown."""
+    """A file to register: `session` holds its bytes; `sha256` is empty when unknown, `dbkey` for Galaxy's own."""
 
     name: str
     ext: str
@@ -29,6 +29,7 @@ class FetchElement:
     tags: tuple[str, ...] = ()
     sha256: str = ""
     size: int = 0
+    dbkey: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,8 @@ def _element(element: FetchElement, features: Features) -> dict[str, Any]:
         "to_posix_lines": False,
         "space_to_tab": False,
     }
+    if element.dbkey:
+        described["dbkey"] = element.dbkey
     if element.sha256 and features.fetch_hashes:
         described["hashes"] = [{"hash_function": SHA256, "hash_value": element.sha256}]
     return described

@@ -22,7 +22,7 @@ HISTORY_KEYS = "id,name,tags,annotation,deleted,purged"
 WHOLE_HISTORY_KEYS = f"{HISTORY_KEYS},user_id,archived"
 CONTENT_KEYS = (
     "id,hid,name,state,extension,file_size,hashes,misc_info,deleted,purged,visible,tags,history_id,history_content_type,"
-    "collection_type,populated_state,permissions"
+    "collection_type,populated_state,permissions,genome_build"
 )
 
 

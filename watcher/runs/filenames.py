@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 
 # Illumina's documented form; the last part is always 001, older converters counted chunks of a sample with it.
 ILLUMINA = re.compile(
@@ -143,6 +144,14 @@ def kind_of_reads(name: str) -> str:
     found = _KIND.search(name)
     kind = found[1].lower() if found else ""
     return "fastq" if kind == "fq" else kind
+
+
+def fits(path: str, patterns: Iterable[str]) -> bool:
+    """Tell whether a path fits one of these patterns with `*` and `?`: with a / in it the path itself, else its last
+    part.
+    """
+    name = path.rsplit("/", 1)[-1]
+    return any(fnmatchcase(path if "/" in pattern else name, pattern) for pattern in patterns)
 
 
 def folded(name: str) -> str:

@@ -1,9 +1,9 @@
-"""From the files of a unit to samples, datasets and a Galaxy collection.
+"""From the files of a unit to samples and datasets.
 
 Samples come from file names, projects from the sample sheet or the folders, columns from the sheet. `group` also says
 what is wrong with the structure as far as names tell: a missing or double read, a sheet that cannot be read or
 matched, a sample without files. Nothing is lost and nothing comes twice: every taken file is in exactly one sample.
-Rules and names in Galaxy are the plan's business.
+How datasets become a collection is told in `collecting.py`; rules and names in Galaxy are the plan's business.
 """
 
 from __future__ import annotations
@@ -12,8 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from watcher.errors import PlanError
-from watcher.model import LeftOut, PlannedCollection, PlannedDataset, PlannedElement, Sample, SampleFile
+from watcher.model import LeftOut, PlannedDataset, Sample, SampleFile
 from watcher.runs.filenames import LANE, ending_of, extension_for, kind_of_reads
 from watcher.runs.pairing import double_reads, expected_reads, missing_reads
 from watcher.runs.read_groups import ReadGroup
@@ -21,10 +20,7 @@ from watcher.runs.sample_sheet import SheetRow
 from watcher.runs.sheet_match import match_sheet
 from watcher.runs.view import Judgement, UnitView
 
-COLLECTION_TYPES = ("auto", "list", "paired", "list:paired", "none")
 NO_READS = "no reads in it (0 records)"
-PAIR = ("R1", "R2")
-"""The reads of a pair, forward first, where no rule says otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +80,20 @@ def group(view: UnitView, judgement: Judgement, empty: Collection[str] = ()) -> 
     return Grouping(samples, tuple(problems), (*judgement.left_out, *without_reads), tuple(remarks))
 
 
-def datasets(samples: Iterable[Sample], *, joins_lanes: bool = False) -> tuple[PlannedDataset, ...]:
-    """Return one dataset for each sample, lane and read, in that order, with stable keys from 001 on.
+def ext_by_name(_: Sample, path: str) -> str:
+    """Return the extension that a file's name means, whatever its sample."""
+    return extension_for(path.rsplit("/", 1)[-1])
+
+
+def datasets(
+    samples: Iterable[Sample],
+    *,
+    joins_lanes: bool = False,
+    ext_of: Callable[[Sample, str], str] = ext_by_name,
+    dbkey_of: Callable[[Sample], str] = lambda _: "",
+) -> tuple[PlannedDataset, ...]:
+    """Return one dataset for each sample, lane and read, in that order, with stable keys from 001 on; `ext_of` is asked
+    for the first file of each.
 
     Parts of one read become one dataset, with `joins_lanes` those of all lanes: FASTQ, packed or not, may be put end to
     end. Names are base names of files, of the sample where parts are joined; equal ones get their folder, then a
@@ -107,78 +115,16 @@ def datasets(samples: Iterable[Sample], *, joins_lanes: bool = False) -> tuple[P
         PlannedDataset(
             key=f"{number:0{width}d}",
             name=name,
-            ext=extension_for(files[0].path.rsplit("/", 1)[-1]),
+            ext=ext_of(sample, files[0].path),
             sources=tuple(file.path for file in files),
             size=sum(file.size for file in files),
             sample=sample.name,
             read=files[0].read,
             lane=files[0].lane if len({file.lane for file in files}) == 1 else 0,
+            dbkey=dbkey_of(sample),
         )
         for number, ((sample, files), name) in enumerate(zip(joined, names, strict=True), start=1)
     )
-
-
-def collection(
-    type_: str,
-    name: str,
-    samples: Iterable[Sample],
-    planned: Iterable[PlannedDataset],
-    pair: tuple[str, str] = PAIR,
-    called: Callable[[Sample], str] | None = None,
-) -> PlannedCollection | None:
-    """Return a batch's collection, None for type `none`; `called` names the element of a sample, else its own name.
-
-    `auto` is `list:paired` when every sample has exactly the two reads of a `pair` in each of its lanes, else `list`. A
-    sample with several lanes becomes elements `NAME_L001` and so on. Raises PlanError when the type cannot be made of
-    these samples, or two elements would share a name.
-    """
-    if type_ not in COLLECTION_TYPES:
-        raise PlanError(f"There is no collection type {type_!r}.", hint=f"Use one of {', '.join(COLLECTION_TYPES)}.")
-    if type_ == "none":
-        return None
-    lanes = _lanes(samples, planned, called or (lambda sample: sample.name))
-    if not lanes:
-        raise PlanError(f"Collection {name} would be empty: there are no files.")
-    unpaired = [lane.called for lane in lanes if set(lane.datasets) != set(pair)]
-    if type_ == "auto":
-        type_ = "list" if unpaired else "list:paired"
-    elif type_ != "list" and unpaired:
-        raise PlanError(
-            f"Collection {name} cannot be {type_}: {unpaired[0]} has not exactly one {pair[0]} and one {pair[1]}.",
-            hint="Use collection: list or auto.",
-        )
-    if type_ == "paired":
-        if len(lanes) > 1:
-            raise PlanError(
-                f"Collection {name} cannot be paired: it has {len(lanes)} pairs, {lanes[0].called} the first.",
-                hint="Use collection: list:paired, or per: sample.",
-            )
-        return PlannedCollection(type=type_, name=name, elements=_pair(lanes[0].datasets, pair))
-    if type_ == "list:paired":
-        elements = [PlannedElement(name=lane.called, elements=_pair(lane.datasets, pair)) for lane in lanes]
-    else:
-        elements = [
-            PlannedElement(
-                name=f"{lane.called}_{read}" if read and len(lane.datasets) > 1 else lane.called, dataset=key
-            )
-            for lane in lanes
-            for read, key in lane.datasets.items()
-        ]
-    twice = [called for called, count in Counter(element.name for element in elements).items() if count > 1]
-    if twice:
-        raise PlanError(
-            f"Collection {name} would have {twice[0]} twice.",
-            hint="Use per: project, another `element` in the destination, or rename one of the samples.",
-        )
-    return PlannedCollection(type=type_, name=name, elements=tuple(elements))
-
-
-@dataclass(frozen=True, slots=True)
-class _Lane:
-    """The datasets of one sample in one lane, keys by read."""
-
-    called: str
-    datasets: Mapping[str, str]
 
 
 def _with_reads(view: UnitView, empty: frozenset[str]) -> tuple[list[ReadGroup], list[LeftOut], list[tuple[str, str]]]:
@@ -274,32 +220,3 @@ def _unique_names(named: Sequence[tuple[str, str]]) -> list[str]:
         given.add(wish)
         unique.append(wish)
     return unique
-
-
-def _lanes(
-    samples: Iterable[Sample], planned: Iterable[PlannedDataset], called: Callable[[Sample], str]
-) -> list[_Lane]:
-    by_source = {source: dataset for dataset in planned for source in dataset.sources}
-    lanes: list[_Lane] = []
-    for sample in sorted(samples, key=lambda one: (one.project, one.name)):
-        by_lane: dict[tuple[int, str], dict[str, str]] = {}
-        for file in sorted(sample.files, key=lambda one: (one.lane, one.read, one.part or 0, one.path)):
-            dataset = by_source.get(file.path)
-            if dataset is None:
-                raise PlanError(f"{file.path} of sample {sample.name} is in no dataset.")
-            alone = "" if file.read else dataset.key
-            by_lane.setdefault((dataset.lane, alone), {})[file.read] = dataset.key
-        several, element = len({lane for lane, _ in by_lane}) > 1, called(sample)
-        lanes += (
-            _Lane(f"{element}_L{lane:03d}" if several and lane else element, reads)
-            for (lane, _), reads in by_lane.items()
-        )
-    return lanes
-
-
-def _pair(reads: Mapping[str, str], pair: tuple[str, str]) -> tuple[PlannedElement, ...]:
-    forward, reverse = pair
-    return (
-        PlannedElement(name="forward", dataset=reads[forward]),
-        PlannedElement(name="reverse", dataset=reads[reverse]),
-    )

@@ -60,7 +60,7 @@ def wanted(layout: Layout, listing: Listing, found: FoundUnit) -> tuple[str, ...
     """Return the small files whose content `judge`, `group` and `expected_checksums` need of a unit, sorted."""
     view = UnitView(layout, "", listing, found, {}, {})
     plain: list[str] = [*RUN_INFO, *(counts.glob for counts in layout.zero_yield)]
-    plain += (f"/{source.glob}" for source in layout.id if isinstance(source, Source))
+    plain += (f"/{source.glob}" for source in (*layout.id, *layout.instrument_from) if isinstance(source, Source))
     plain += (source.glob for source in layout.sample_default if isinstance(source, Source))
     conditions = (*layout.complete_all, *layout.complete_any, *layout.failed, *layout.held)
     plain += (glob for condition in conditions for glob in contents_needed(condition))

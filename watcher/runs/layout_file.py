@@ -52,6 +52,8 @@ class Layout:
     has_any: tuple[str, ...]
     not_has: tuple[str, ...]
     id: tuple[str | Source, ...]
+    instrument_from: tuple[str | Source, ...]
+    instrument_in: re.Pattern[str] | None
     unit: str
     unit_has: tuple[str, ...]
     unit_id: re.Pattern[str] | None
@@ -241,6 +243,8 @@ def _layout(name: str, found: Mapping[str, Any]) -> Layout:
         has_any=written.texts("run", "has_any"),
         not_has=written.texts("run", "not_has"),
         id=written.sources("", "id", "folder", "unit", "name") or ("name",),
+        instrument_from=written.sources("", "instrument_from"),
+        instrument_in=written.regex("", "instrument_in", group="instrument"),
         unit=unit,
         unit_has=written.texts("", "unit_has"),
         unit_id=written.regex("", "unit_id", group="unit"),

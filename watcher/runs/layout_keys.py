@@ -19,6 +19,10 @@ KEYS: Mapping[str, Mapping[str, str]] = {
         "id": "What identifies the run, the first that says something: `xml:FILE:Element@Attribute`, `json:FILE:a.b`, "
         "`kv:FILE:key`, `csv:FILE:column`, `folder` and `unit` (names that the instrument gives and nobody else has), "
         "`name` (watch and path).",
+        "instrument_from": "Where the run tells the name or serial number of its instrument: as in `id`, but for the "
+        "words.",
+        "instrument_in": "Pattern with `(?P<instrument>…)` for the run's id, then the folder's name, where no file "
+        "tells the instrument.",
         "unit": "Glob of the folders that complete by themselves; `.` is the run folder.",
         "unit_has": "Such a folder is a unit once one of these is in it.",
         "unit_id": "Pattern with `(?P<unit>…)`: runs that share a folder are told apart by the names of their files; a "

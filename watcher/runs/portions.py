@@ -9,28 +9,33 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from watcher.model import Sample, SampleFile
-from watcher.runs.filenames import kind_of_reads
-from watcher.runs.grouping import PAIR
+from watcher.runs.collecting import PAIR
+from watcher.runs.filenames import fits, kind_of_reads
 
 
 def portion(
-    sample: Sample, *, reads: Collection[str] = (), kinds: Collection[str] = (), keeps_lanes: bool = False
+    sample: Sample,
+    *,
+    reads: Collection[str] = (),
+    kinds: Collection[str] = (),
+    files: Collection[str] = ("*",),
+    keeps_lanes: bool = False,
 ) -> tuple[Sample, ...]:
     """Return the sample with the files that are asked for, or one for each of its lanes; none when no file is left.
 
-    Without `reads` or `kinds` it has what its layout takes by itself.
+    Without `reads` or `kinds` it has what its layout takes by itself; `files` are patterns of which one must fit.
     """
-    files = tuple(file for file in sample.files if _is_asked_for(file, reads, kinds))
-    if not files:
+    kept = tuple(file for file in sample.files if _is_asked_for(file, reads, kinds) and fits(file.path, files))
+    if not kept:
         return ()
-    lanes = sorted({file.lane for file in files})
+    lanes = sorted({file.lane for file in kept})
     if not keeps_lanes or lanes == [0]:
-        return (sample.model_copy(update={"files": files}),)
+        return (sample.model_copy(update={"files": kept}),)
     return tuple(
         sample.model_copy(
             update={
                 "name": f"{sample.name}_L{lane:03d}" if lane else sample.name,
-                "files": tuple(file for file in files if file.lane == lane),
+                "files": tuple(file for file in kept if file.lane == lane),
             }
         )
         for lane in lanes

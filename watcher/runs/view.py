@@ -182,6 +182,18 @@ class UnitView:
         return self.called, "name"
 
     @property
+    def instrument(self) -> str:
+        """Return what the instrument is called: as the run's files tell it, else as its id or the folder's name does;
+        "" when nothing tells it.
+        """
+        for source in self.layout.instrument_from:
+            if isinstance(source, Source) and (value := self.told(replace(source, glob=f"/{source.glob}"))):
+                return value
+        pattern = self.layout.instrument_in
+        found = (pattern.fullmatch(name) for name in (self.identity()[0], self.folder_name) if pattern is not None)
+        return next((one["instrument"] for one in found if one is not None), "")
+
+    @property
     def called(self) -> str:
         """Return what people call the run when it does not say."""
         return self.found.unit if self.layout.flat else self.folder_name

@@ -121,6 +121,9 @@ async def _galaxy(settings: Settings, galaxy: GalaxySettings, clock: Clock) -> A
             yield finding
         for rule in settings.rules:
             if settings.galaxy_of(rule).name == galaxy.name:
+                if refused := identity.features.refuses_collection(rule.destination.collection):
+                    text = f"collection: {rule.destination.collection} {refused}."
+                    yield Finding(f"rule {rule.name}", False, text, "Use collection: auto, or list.", 5)
                 for finding in (*await rule_findings(rule, client), *await _workflows(rule, client)):
                     yield finding
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from watcher.clock import Clock
 from watcher.config import GalaxySettings, RuleSettings
 from watcher.config.destinations import fields_of
+from watcher.config.rules import column_of
 from watcher.errors import WatcherError
 from watcher.galaxy import Galaxy
 from watcher.galaxy.client import Identity
@@ -116,8 +117,8 @@ async def rule_findings(rule: RuleSettings, client: Galaxy) -> list[Finding]:
 def _names(rule: RuleSettings) -> Names:
     place = rule.destination
     return Names(
-        exts=_asked_by(rule, getattr(rule, "ext", {}).values()),
-        dbkeys=_asked_by(rule, [getattr(rule, "dbkey", "")]),
+        exts=_asked_by(rule, rule.ext.values()),
+        dbkeys=_asked_by(rule, [rule.dbkey]),
         existing=(place.existing,) if place.existing and not fields_of(place.existing) else (),
         users=place.share.users,
         roles=place.share.roles,
@@ -126,4 +127,4 @@ def _names(rule: RuleSettings) -> Names:
 
 def _asked_by(rule: RuleSettings, written: Iterable[str]) -> dict[str, str]:
     """Return the names that stand in the rule itself; what a column of the sheet says is known with the run."""
-    return {name: f"rule {rule.name}" for name in written if name and not name.startswith("sheet.")}
+    return {name: f"rule {rule.name}" for name in written if name and not column_of(name)}

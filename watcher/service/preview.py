@@ -1,5 +1,5 @@
 """The `plan` command's view: what the watcher would do with what lies at a path, without a row, and without writing
-anything. Which run folders a path means is found out in `meant.py`.
+anything. Which units those are is found out in `units_at.py`.
 
 It asks the same questions as the stages, through the same functions (`stages/looking.py`, `cut.py`), so that what
 it shows is what would happen. It needs no configuration (one batch with all samples, rule null), no Galaxy and no
@@ -9,30 +9,26 @@ contract: `plan.schema.json`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
-from watcher.clock import Clock, SystemClock
-from watcher.config import Settings, WatchSettings
+from watcher.clock import Clock
+from watcher.config import Settings
 from watcher.disk.reader import FileReader
 from watcher.disk.threads import DiskThreads
-from watcher.errors import DiskError, UsageError, WatcherError
+from watcher.errors import WatcherError
 from watcher.model import LeftOut, Plan, PlannedElement, Sample, Status
-from watcher.rows import Unit
-from watcher.runs.grouping import collection, datasets
+from watcher.runs.collecting import collection
+from watcher.runs.grouping import datasets
 from watcher.runs.integrity import ContentPass, check_pair, kind_of
-from watcher.runs.layout import FoundUnit, Layout, UnitView, judge, load_layouts, not_taken
+from watcher.runs.layout import FoundUnit, UnitView
 from watcher.runs.manifests import expected_checksums
-from watcher.runs.selection import NO_WISH, Wish, select
 from watcher.runs.since import since_when
-from watcher.runs.units import reason_against
-from watcher.service.meant import Asked, concerns, run_folders, watch_around
-from watcher.service.remembered import Remembered, remembered, told_predicates
-from watcher.stages.cut import Facts, cut
-from watcher.stages.looking import Place, identity_of, look_at, problems_of, runs_in, view_of, wish_of
-
-READ_CHUNK_BYTES = 4 * 1024**2
+from watcher.service.remembered import told_predicates
+from watcher.service.units_at import Looked, UnitAt, inside, look_into, units_at
+from watcher.stages.cut import cut
+from watcher.stages.looking import problems_of
 
 
 async def preview(
@@ -45,130 +41,28 @@ async def preview(
     clock: Clock | None = None,
 ) -> dict[str, Any]:
     """Return the units at, below or around a path; structure only unless `content`."""
-    clock = clock or SystemClock()
-    threads = DiskThreads(looks=2, transfers=2)
-    memory: Remembered | None = None
-    try:
-        layouts = load_layouts(settings.layouts_dir if settings else None)
-        asked = _asked(path, settings, layouts, layout)
-        folders = await run_folders(threads, clock, asked)
-        memory = await remembered(settings, clock) if settings and asked.watch else None
-        units: list[dict[str, Any]] = []
-        strays: list[LeftOut] = []
-        for folder in folders:
-            try:
-                looked = await runs_in(threads, clock, layouts, asked.wanted, folder)
-                places = [
-                    await look_at(threads, clock, found_as, run, wish=_wish(settings, asked.watch, found_as))
-                    for run, found_as in looked.runs
-                ]
-            except DiskError as error:
-                if len(folders) == 1:
-                    raise
-                strays.append(LeftOut(folder.name, error.message))  # one bad folder never stops the others
-                continue
-            for place in places:
-                for found in place.units:
-                    if concerns(asked.path, place, found):
-                        units.append(
-                            await _unit(
-                                threads, clock, settings, asked.watch, memory, place, found, content, assume_quiet
-                            )
-                        )
-                strays += _strays(asked, place)
-        if not units and not strays and not asked.is_folder:
-            strays = [_in_no_run(asked)]
-        told = {left["path"] for unit in units for left in unit["left_out"]}
-        left_out = [{"path": one.path, "reason": one.reason} for one in strays if one.path not in told]
-        return {"units": units, "left_out": left_out}
-    finally:
-        threads.close()
-        if memory is not None:
-            await memory.close()
+
+    async def tell(found: UnitAt) -> dict[str, Any]:
+        return await _unit(found, content, assume_quiet)
+
+    return await units_at(path, settings, tell, layout=layout, clock=clock)
 
 
-def _asked(path: Path, settings: Settings | None, layouts: Mapping[str, Layout], layout: str) -> Asked:
-    watch = watch_around(path, settings)
-    if watch is None:
-        path = path.resolve()  # a link lying in a watch is asked about itself, any other stands for its file
-        if not path.exists():
-            raise UsageError(f"{path} does not exist.")
-    wanted = layout or (watch.layout if watch else "auto")
-    if wanted != "auto" and wanted not in layouts:
-        raise UsageError(f"There is no layout `{wanted}`.", hint=f"Known: auto, {', '.join(sorted(layouts))}.")
-    return Asked(path, watch, layouts, wanted)
-
-
-def _strays(asked: Asked, place: Place) -> list[LeftOut]:
-    """Return what lies in a place and no unit takes, as far as it was asked about."""
-    if asked.path == place.root:
-        return list(not_taken(place.layout, place.listing))
-    strays = not_taken(place.layout, place.listing, all_of_it=True)
-    here = [one for one in strays if (place.root / one.path) in (asked.path, *asked.path.parents)]
-    if here or asked.is_folder or not asked.path.is_relative_to(place.root):
-        return here
-    inner = str(asked.path.relative_to(place.root))
-    for found in place.units:
-        if concerns(asked.path, place, found):
-            if found.files or inner in select(place.layout, place.listing, found).selected:
-                return []
-            facts = place.listing.entries.get(inner)
-            inside = _inside(inner, found)
-            reason = reason_against(place.layout, facts, inside) if facts else "in a folder that is not looked into"
-            return [LeftOut(inside, reason)] if reason else []
-    return [LeftOut(inner, f"in no unit of {place.name}, a run of layout {place.layout.name}")]
-
-
-def _in_no_run(asked: Asked) -> LeftOut:
-    root = asked.watch.path.resolve() if asked.watch else asked.path.parent
-    inner = asked.path.relative_to(root)
-    if len(inner.parts) == 1 and asked.watch:
-        return LeftOut(str(inner), f"a single file: layout {asked.wanted} takes folders")
-    return LeftOut(str(inner), "in a folder that no layout recognises")
-
-
-async def _unit(
-    threads: DiskThreads,
-    clock: Clock,
-    settings: Settings | None,
-    watch: WatchSettings | None,
-    memory: Remembered | None,
-    place: Place,
-    found: FoundUnit,
-    content: bool,
-    assume_quiet: bool,
-) -> dict[str, Any]:
-    view = await view_of(
-        threads,
-        place,
-        found,
-        watch,
-        quiet_s=_untouched_s(place, clock),
-        assume_quiet=assume_quiet,
-        wish=_wish(settings, watch, place.layout),
-    )
-    judgement = judge(view)
-    root = watch.path.resolve() if watch else place.root.parent
-    identity, run = identity_of(watch.name if watch else "", root, place, judgement)
-    row = await memory.unit(identity, found.unit) if memory else None
+async def _unit(at: UnitAt, content: bool, assume_quiet: bool) -> dict[str, Any]:
+    looked = await look_into(at, assume_quiet=assume_quiet)
+    view, judgement, found, settings = looked.view, looked.judgement, at.found, at.settings
     reasons: list[str] = []
     remarks: list[str] = []
     batches: list[dict[str, Any]] = []
     left_out = list(judgement.left_out)
-    status = Status.READY if judgement.complete else Status.WAITING
-    if judgement.failed:
-        status, reasons = Status.FAILED, [judgement.failed]
-    elif judgement.held:
-        status, reasons = Status.HELD, [judgement.held]
-    elif judgement.complete and judgement.nothing:
-        status, reasons = Status.IGNORED, [f"Nothing to upload: {judgement.nothing}."]
-    else:
-        problems, _, grouping = await problems_of(threads, view)
+    status, reasons = looked.verdict()
+    if status in (Status.READY, Status.WAITING):
+        problems, _, grouping = await problems_of(at.threads, view)
         if grouping is not None:
             left_out += [left for left in grouping.left_out if left not in left_out]
             remarks = [remark.message for remark in grouping.remarks]
             try:
-                batches, unmatched = _batches(settings, watch, row, place, found, run, grouping.samples, clock)
+                batches, unmatched = _batches(looked, grouping.samples)
                 left_out += [
                     LeftOut(file.path, f"no rule takes {sample.name}") for sample in unmatched for file in sample.files
                 ]
@@ -177,66 +71,27 @@ async def _unit(
             except WatcherError as error:
                 problems.append(str(error))
             if content and judgement.complete and not problems:
-                problems += await _content_problems(threads, view, grouping.samples)
-        if judgement.complete and problems:
-            status = Status.HELD
-        elif judgement.complete and not batches:
-            status = Status.HELD
+                problems += await _content_problems(at.threads, view, grouping.samples)
+        if judgement.complete and not problems and not batches:
             problems.append("There is nothing to upload in it.")
-        reasons = (
-            problems
-            if judgement.complete
-            else [f"{one.detail or one.name}" for one in judgement.predicates if not one.holds]
-        )
+        if judgement.complete and problems:
+            status, reasons = Status.HELD, problems
     if judgement.overdue:
         remarks.append(f"{judgement.overdue[0].upper()}{judgement.overdue[1:]}.")
     return {
-        **({"id": row.id} if row else {}),
-        "watch": watch.name if watch else None,
-        "layout": place.layout.name,
-        "run": run,
-        "unit": found.unit,
-        "version": row.unit_version if row else 1,
-        "path": str(place.root if found.subpath in ("", ".") else place.root / found.subpath),
+        **looked.told(),
         "status": str(status),
         "reasons": [*reasons, *remarks],
-        "sheet": view.sheet.told(str(place.root)),
-        "predicates": told_predicates(judgement.predicates, since_when(view, judgement.predicates), row),
-        "left_out": [{"path": _inside(left.path, found), "reason": left.reason} for left in left_out],
+        "sheet": view.sheet.told(str(at.place.root)),
+        "predicates": told_predicates(judgement.predicates, since_when(view, judgement.predicates), looked.row),
+        "left_out": [{"path": inside(left.path, found), "reason": left.reason} for left in left_out],
         "batches": batches,
     }
 
 
-def _wish(settings: Settings | None, watch: WatchSettings | None, layout: Layout) -> Wish:
-    return wish_of(settings, watch.name, layout.name) if settings and watch else NO_WISH
-
-
-def _untouched_s(place: Place, clock: Clock) -> dict[str, float]:
-    """Without a remembered look the files' own change times are all there is to judge quiet by."""
-    now_ns = clock.now().timestamp() * 1e9
-    return {path: max((now_ns - facts.ctime_ns) / 1e9, 0.0) for path, facts in place.listing.entries.items()}
-
-
-def _inside(path: str, found: FoundUnit) -> str:
-    """Return a path relative to the unit's own folder."""
-    if found.subpath in ("", "."):
-        return path
-    inside = PurePosixPath(path)
-    return str(inside.relative_to(found.subpath)) if inside.is_relative_to(found.subpath) else path
-
-
-def _batches(
-    settings: Settings | None,
-    watch: WatchSettings | None,
-    row: Unit | None,
-    place: Place,
-    found: FoundUnit,
-    run: str,
-    samples: Sequence[Sample],
-    clock: Clock,
-) -> tuple[list[dict[str, Any]], list[Sample]]:
-    unit = "" if found.unit == "." else found.unit
-    if settings is None or watch is None:
+def _batches(looked: Looked, samples: Sequence[Sample]) -> tuple[list[dict[str, Any]], list[Sample]]:
+    at, facts = looked.at, looked.facts()
+    if at.settings is None or at.watch is None:
         if not samples:
             return [], []
         planned = datasets(samples)
@@ -244,18 +99,16 @@ def _batches(
             rule="",
             watch="",
             galaxy="",
-            run=run,
-            unit=unit,
-            path=str(place.root),
+            run=facts.run,
+            unit=facts.unit,
+            path=facts.path,
             samples=tuple(samples),
             datasets=planned,
-            collection=collection("auto", run, samples, planned),
+            collection=collection("auto", facts.run, samples, planned),
         )
-        return [_batch(alone, found, None)], []
-    unit_id, version = (row.id, row.unit_version) if row else ("{id}", 1)
-    facts = Facts(unit_id, watch.name, place.layout.name, run, unit, version, str(place.root), clock.now().date())
-    plans, unmatched = cut(settings, facts, samples)
-    return [_batch(planned, found, planned.rule) for planned in plans.values()], unmatched
+        return [_batch(alone, at.found, None)], []
+    plans, unmatched = cut(at.settings, facts, samples)
+    return [_batch(planned, at.found, planned.rule) for planned in plans.values()], unmatched
 
 
 def _batch(planned: Plan, found: FoundUnit, rule: str | None) -> dict[str, Any]:
@@ -267,11 +120,14 @@ def _batch(planned: Plan, found: FoundUnit, rule: str | None) -> dict[str, Any]:
                 "name": sample.name,
                 "project": sample.project,
                 "files": [
-                    {"path": _inside(file.path, found), "read": file.read, "lane": file.lane, "size": file.size}
+                    {"path": inside(file.path, found), "read": file.read, "lane": file.lane, "size": file.size}
                     for file in sample.files
                 ],
             }
             for sample in planned.samples
+        ],
+        "datasets": [
+            {"name": one.name, "ext": one.ext, "dbkey": one.dbkey, "size": one.size} for one in planned.datasets
         ],
         "destination": {"galaxy": planned.galaxy, "history": planned.history} if rule else None,
         "collection": {

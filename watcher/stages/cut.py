@@ -1,25 +1,29 @@
-"""How samples become batches: which rule takes them, what travels together, and what their places are called.
+"""How samples become batches: what travels together, and what their places are called.
 
 Pure: samples and rules in, plans out. Asked by `plan.py` when a unit is planned and by the `plan` command, which shows
-what would be. What Galaxy says to a plan is the business of `plan.py`.
+what would be. Which rule takes which sample is found in `choose.py`; what Galaxy says to a plan is the business of
+`plan.py`.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from watcher.config import DeliverySettings, RuleSettings, Settings
 from watcher.config.destinations import SHEET, fixed_folder, render, render_folder, sheet_columns
-from watcher.config.rules import WorkflowSettings
+from watcher.config.rules import WorkflowSettings, column_of, is_dbkey, is_ext
+from watcher.errors import PlanError
 from watcher.model import Plan, PlannedDelivery, PlannedShare, PlannedWorkflow, Sample
 from watcher.rows import Batch
-from watcher.runs.grouping import collection, datasets
-from watcher.runs.portions import pair_of, portion
-from watcher.runs.sheet_columns import cell_of, cells_of, shared_cell
+from watcher.runs.collecting import collection
+from watcher.runs.filenames import fits
+from watcher.runs.grouping import datasets, ext_by_name
+from watcher.runs.portions import pair_of
+from watcher.runs.sheet_columns import cell_of, shared_cell
+from watcher.stages.choose import Facts, verdicts
 from watcher.stages.revisions import REPLANNED
 
 GIVEN_UP = (REPLANNED, "superseded")
@@ -27,17 +31,16 @@ GIVEN_UP = (REPLANNED, "superseded")
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
-    """What names and rules may depend on."""
+class Sent:
+    """The files that standing batches send: `first` those of rules that take samples first, and each rule's own."""
 
-    id: str
-    watch: str
-    layout: str
-    run: str
-    unit: str
-    version: int
-    path: str
-    day: date
+    first: frozenset[str] = frozenset()
+    by_rule: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+    def of(self, rule: RuleSettings) -> frozenset[str]:
+        """Return what a rule does not send again: what it sent itself, and unless it is `also` what any other did."""
+        own = self.by_rule.get(rule.name, frozenset())
+        return own if rule.also else own | self.first
 
 
 def cut(
@@ -45,26 +48,26 @@ def cut(
     facts: Facts,
     samples: Sequence[Sample],
     numbers: Mapping[tuple[str, str], int] | None = None,
-    planned: Collection[str] = (),
+    sent: Sent | None = None,
 ) -> tuple[dict[int, Plan], list[Sample]]:
     """Return a plan per batch, by its number, and the samples no rule takes.
 
-    Each sample goes to the first rule that matches it and finds files in it. `numbers` are those of an earlier plan
-    (see `part_of`): what was batch 2 stays batch 2, whatever else comes or goes; samples whose files are all `planned`
-    already are left out: what was sent is not sent again under another rule.
+    Each sample goes to the first rule that matches it and finds files in it, and to every such rule that is `also`.
+    `numbers` are those of an earlier plan (see `part_of`): what was batch 2 stays batch 2, whatever else comes or goes;
+    samples whose files are all `sent` already are left out: what was sent is not sent again under another rule.
     """
     taken: dict[tuple[str, str], list[Sample]] = defaultdict(list)
     unmatched: list[Sample] = []
+    sent = sent or Sent()
     rules = {rule.name: rule for rule in settings.rules}
     for sample in samples:
-        rule, portions = _first_rule(settings.rules, facts, sample)
-        if rule is None:
-            if not {file.path for file in sample.files} <= set(planned):
-                unmatched.append(sample)
-            continue
-        for one in portions:
-            if not {file.path for file in one.files} <= set(planned):
-                taken[rule.name, _part(rule.per, one)].append(one)
+        takers = [verdict for verdict in verdicts(settings.rules, facts, sample) if verdict.takes]
+        if all(verdict.rule.also for verdict in takers) and not {file.path for file in sample.files} <= sent.first:
+            unmatched.append(sample)
+        for verdict in takers:
+            for one in verdict.portions:
+                if not {file.path for file in one.files} <= sent.of(verdict.rule):
+                    taken[verdict.rule.name, _part(verdict.rule.per, one)].append(one)
     order = {rule.name: number for number, rule in enumerate(settings.rules)}
     keys = sorted(taken, key=lambda key: (order[key[0]], key[1]))
     given = {key: number for key, number in (numbers or {}).items() if key in taken}
@@ -75,20 +78,16 @@ def cut(
     }, unmatched
 
 
-def sources_of(standing: Sequence[Batch]) -> frozenset[str]:
-    """Return the files that these batches send."""
-    return frozenset(path for batch in standing for dataset in batch.plan.datasets for path in dataset.sources)
-
-
-def _first_rule(
-    rules: Sequence[RuleSettings], facts: Facts, sample: Sample
-) -> tuple[RuleSettings | None, tuple[Sample, ...]]:
-    for rule in rules:
-        if _takes(rule, facts, sample):
-            keeps_lanes = rule.lanes == "keep"
-            if portions := portion(sample, reads=rule.reads, kinds=rule.kinds, keeps_lanes=keeps_lanes):
-                return rule, portions
-    return None, ()
+def sent_by(standing: Sequence[Batch]) -> Sent:
+    """Return the files that these batches send, as their own plans say who took them."""
+    by_rule: dict[str, frozenset[str]] = {}
+    first: frozenset[str] = frozenset()
+    for batch in standing:
+        paths = frozenset(path for dataset in batch.plan.datasets for path in dataset.sources)
+        by_rule[batch.plan.rule] = by_rule.get(batch.plan.rule, frozenset()) | paths
+        if not batch.plan.rule_text.get("also", False):
+            first |= paths
+    return Sent(first, by_rule)
 
 
 def numbers_of(known: Sequence[Batch]) -> dict[tuple[str, str], int]:
@@ -111,21 +110,15 @@ def _part(per: str, sample: Sample) -> str:
     return {"run": "", "project": sample.project, "sample": f"{sample.project}/{sample.name}"}[per]
 
 
-def _takes(rule: RuleSettings, facts: Facts, sample: Sample) -> bool:
-    return rule.match.takes(
-        watch=facts.watch,
-        layout=facts.layout,
-        run=facts.run,
-        project=sample.project,
-        sample=sample.name,
-        sheet=cells_of(sample),
-    )
-
-
 def _plan(settings: Settings, rule: RuleSettings, facts: Facts, samples: list[Sample], number: int) -> Plan:
     values = template_values(facts, rule, samples, f"{facts.id}-{number}")
     galaxy = settings.galaxy_of(rule)
-    planned = datasets(samples, joins_lanes=rule.lanes == "concat")
+    planned = datasets(
+        samples,
+        joins_lanes=rule.lanes == "concat",
+        ext_of=lambda sample, path: _ext(rule, sample, path),
+        dbkey_of=lambda sample: _dbkey(rule, sample),
+    )
     shape, name = rule.destination.collection, render(rule.destination.collection_name, values)
     return Plan(
         rule=rule.name,
@@ -157,6 +150,30 @@ def _workflow(asked: WorkflowSettings, samples: Sequence[Sample]) -> PlannedWork
     return PlannedWorkflow(
         key=asked.key, ref=asked.ref, by=asked.by, inputs=asked.values, cells=cells, steps=asked.steps
     )
+
+
+def _ext(rule: RuleSettings, sample: Sample, path: str) -> str:
+    """Return the extension of a file: that of the rule's first pattern that fits, else what its name means."""
+    wanted = next((ext for pattern, ext in rule.ext.items() if fits(path, (pattern,))), "")
+    return _cell_or(wanted, sample, is_ext, "extension") or ext_by_name(sample, path)
+
+
+def _dbkey(rule: RuleSettings, sample: Sample) -> str:
+    return _cell_or(rule.dbkey, sample, is_dbkey, "dbkey")
+
+
+def _cell_or(written: str, sample: Sample, is_one: Callable[[str], bool], what: str) -> str:
+    """Return what is written, or what the sample's cell says where that is a column; PlanError when that cannot be."""
+    column = column_of(written)
+    if not column:
+        return written
+    cell = cell_of(sample, column).strip()
+    if not is_one(cell):
+        raise PlanError(
+            f"Column {column} of the sample sheet says `{cell[:60]}` of sample {sample.name}, which is no {what}.",
+            hint="Correct the cell, or name another column in the rule.",
+        )
+    return cell
 
 
 def _element(rule: RuleSettings, sample: Sample) -> str:

@@ -71,10 +71,9 @@ class Offered:
 def names_in(plans: Sequence[Plan]) -> Names:
     """Return the names that plans for one account ask for."""
     datasets = [dataset for plan in plans for dataset in plan.datasets]
-    dbkeys = [(str(getattr(dataset, "dbkey", "")), dataset.name) for dataset in datasets]
     return Names(
         exts=_askers((dataset.ext, dataset.name) for dataset in datasets),
-        dbkeys=_askers((dbkey, name) for dbkey, name in dbkeys if dbkey),
+        dbkeys=_askers((dataset.dbkey, dataset.name) for dataset in datasets if dataset.dbkey),
         existing=tuple(dict.fromkeys(plan.existing for plan in plans if plan.existing)),
         users=tuple(dict.fromkeys(email for plan in plans for email in plan.share.users)),
         roles=tuple(dict.fromkeys(role for plan in plans for role in plan.share.roles)),

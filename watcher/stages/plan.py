@@ -9,14 +9,13 @@ a file. How samples are cut into batches stands in `cut.py`.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from watcher.config import Settings
-from watcher.errors import GalaxyError, OverQuota, PlanError, WatcherError
+from watcher.errors import GalaxyAway, GalaxyBusy, GalaxyError, KeyRefused, NoGalaxy, OverQuota, PlanError, WatcherError
 from watcher.galaxy import Galaxy
 from watcher.galaxy.bind import bind
 from watcher.galaxy.workflow_files import content_uuid
@@ -30,16 +29,23 @@ from watcher.model import (
     Stage,
     Status,
 )
-from watcher.rows import DeliveryRow, GalaxyObject, Unit
+from watcher.rows import Batch, DeliveryRow, GalaxyObject, Unit
 from watcher.stages.afterwards import ENDED_AT, LATE, PLANNED_SHEET, SHEET_CHANGED, TOUCHED, sheet_of
-from watcher.stages.cut import GIVEN_UP, Facts, cut, numbers_of, sources_of
+from watcher.stages.choose import Facts
+from watcher.stages.cut import GIVEN_UP, cut, numbers_of, sent_by
 from watcher.stages.looking import find_again, problems_of, see_root, view_of, wish_of
-from watcher.stages.offered import Offered, names_in, offered, plan_error
+from watcher.stages.offered import names_in, offered, plan_error
 from watcher.stages.revisions import REPLANNED
 from watcher.stages.rooms import Rooms
 
 QUOTA_BYTES = "quota_bytes"
 """Where a unit remembers how much room it needs, by account."""
+
+PARTLY = "partly_planned"
+"""Set while some batches of a unit are planned and those for a Galaxy that does not answer are not."""
+
+WAITS = (GalaxyAway, GalaxyBusy, KeyRefused, NoGalaxy, OverQuota)
+"""What is wrong with an account for a while: batches for others go on."""
 
 IMPORTS = "imports"
 """Where a unit remembers which workflow files it asked Galaxy to import: intent and receipt, by account and content.
@@ -72,10 +78,11 @@ async def plan(unit: Unit, rooms: Rooms) -> Outcome:
         unit.unit_version,
         unit.run_path,
         rooms.clock.now().date(),
+        view.instrument,
     )
     known = await rooms.store.batches(unit.id)
     standing = [batch for batch in known if batch.code not in GIVEN_UP]
-    plans, unmatched = cut(rooms.settings, facts, grouping.samples, numbers_of(known), sources_of(standing))
+    plans, unmatched = cut(rooms.settings, facts, grouping.samples, numbers_of(known), sent_by(standing))
     if unmatched and rooms.settings.unmatched == "hold":
         names = ", ".join(sample.name for sample in unmatched)
         return Hold(
@@ -87,12 +94,16 @@ async def plan(unit: Unit, rooms: Rooms) -> Outcome:
         return Hold(
             "There is nothing to upload in it.", "empty", hint=f"`galaxy-watcher cancel {unit.id}` if that is right."
         )
-    # A later plan finds most of it in Galaxy already.
-    fitted = await _fit_to_galaxy(list(plans.values()), unit, rooms, needs_room=not known)
+    fitted, away = await _fitted_where_galaxy_answers(plans, known, unit, rooms)
     async with rooms.planning:
-        for number, planned in zip(plans, fitted, strict=True):
+        for number, planned in fitted.items():
             planned = await _own_place(planned, unit, number, rooms)
             await _freeze(unit, rooms, number, planned, [batch for batch in known if batch.number == number])
+    sheet = sheet_of(view)
+    if away is not None:
+        if fitted and not unit.more.get(PARTLY):
+            await rooms.store.touch(unit, more={PARTLY: True, PLANNED_SHEET: sheet})
+        raise away
     for batch in known:
         if batch.number not in plans and batch.code == REPLANNED:
             await rooms.store.move(
@@ -101,12 +112,14 @@ async def plan(unit: Unit, rooms: Rooms) -> Outcome:
     left = [[sample.name, "no rule takes it"] for sample in unmatched]
     remarks = [remark.message for remark in grouping.remarks]
     told = {"unmatched": left, "remarks": remarks, "sheet": view.sheet.told(unit.run_path)}
-    afterwards = {PLANNED_SHEET: sheet_of(view), SHEET_CHANGED: {}, LATE: [], TOUCHED: [], ENDED_AT: ""}
+    if unit.more.get(PARTLY):  # what was planned first was planned by the sheet of then
+        sheet = unit.more.get(PLANNED_SHEET, sheet)
+    afterwards = {PLANNED_SHEET: sheet, SHEET_CHANGED: {}, LATE: [], TOUCHED: [], ENDED_AT: "", PARTLY: False}
     await rooms.store.touch(unit, more={**told, **afterwards})
     for key in rooms.wakeups.watched():
         if key.startswith(f"unit:{unit.id}:"):
             rooms.wakeups.unwatch(key)
-    file_count = sum(len(planned.datasets) for planned in fitted)
+    file_count = sum(len(planned.datasets) for planned in fitted.values())
     by = f"Sample sheet: {view.sheet.path}" if view.sheet.path else "There is no sample sheet"
     return Next(Stage.FINISH, f"Planned: files {file_count}, batches {len(fitted)}. {by}.")
 
@@ -128,78 +141,103 @@ async def _freeze(unit: Unit, rooms: Rooms, number: int, planned: Plan, known: S
 # --- against Galaxy -------------------------------------------------------------------------------------------------
 
 
-async def _refuse_without_room(unit: Unit, rooms: Rooms, plans: Sequence[Plan]) -> None:
-    """Raise OverQuota when an account has less room than the unit needs: Galaxy would notice in the middle of it."""
-    needed_bytes: dict[str, int] = defaultdict(int)
-    for planned in plans:
-        needed_bytes[planned.galaxy] += sum(dataset.size for dataset in planned.datasets)
-    await rooms.store.touch(unit, more={QUOTA_BYTES: needed_bytes})  # what a probe asks for while we wait
-    for account, needed in needed_bytes.items():
+async def _fitted_where_galaxy_answers(
+    plans: Mapping[int, Plan], known: Sequence[Batch], unit: Unit, rooms: Rooms
+) -> tuple[dict[int, Plan], GalaxyError | None]:
+    """Return the plans that fit their Galaxy, and what keeps the others waiting: one dead Galaxy, expired key or full
+    account stops nothing that goes elsewhere. What can never fit is raised, all of it at once.
+    """
+    by_account: dict[str, dict[int, Plan]] = defaultdict(dict)
+    for number, planned in plans.items():
+        by_account[planned.galaxy][number] = planned
+    begun = {batch.plan.galaxy for batch in known}  # a later plan finds most of it in Galaxy already
+    needed_bytes = {
+        account: sum(dataset.size for planned in its.values() for dataset in planned.datasets)
+        for account, its in by_account.items()
+        if account not in begun
+    }
+    if needed_bytes:
+        await rooms.store.touch(unit, more={QUOTA_BYTES: needed_bytes})  # what a probe asks for while we wait
+    fitted: dict[int, Plan] = {}
+    away: GalaxyError | None = None
+    wrong: list[WatcherError] = []
+    for account, its in by_account.items():
         try:
-            used, limit = await rooms.galaxy(account).users.quota()
+            fitted |= await _fitted_to(account, its, unit, rooms, needed_bytes.get(account), wrong)
+        except WAITS as error:
+            error.subject = account
+            away = away or error
         except GalaxyError as error:
             error.subject = account
             raise
-        if limit is not None and needed > limit - used:
-            refusal = OverQuota(
-                f"{unit.run} needs {needed} bytes in Galaxy, the quota of the account `{account}` leaves"
-                f" {max(limit - used, 0)}.",
-                hint="Free space in Galaxy or ask for a larger quota; the watcher goes on by itself.",
-            )
-            refusal.subject = account
-            raise refusal
-
-
-async def _fit_to_galaxy(plans: Sequence[Plan], unit: Unit, rooms: Rooms, *, needs_room: bool) -> list[Plan]:
-    """Return the plans with all they name found in Galaxy.
-
-    Raises one PlanError that tells everything that is wrong with any of them, or OverQuota when there is only too
-    little room, which may pass by itself.
-    """
-    wrong: list[WatcherError] = []
-    if needs_room:
-        try:
-            await _refuse_without_room(unit, rooms, plans)
-        except OverQuota as error:
-            wrong.append(error)
-    found: dict[str, Offered] = {}
-    for account in dict.fromkeys(planned.galaxy for planned in plans):
-        async with _of_account(account, wrong):
-            names = names_in([planned for planned in plans if planned.galaxy == account])
-            found[account] = await offered(rooms.galaxy(account), names)
-            if found[account].problems:
-                raise plan_error(found[account].problems)
-    fitted: list[Plan] = []
-    for planned in plans:
-        async with _of_account(planned.galaxy, wrong):
-            # A file would be imported: nothing is sent while anything else is wrong.
-            if not wrong or all(one.by != "file" for one in planned.workflows):
-                fitted.append(await _with_workflows(planned, unit, rooms))
-    if len(wrong) > 1:
+    if wrong:
         together = plan_error(wrong)
         together.subject = wrong[0].subject
         raise together
-    if wrong:
-        raise wrong[0]
-    return [found[planned.galaxy].put_into(planned) for planned in fitted]
+    return dict(sorted(fitted.items())), away
 
 
-@asynccontextmanager
-async def _of_account(account: str, wrong: list[WatcherError]) -> AsyncIterator[None]:
-    """Collect what is wrong with the plans; what is wrong with Galaxy comes out, and says with which one."""
-    try:
-        yield
-    except PlanError as error:
-        error.subject = account
-        wrong.append(error)
-    except GalaxyError as error:
-        error.subject = account
-        raise
+async def _fitted_to(
+    account: str,
+    plans: Mapping[int, Plan],
+    unit: Unit,
+    rooms: Rooms,
+    needed_bytes: int | None,
+    wrong: list[WatcherError],
+) -> dict[int, Plan]:
+    """Return the plans for one account with all they name found there; adds to `wrong` what a person has to correct.
+
+    Raises OverQuota when there is only too little room, which may pass by itself.
+    """
+    mine: list[WatcherError] = []
+    full: OverQuota | None = None
+    if needed_bytes is not None:
+        try:
+            await _refuse_without_room(unit, rooms, account, needed_bytes)
+        except OverQuota as error:
+            full = error
+    found = await offered(rooms.galaxy(account), names_in(list(plans.values())))
+    if found.problems:
+        mine.append(plan_error(found.problems))
+    fitted: dict[int, Plan] = {}
+    for number, planned in plans.items():
+        if (mine or full or wrong) and any(one.by == "file" for one in planned.workflows):
+            continue  # it would be imported: nothing is sent while anything is wrong
+        try:
+            fitted[number] = await _with_workflows(planned, unit, rooms)
+        except PlanError as error:
+            mine.append(error)
+    for one in mine:
+        one.subject = account
+    if mine:
+        wrong += [full, *mine] if full else mine
+        return {}
+    if full:
+        raise full
+    return {number: found.put_into(planned) for number, planned in fitted.items()}
+
+
+async def _refuse_without_room(unit: Unit, rooms: Rooms, account: str, needed_bytes: int) -> None:
+    """Raise OverQuota when an account has less room than the unit needs: Galaxy would notice in the middle of it."""
+    used, limit = await rooms.galaxy(account).users.quota()
+    if limit is not None and needed_bytes > limit - used:
+        raise OverQuota(
+            f"{unit.run} needs {needed_bytes} bytes in Galaxy, the quota of the account `{account}` leaves"
+            f" {max(limit - used, 0)}.",
+            hint="Free space in Galaxy or ask for a larger quota; the watcher goes on by itself.",
+        )
 
 
 async def _with_workflows(planned: Plan, unit: Unit, rooms: Rooms) -> Plan:
     """Return the plan with its workflows found and bound; PlanError names everything that does not fit."""
     galaxy = rooms.galaxy(planned.galaxy)
+    if planned.collection is not None:
+        type_ = planned.collection.type
+        if refused := (await galaxy.known_identity()).features.refuses_collection(type_):
+            raise PlanError(
+                f"The collection type {type_} of rule `{planned.rule}` {refused}.",
+                hint="Use `collection: auto`, or list, in its destination.",
+            )
     workflows = []
     for wanted in planned.workflows:
         if wanted.by == "file":
@@ -289,7 +327,8 @@ async def _own_place(planned: Plan, unit: Unit, number: int, rooms: Rooms) -> Pl
     folders = {delivery.folder for one in others for delivery in one.plan.deliveries}
     history, deliveries = planned.history, []
     rows: Sequence[GalaxyObject | DeliveryRow] = await rooms.store.galaxy_objects_named("history", history)
-    taken = any(not _is_ours(row.batch_id, unit, number) for row in rows)
+    owners = [await rooms.store.batch(row.batch_id) for row in rows if not _is_ours(row.batch_id, unit, number)]
+    taken = any(one is None or one.plan.galaxy == planned.galaxy for one in owners)
     taken = taken or any((one.plan.galaxy, one.plan.history) == (planned.galaxy, history) for one in others)
     if taken and not planned.history_id:  # one that was there before is shared by the operator's will
         history = _suffixed(rooms.settings, unit, number, history, " ", f"The history name `{history}`")

@@ -64,9 +64,14 @@ async def inherit(batch: Batch, rooms: Rooms, galaxy: Galaxy) -> None:
         return
     _refuse_while_registering(rooms, await rooms.store.datasets(earlier.id))
     sent = await _sent(rooms, galaxy, HistoryId(history.galaxy_id), earlier)
+    dbkeys = {planned.name: planned.dbkey for planned in earlier.plan.datasets}
     for planned in batch.plan.datasets:
         row = sent.get(planned.name)
-        if row is not None and await _same_bytes(batch, rooms, planned, row):
+        if (
+            row is not None
+            and dbkeys.get(planned.name) == planned.dbkey
+            and await _same_bytes(batch, rooms, planned, row)
+        ):
             await rooms.store.put_dataset(
                 batch,
                 planned.key,
@@ -238,7 +243,11 @@ async def other_bytes(
     """
     known = {facts.path: facts for facts in files}
     unproven: set[str] = set()
+    compared: set[tuple[tuple[str, ...], str]] = set()
     for planned, row in await _sent_of_unit(rooms, unit_id):
+        if (planned.sources, row.sha256) in compared:
+            continue  # two rules took it: once read is enough
+        compared.add((planned.sources, row.sha256))
         here = [path for path in planned.sources if path in known]
         if len(here) < len(planned.sources):
             unproven.update(here)

@@ -248,6 +248,7 @@ async def _register(
     """
     rows = {row.key: row for row in await rooms.store.datasets(batch.id)}
     members = [rows[planned.key] for planned in group]
+    dbkeys = {planned.key: planned.dbkey for planned in group}
     offsets = await asyncio.gather(*(galaxy.tus.offset(row.session) for row in members))
     intents = [row.fetch_intent_at for row in members if row.fetch_intent_at]
 
@@ -276,6 +277,7 @@ async def _register(
                 session=row.session,
                 size=row.size,
                 sha256=row.sha256,
+                dbkey=dbkeys[row.key],
                 tags=(f"watcher:{batch.id}", element_tag(batch, row.key), clean_tag("run", batch.plan.run)),
             )
             for row in members

@@ -40,6 +40,13 @@ def _build(call: Call, history: History, collection_type: str, identifiers: list
         members.append((name, dataset.number))
     if outer == "paired" and [name for name, _ in members] not in (["forward", "reverse"], ["reverse", "forward"]):
         raise Refusal(400, 400008, "Incorrect number of dataset elements for paired collection type.")
+    if outer == "paired_or_unpaired":
+        if len(members) not in (1, 2):
+            few = "Incorrect number of datasets - 1 or 2 datasets is required to create a paired_or_unpaired collection"
+            raise Refusal(400, 400008, few)
+        # What is called otherwise is left out without a word.
+        named = ("unpaired",) if len(members) == 1 else ("forward", "reverse")
+        members = [(name, member) for wanted_name in named for name, member in members if name == wanted_name]
     return call.world.new_tree(collection_type, members)
 
 

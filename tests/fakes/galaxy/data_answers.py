@@ -116,7 +116,7 @@ def dataset_summary(dataset: Dataset, *, dev: bool = False) -> Json:
         "state": dataset.file.state,
         "extension": dataset.file.ext,
         "purged": dataset.purged,
-        "genome_build": "?",
+        "genome_build": dataset.file.dbkey,
         "object_store_id": None,
         "quota_source_label": None,
     }
@@ -125,7 +125,7 @@ def dataset_summary(dataset: Dataset, *, dev: bool = False) -> Json:
 def metadata_of(dataset: Dataset) -> Json:
     """Give the `metadata_` keys of the datatypes the tools here know."""
     file = dataset.file
-    shown: Json = {"metadata_dbkey": "?"}
+    shown: Json = {"metadata_dbkey": file.dbkey}
     if file.ext != "data":
         shown["metadata_data_lines"] = file.lines
     if file.ext.startswith("fastq"):
@@ -180,7 +180,7 @@ def dataset_inner(dataset: Dataset) -> Json:
         "create_time": dataset.create_time,
         "update_time": dataset.update_time,
         "data_type": DATA_TYPES.get(file.ext, DATA_TYPES["data"]),
-        "genome_build": "?",
+        "genome_build": file.dbkey,
         "validated_state": "unknown",
         "validated_state_message": None,
         "misc_info": file.misc_info,

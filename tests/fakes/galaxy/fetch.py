@@ -118,6 +118,7 @@ def _new_dataset(call: Call, history: History, element: Json, *, visible: bool) 
     name = str(element.get("name") or "Uploaded file")
     dataset = call.world.add_dataset(history, name, ext=_guessed_ext(element), state="queued", visible=visible)
     dataset.tags = bent(element.get("tags"))
+    dataset.file.dbkey = str(element.get("dbkey") or "?")
     return dataset
 
 

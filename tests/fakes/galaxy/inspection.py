@@ -56,6 +56,7 @@ def datasets(world: World) -> list[Json]:
                 "name": row.name,
                 "state": file.state,
                 "ext": file.ext,
+                "dbkey": file.dbkey,
                 "size": file.path.stat().st_size if file.path and file.path.exists() else 0,
                 "recorded_size": file.size,
                 "sha256": sha256_of(file.path),

@@ -256,6 +256,7 @@ class Scheduler:
             label = one.label.format(name=first.name if first else "") or f"{tool.name}{place}"
             dataset = world.add_dataset(history, label, ext=ext, state="new", visible=visible)
             dataset.file.job = job.number
+            dataset.file.dbkey = first.file.dbkey if first else "?"
             inputs = [world.datasets[number] for numbers in slot.inputs.values() for number in numbers]
             if inputs:  # results get the roles of what they are made from, the history's defaults count no more
                 dataset.file.access = tuple({role for member in inputs for role in member.file.access})

@@ -17,7 +17,8 @@ Json = dict[str, Any]
 NOT_FOR_UPLOAD = ("data", "unsorted.bam")
 GENOMES = (
     ("Human Dec. 2013 (GRCh38/hg38) (hg38)", "hg38"),
-    ("Mouse Dec. 2011 (GRCm38/mm10) (mm10)", "mm10"),
+    ("Human Feb. 2009 (GRCh37/hg19) (hg19)", "hg19"),
+    ("Mouse June 2020 (GRCm39/mm39) (mm39)", "mm39"),
     ("unspecified (?)", "?"),
 )
 

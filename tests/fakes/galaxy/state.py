@@ -95,6 +95,7 @@ class StoredFile:
     lines: int = 0
     job: int | None = None
     basename: str | None = None
+    dbkey: str = "?"
 
     @property
     def private(self) -> bool:
