@@ -312,6 +312,16 @@ class PlannedDelivery(Stored):
     on: str = "ok"  # ok, failed, always
 
 
+class PlannedShare(Stored):
+    """Who may read what a batch makes, besides the account: users by e-mail, roles by name and as found in Galaxy when
+    the plan was frozen. Who reads needs all of the roles.
+    """
+
+    users: tuple[str, ...] = ()
+    roles: tuple[str, ...] = ()
+    role_ids: tuple[str, ...] = ()
+
+
 class Plan(Stored):
     """Everything that was decided for a batch; never changed afterwards, a new decision is a new revision."""
 
@@ -327,6 +337,10 @@ class Plan(Stored):
     library: PlannedLibrary | None = None
     transfer: str = "tus"  # tus, link, copy, import_dir, user_import_dir
     content: str = "full"  # full, structure
+    existing: str = ""  # a history that is there already, as asked for: its name or id
+    history_id: HistoryId = HistoryId("")  # that history as found when the plan was frozen
+    annotation: str = ""
+    share: PlannedShare = PlannedShare()
     tags: tuple[str, ...] = ()
     samples: tuple[Sample, ...] = ()
     datasets: tuple[PlannedDataset, ...] = ()

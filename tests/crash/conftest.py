@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.crash.exactly_once import FROM_FILE
+from tests.crash.exactly_once import FROM_FILE, READER
 from tests.crash.runner import LIMITS, Runner
 from tests.stages.shelves import LIBRARY, into_library
 from tests.world import World
@@ -23,13 +23,13 @@ def runner() -> Iterator[Runner]:
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
-    """Return a finished run of one sample and a workflow to import.
+    """Return a finished run of one sample that is shared with a user, and a workflow to import.
 
     On the daemon's clock a lost answer may still come true for ten seconds.
     """
     with World(tmp_path) as made:
         made.write_workflow(FROM_FILE)
-        made.write_config(limits=LIMITS)
+        made.write_config(limits=LIMITS, rule={"destination": {"share": {"users": [READER]}}})
         made.add_run(samples=("S1",), reads=60, bases=60)
         yield made
 

@@ -14,6 +14,8 @@ from tests.world import RUN, World
 
 Json = dict[str, Any]
 FROM_FILE = "Count reads, from a file"
+READER = "bob@example.org"
+"""With whom the histories of the kill matrix are shared."""
 
 
 async def assert_exactly_once(world: World) -> Json:
@@ -40,6 +42,12 @@ def assert_one_history(world: World, batch_id: str) -> None:
     assert f"watcher:{batch_id}" in history["tags"]
     assert (history["name"], history["deleted"]) == (RUN, False)
     assert batch_id in (history["annotation"] or "")
+
+
+def assert_shared(world: World) -> None:
+    """The history is shared with the one user, who may read what was sent and what was made of it."""
+    assert [row["shared"] for row in world.fake.histories()] == [[READER]]
+    assert all(row["readers"] == ["bob@example.org", "watcher@example.org"] for row in world.fake.datasets())
 
 
 def assert_one_dataset_per_file(world: World, batch_id: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.crash.exactly_once import assert_exactly_once, assert_items_once, assert_linked_once
+from tests.crash.exactly_once import assert_exactly_once, assert_items_once, assert_linked_once, assert_shared
 from tests.crash.runner import LIMITS, Runner, reached
 from tests.world import World
 from watcher.stages.effects import INSTANTS, POINTS
@@ -38,6 +38,7 @@ TWICE = (
     ("upload.fetch.intent", "upload.fetch.intent"),
     ("upload.fetch.act", "upload.check.intent"),
     ("upload.check.act", "upload.check.act"),
+    ("upload.share.act", "upload.share.intent"),
     ("invoke.collection.act", "invoke.invocation.intent"),
     ("invoke.invocation.intent", "invoke.invocation.act"),
     ("invoke.invocation.act", "poll.begun"),
@@ -83,6 +84,7 @@ async def test_every_point_is_passed(world: World, runner: Runner) -> None:
     """An undisturbed run reaches each point that is listed, but for those of libraries, and no point that is not."""
     runner.finish(world)
     await assert_exactly_once(world)
+    assert_shared(world)
     assert set(reached(world)) == set(POINTS) - {*IN_LIBRARY, *SHELVED}
 
 
@@ -142,6 +144,7 @@ async def test_a_kill_at_any_point_leaves_nothing_lost_and_nothing_doubled(
     runner.die(world, point)
     runner.finish(world)
     await assert_exactly_once(world)
+    assert_shared(world)
 
 
 @pytest.mark.slow

@@ -33,6 +33,8 @@ SHARED_BY_STAGES = {
     "dataset_checks": "whether the datasets in a history are what was sent; upload.py goes on when they are",
     "transfer": "how one file travels; upload.py says which files, and when they count",
     "readback": "how a dataset is read back; upload.py says which, and what becomes of one that differs",
+    "shares": "who else may read a batch: upload.py opens it once all of it is checked",
+    "offered": "names held against what Galaxy offers, for the plan stage and for the `check` command",
     "revisions": "what a new plan takes over from the one it replaces",
     "same_run": "a run that was renamed or moved: detect.py and verify.py both meet it",
     "copies": "the same run in a second place: detect.py, settle.py and verify.py all meet it",

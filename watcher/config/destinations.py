@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import re
 import string
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
@@ -117,6 +118,13 @@ def check_element_template(template: str) -> str:
     return check_template(template, ELEMENT_FIELDS)
 
 
+def check_email(text: str) -> str:
+    """Refuse what is no e-mail address: Galaxy knows users by theirs."""
+    if not re.fullmatch(r"[^@\s]+@[^@\s]+", text):
+        raise wrong("is not an e-mail address.", "A user is named by the e-mail of the account in Galaxy.")
+    return text
+
+
 def check_folder_template(template: str) -> str:
     """Refuse what `check_template` refuses, and folders that are not absolute, go up, or begin with a field."""
     check_template(template)
@@ -209,6 +217,24 @@ class LibrarySettings(Section):
         return tuple(filter(None, (self.name, self.folder, self.description, self.synopsis)))
 
 
+Email = Annotated[Text, AfterValidator(check_email)]
+
+
+class ShareSettings(Section):
+    """Who may read what a rule makes, besides the account itself."""
+
+    users: Annotated[tuple[Email, ...], BeforeValidator(one_or_many)] = Field(
+        (),
+        description="E-mails of users the history is shared with. Galaxy opens private datasets to one such user only:"
+        " for several, name in roles what they have in common.",
+    )
+    roles: Annotated[tuple[Text, ...], BeforeValidator(one_or_many)] = Field(
+        (),
+        description="Names of roles: who has all of them may read the datasets, and the results made from them. The"
+        " account must have them itself.",
+    )
+
+
 class Destination(Section):
     """The history that takes a batch, and the collection made of its datasets; or the library that takes them."""
 
@@ -218,6 +244,15 @@ class Destination(Section):
         + ", ".join(f"{{{name}}}" for name in TEMPLATE_FIELDS)
         + ", and {sheet.COLUMN} for a column of the sample sheet in which all samples of the batch say the same.",
     )
+    existing: OptionalTemplate = Field(
+        "",
+        description="Name or id of a history of the account that is there already, instead of a new one: a template"
+        " like history. It keeps its name, its annotation and its tags; ours are added. Several batches may go there.",
+    )
+    annotation: OptionalTemplate = Field(
+        "", description="Annotation of the new history, a template like history. Left out: id, run and unit."
+    )
+    share: ShareSettings = Field(ShareSettings(), description="Who else may read it. Left out: nobody.")
     collection: CollectionType = Field(
         "auto",
         description="auto: list:paired when all samples are paired, else list, and none for a library without a"

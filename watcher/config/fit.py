@@ -96,6 +96,7 @@ def misfits(parts: Readable, layouts: Collection[str] | None) -> Iterator[Misfit
             yield from _below(("rules", number), template_misfits(rule))
         yield from _below(("rules", number), _match_misfits(rule, parts, layouts))
         yield from _below(("rules", number), _loops(rule, parts))
+        yield from _below(("rules", number), _readers(rule, parts))
 
 
 def _takers(watch: WatchSettings, parts: Readable) -> Iterator[tuple[int, RuleSettings, GalaxySettings | None]]:
@@ -172,6 +173,19 @@ def _loops(rule: RuleSettings, parts: Readable) -> Iterator[Misfit]:
                     f"lies inside the watch {watch.name} ({watch.path}): results would come in again as new runs.",
                     "Deliver to a folder that is not watched.",
                 )
+
+
+def _readers(rule: RuleSettings, parts: Readable) -> Iterator[Misfit]:
+    """Galaxy opens a private dataset to one named user at a time: asked for two, it lets in the last one only."""
+    share = rule.destination.share
+    named = {str(place[-1]): galaxy for place, galaxy in parts.galaxies}
+    galaxy = named.get(rule.galaxy or "") or (parts.galaxies[0][1] if len(parts.galaxies) == 1 else None)
+    if len(share.users) > 1 and not share.roles and galaxy is not None and galaxy.access == "private":
+        yield Misfit(
+            ("destination", "share", "users"),
+            "names several users, but Galaxy opens private datasets to one of them only.",
+            "Add roles: with the name of a role that all of them have; an administrator of Galaxy makes one.",
+        )
 
 
 def _unknown(what: str, written: str, known: Collection[str]) -> tuple[str, str]:

@@ -188,8 +188,8 @@ class RuleSettings(Section):
     @property
     def columns(self) -> tuple[str, ...]:
         """Columns of the sample sheet that its names and places need, one value for a whole batch each."""
-        library = self.destination.library
-        names = (self.destination.history, self.destination.collection_name, *self.tags)
+        place, library = self.destination, self.destination.library
+        names = (place.existing or place.history, place.annotation, place.collection_name, *self.tags)
         places = (*(library.templates if library else ()), *(delivery.folder for delivery in self.deliver))
         return sheet_columns(*names, *places)
 
@@ -202,7 +202,7 @@ class RuleSettings(Section):
         filled = dict(written)
         destination = {} if filled.get("destination") is None else filled["destination"]
         default = DEFAULT_HISTORY.get(str(filled.get("per", "run")))
-        if isinstance(destination, Mapping) and default:
+        if isinstance(destination, Mapping) and default and not destination.get("existing"):
             filled["destination"] = {"history": default, **destination}
             if isinstance(library := destination.get("library"), Mapping):
                 filled["destination"]["library"] = {"folder": DEFAULT_FOLDER[str(filled.get("per", "run"))], **library}
@@ -217,6 +217,7 @@ class RuleSettings(Section):
 
 def rule_misfits(rule: RuleSettings) -> Iterator[Misfit]:
     """Find what is wrong between the values of one rule, apart from its templates."""
+    yield from _history_misfits(rule)
     yield from _delivery_misfits(rule)
     yield from _workflow_misfits(rule)
 
@@ -225,11 +226,14 @@ def template_misfits(rule: RuleSettings) -> Iterator[Misfit]:
     """Find templates that are coarser or finer than what the rule cuts by."""
     names: list[tuple[KeyPath, str]] = [
         (("destination", "collection_name"), rule.destination.collection_name),
+        (("destination", "existing"), rule.destination.existing),
+        (("destination", "annotation"), rule.destination.annotation),
         *((("tags", number), tag) for number, tag in enumerate(rule.tags)),
         *_library_names(rule),
     ]
+    new: list[tuple[KeyPath, str]] = [(("destination", "history"), rule.destination.history)]
     places: list[tuple[KeyPath, str]] = [
-        (("destination", "history"), rule.destination.history),
+        *(new if not rule.destination.existing else ()),
         *((("deliver", number, "folder"), delivery.folder) for number, delivery in enumerate(rule.deliver)),
     ]
     for key, template in names:
@@ -248,6 +252,26 @@ def _library_names(rule: RuleSettings) -> Iterator[tuple[KeyPath, str]]:
     library = rule.destination.library
     for name in ("name", "description", "synopsis") if library else ():
         yield ("destination", "library", name), getattr(library, name)
+
+
+def _history_misfits(rule: RuleSettings) -> Iterator[Misfit]:
+    place = rule.destination
+    if not place.existing:
+        return
+    if "history" in place.model_fields_set:
+        yield Misfit(("destination", "existing"), "and history are both set.", "Keep one: history is for a new one.")
+    if place.annotation:
+        yield Misfit(
+            ("destination", "annotation"),
+            "is for a new history; one that is there keeps its own.",
+            "Leave out annotation or existing.",
+        )
+    if place.share.users:
+        yield Misfit(
+            ("destination", "share", "users"),
+            "would share all of an existing history, with what others put there.",
+            "Share the history itself in Galaxy; roles open the datasets of this rule alone.",
+        )
 
 
 def _delivery_misfits(rule: RuleSettings) -> Iterator[Misfit]:

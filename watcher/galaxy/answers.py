@@ -83,6 +83,7 @@ class ConfigurationAnswer(Answer):
 
     enable_celery_tasks: bool = False
     chunk_upload_size: Number = 0
+    expose_user_email: bool = False
 
 
 class VersionAnswer(Answer):
@@ -93,10 +94,12 @@ class VersionAnswer(Answer):
 
 
 class History(Answer):
-    """A history and what we wrote on it."""
+    """A history and what we wrote on it. Whose it is and whether it is archived is told only where it is read alone."""
 
     id: HistoryId
     name: str
+    user_id: Text = ""
+    archived: bool = False
     tags: Tags = ()
     annotation: Text = ""
     deleted: bool = False

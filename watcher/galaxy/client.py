@@ -23,6 +23,8 @@ from watcher.galaxy.http import Http
 from watcher.galaxy.invocations import Invocations
 from watcher.galaxy.jobs import Jobs
 from watcher.galaxy.libraries import Libraries
+from watcher.galaxy.offers import Offers
+from watcher.galaxy.sharing import Sharing
 from watcher.galaxy.tus import Tus
 from watcher.galaxy.users import Users
 from watcher.galaxy.workflows import Workflows
@@ -63,6 +65,8 @@ class Galaxy:
         self.users = Users(self._http)
         self.histories = Histories(self._http)
         self.tus = Tus(self._http, self.features)
+        self.offers = Offers(self._http, self.histories, self.users)
+        self.sharing = Sharing(self._http)
         self.fetch = Fetch(self._http, self.features)
         self.datasets = Datasets(self._http, self.histories)
         self.collections = Collections(self._http, self.histories)

@@ -64,11 +64,14 @@ class Collections:
         path = f"/api/histories/{history}/contents/dataset_collections/{collection}"
         await self._http.put(path, "mark a collection", json={"tags": list(tags)})
 
-    async def find(self, history: HistoryId, name: str, tag: str, *, but: Collection[str] = ()) -> CollectionId | None:
-        """Return the oldest collection of that name with exactly that tag, else one of that name with no tag at all;
-        never one of the ids in `but`.
+    async def find(
+        self, history: HistoryId, name: str, tag: str, *, of: Collection[DatasetId] = (), but: Collection[str] = ()
+    ) -> CollectionId | None:
+        """Return the oldest collection of that name with exactly that tag, else one of that name with no tag at all,
+        which is made of exactly the datasets in `of` where these are told; never one of the ids in `but`.
 
-        The second one is what a crash between building and marking leaves behind.
+        The second one is what a crash between building and marking leaves behind: others, too, make collections in a
+        history that they share with us.
         """
         named = [
             content
@@ -76,10 +79,16 @@ class Collections:
             if content.kind == "collection" and content.name == name and not content.deleted and content.id not in but
         ]
         named.sort(key=lambda content: content.hid)
-        chosen = [content for content in named if tag in content.tags] or [
-            content for content in named if not content.tags
-        ]
-        return CollectionId(chosen[0].id) if chosen else None
+        if tagged := [content for content in named if tag in content.tags]:
+            return CollectionId(tagged[0].id)
+        for content in named:
+            if not content.tags and (not of or await self._is_made_of(CollectionId(content.id), of)):
+                return CollectionId(content.id)
+        return None
+
+    async def _is_made_of(self, collection: CollectionId, datasets: Collection[DatasetId]) -> bool:
+        leaves = (await self.get(collection)).leaves()
+        return sorted(element.dataset_id for _, element in leaves) == sorted(datasets)
 
     async def get(self, collection: CollectionId) -> CollectionFacts:
         """Return the collection with all its elements; raises NotThere."""

@@ -48,6 +48,19 @@ class Datasets:
         json = {"action": "make_private"}
         await self._http.put(f"/api/datasets/{dataset}/permissions", "make a dataset private", json=json)
 
+    async def give_to_roles(self, dataset: DatasetId, roles: Collection[str], managers: Collection[str]) -> None:
+        """Let those read the dataset who have all of these roles, and those change that who have one of `managers`.
+
+        Results made from it get the same roles (measured on 24.1.4 to 26.1.2). Raises Refused when nobody has all.
+        """
+        json = {
+            "action": "set_permissions",
+            "access_ids[]": list(roles),
+            "manage_ids[]": list(managers),
+            "modify_ids[]": list(managers),
+        }
+        await self._http.put(f"/api/datasets/{dataset}/permissions", "give a dataset to roles", json=json)
+
     @asynccontextmanager
     async def open(
         self, dataset: DatasetId, ext: str = "data", offset: int = 0, *, in_library: bool = False

@@ -14,6 +14,9 @@ from watcher.errors import GalaxyBroken
 OLDEST = (24, 1)
 """The oldest version that this program was run against."""
 
+NEWEST = (26, 1)
+"""The newest one; what comes after it is taken to behave alike."""
+
 SHA256 = "SHA-256"
 
 SORTED_BY_GALAXY = frozenset({"bam", "qname_sorted.bam"})
@@ -33,6 +36,11 @@ class Features:
     def is_measured(self) -> bool:
         """Whether the version is not older than what was measured."""
         return self.version >= OLDEST
+
+    @property
+    def is_newer_than_measured(self) -> bool:
+        """Whether the version is newer than what was measured."""
+        return self.version > NEWEST
 
     @property
     def fetch_hashes(self) -> bool:

@@ -19,6 +19,7 @@ PAGE = 100
 LISTING = "list a history"
 CONTENT_PAGE = 500
 HISTORY_KEYS = "id,name,tags,annotation,deleted,purged"
+WHOLE_HISTORY_KEYS = f"{HISTORY_KEYS},user_id,archived"
 CONTENT_KEYS = (
     "id,hid,name,state,extension,file_size,hashes,misc_info,deleted,purged,visible,tags,history_id,history_content_type,"
     "collection_type,populated_state,permissions,genome_build"
@@ -71,6 +72,20 @@ class Histories:
         found = await self._http.get("/api/histories", "list histories by name", list[History], params=params)
         return [history for history in found if history.name == name and not history.deleted]
 
+    async def own(self) -> list[History]:
+        """Return all histories of the account that are not deleted."""
+        found: list[History] = []
+        while True:
+            params: Params = {"q": "deleted", "qv": "false", "keys": "id,name", "limit": PAGE, "offset": len(found)}
+            page = await self._http.get("/api/histories", "list histories", list[History], params=params)
+            found.extend(page)
+            if len(page) < PAGE:
+                return found
+
+    async def tag(self, history: HistoryId, tags: Sequence[str]) -> None:
+        """Set the tags and nothing else; those it has and that are not among them are taken away."""
+        await self._http.put(f"/api/histories/{history}", "tag a history", json={"tags": list(tags)})
+
     async def mark(self, history: HistoryId, tags: Sequence[str], annotation: str, *, name: str = "") -> None:
         """Set tags and annotation, and the name when one is given; repeating it changes nothing."""
         json = {"tags": list(tags), "annotation": annotation, **({"name": name} if name else {})}
@@ -79,7 +94,7 @@ class Histories:
     async def get(self, history: HistoryId) -> History:
         """Return the history, also when it is deleted; raises NotThere."""
         return await self._http.get(
-            f"/api/histories/{history}", "read a history", History, params={"keys": HISTORY_KEYS}
+            f"/api/histories/{history}", "read a history", History, params={"keys": WHOLE_HISTORY_KEYS}
         )
 
     async def contents(self, history: HistoryId, *, tag: str = "", ids: Collection[str] = ()) -> list[Content]:

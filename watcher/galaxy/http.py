@@ -15,6 +15,7 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -185,10 +186,30 @@ class Http:
         """Set something once; the answer repeats what was set. Raises AnswerLost when in doubt."""
         await self.send(self.asked("PUT", purpose), path, content=json_text.dumps(json).encode(), headers=_JSON)
 
+    async def put_for(self, path: str, purpose: str, kind: type[T], *, json: Any) -> T:
+        """Set something once and return what Galaxy says to it; raises AnswerLost when in doubt."""
+        asked = self.asked("PUT", purpose)
+        reply = await self.send(asked, path, content=json_text.dumps(json).encode(), headers=_JSON)
+        return understand(kind, _decode(reply, asked), asked)
+
     async def delete(self, path: str, purpose: str, *, params: Params | None = None, json: Any = None) -> None:
         """Ask once for the removal; the answer holds nothing worth reading."""
         content = None if json is None else json_text.dumps(json).encode()
         await self.send(self.asked("DELETE", purpose), path, params=params, content=content, headers=_JSON)
+
+    async def clock_skew_s(self, clock: Clock) -> float | None:
+        """Return by how many seconds the other side's clock is ahead of ours, None when it does not tell the time.
+
+        The header has whole seconds, and a proxy in front may have written it.
+        """
+        before = clock.now()
+        reply = await self.repeat(lambda: self.send(self.asked("GET", "tell the time"), "/api/version"))
+        after = clock.now()
+        try:
+            told = parsedate_to_datetime(reply.headers.get("date", ""))
+        except ValueError:
+            return None
+        return (told - before - (after - before) / 2).total_seconds() + 0.5
 
     async def repeat(self, request: Callable[[], Awaitable[T]]) -> T:
         """Try a reading request again, shortly: no connection, 502, 503, 504, and 429 with a short Retry-After."""

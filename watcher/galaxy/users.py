@@ -7,7 +7,7 @@ By default every dataset of Galaxy can be read by anybody who knows its id, even
 from __future__ import annotations
 
 from watcher.errors import Forbidden, GalaxyBroken, KeyRefused
-from watcher.galaxy.answers import Answer, UserAnswer
+from watcher.galaxy.answers import Answer, ConfigurationAnswer, Text, UserAnswer
 from watcher.galaxy.http import Http
 
 
@@ -21,10 +21,16 @@ class _Defaults(Answer):
     inputs: tuple[_Field, ...]
 
 
-class _Role(Answer):
+class _Listed(Answer):
+    email: Text = ""
+
+
+class Role(Answer):
+    """A role: `type` is `private` (one user's own), `sharing` (made by sharing), or `admin` and others for people."""
+
     id: str
-    name: str = ""
-    type: str = ""
+    name: Text = ""
+    type: Text = ""
 
 
 class Users:
@@ -59,12 +65,44 @@ class Users:
         """
         if not self._own_role:
             user = await self.current()
-            roles = await self._http.get("/api/roles", "list the roles", list[_Role])
-            own = [role.id for role in roles if role.type == "private" and role.name == user.email]
+            own = [role.id for role in await self.roles() if role.type == "private" and role.name == user.email]
             if not own:
                 raise self._no_own_role(user.email)
             self._own_role = own[0]
         return self._own_role
+
+    async def roles(self) -> list[Role]:
+        """Return the roles the account may see: all that are for people, and the private ones it has itself (every
+        private one for administrators).
+        """
+        return await self._http.get("/api/roles", "list the roles", list[Role])
+
+    async def held_roles(self) -> list[str]:
+        """Return the names of the roles this user has, also by a group."""
+        access = (await self._default_permissions())[1]
+        return [name for name, _ in access.options]
+
+    async def sees_emails(self) -> bool:
+        """Tell whether the server shows every user the e-mails of all others."""
+        answer = await self._http.get("/api/configuration", "tell its configuration", ConfigurationAnswer)
+        return answer.expose_user_email
+
+    async def find(self, email: str) -> str:
+        """Return the e-mail as Galaxy writes it, empty when it is nobody's or may not be seen."""
+        return next((one for one in await self.emails(email) if one.lower() == email.lower()), "")
+
+    async def emails(self, part: str) -> list[str]:
+        """Return the e-mails with this text in them that may be seen: for most accounts only its own."""
+        rows = await self._http.get("/api/users", "list users", list[_Listed], params={"f_email": part})
+        return [row.email for row in rows if row.email]
+
+    async def default_access(self) -> list[str]:
+        """Return the names of the roles that one must have to read what the account makes by default; none: anybody
+        who knows the id may.
+        """
+        access = (await self._default_permissions())[1]
+        named = {number: name for name, number in access.options}
+        return [named.get(number, str(number)) for number in access.value]
 
     async def make_new_datasets_private(self) -> bool:
         """Make private what lands in histories made from now on; return whether that had to be changed.
@@ -72,7 +110,19 @@ class Users:
         Raises Forbidden when Galaxy offers no role that is this user's own.
         """
         user = await self.current()
-        path = f"/api/users/{user.id}/permissions/inputs"
+        managing, access = await self._default_permissions()
+        own = [number for name, number in access.options if name == user.email]
+        if not own:
+            raise self._no_own_role(user.email)
+        if set(own) & set(access.value):
+            return False
+        managers = managing.value if managing else own
+        json = {"DATASET_MANAGE_PERMISSIONS": list(managers) or own, "DATASET_ACCESS": own}
+        await self._http.put(self._permissions_path(user), "make new datasets private", json=json)
+        return True
+
+    async def _default_permissions(self) -> tuple[_Field | None, _Field]:
+        path = self._permissions_path(await self.current())
         answer = await self._http.get(path, "read the default permissions", _Defaults)
         fields = {field.name: field for field in answer.inputs}
         access = fields.get("DATASET_ACCESS")
@@ -80,15 +130,10 @@ class Users:
             raise GalaxyBroken(
                 f"Galaxy at {self._http.account.shown} does not tell the default permissions of new datasets."
             )
-        own = [number for name, number in access.options if name == user.email]
-        if not own:
-            raise self._no_own_role(user.email)
-        if set(own) & set(access.value):
-            return False
-        managers = fields["DATASET_MANAGE_PERMISSIONS"].value if "DATASET_MANAGE_PERMISSIONS" in fields else own
-        json = {"DATASET_MANAGE_PERMISSIONS": list(managers) or own, "DATASET_ACCESS": own}
-        await self._http.put(path, "make new datasets private", json=json)
-        return True
+        return fields.get("DATASET_MANAGE_PERMISSIONS"), access
+
+    def _permissions_path(self, user: UserAnswer) -> str:
+        return f"/api/users/{user.id}/permissions/inputs"
 
     def _no_own_role(self, email: str) -> Forbidden:
         return Forbidden(

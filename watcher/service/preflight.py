@@ -1,8 +1,8 @@
 """`check`: proves folders, state, Galaxy account and workflows before the first night, every problem at once with its
 remedy.
 
-Writes nothing in Galaxy. What a batch would need beyond this is checked again when its plan is made
-(`stages/plan.py`).
+Writes nothing in Galaxy; `preflight_galaxy.py` says what an account offers. What a batch would need beyond this is
+checked again when its plan is made (`stages/plan.py`).
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from watcher.clock import Clock, SystemClock
@@ -23,21 +22,11 @@ from watcher.galaxy.bind import bind
 from watcher.galaxy.workflow_files import parse
 from watcher.galaxy.workflows import WorkflowFacts
 from watcher.service.build import account_of, state_place
+from watcher.service.preflight_galaxy import Finding, account_findings, room_told, rule_findings
 from watcher.store.store import Store
 
 AUTO_SHAPES = ("list:paired", "list")
 """What `collection: auto` may become."""
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked at; `hint` is the remedy when it is not well."""
-
-    subject: str
-    well: bool
-    message: str
-    hint: str = ""
-    exit_code: int = 0
 
 
 async def check_all(settings: Settings, clock: Clock | None = None) -> list[Finding]:
@@ -126,36 +115,16 @@ async def _galaxy(settings: Settings, galaxy: GalaxySettings, clock: Clock) -> A
                 subject, False, error.message, error.hint, 4 if isinstance(error, GalaxyError) else error.exit_code
             )
             return
-        quota = (
-            "no quota"
-            if identity.quota_bytes is None
-            else f"{max(identity.quota_bytes - identity.used_bytes, 0) / 1024**3:.1f} GiB of quota left"
-        )
-        yield Finding(
-            subject,
-            True,
-            f"{galaxy.url} is Galaxy {identity.version_text}, {_account(galaxy, identity.email)}, {quota}.",
-        )
-        if not identity.features.is_measured:
-            yield Finding(
-                subject,
-                False,
-                f"Galaxy {identity.version_text} is older than 24.1.",
-                "Nothing below 24.1 was ever tried.",
-                4,
-            )
-        if galaxy.access == "server":
-            yield Finding(
-                subject,
-                True,
-                "access: server: who may read datasets is as the account's default in Galaxy says (often everybody).",
-            )
+        told = f"{_account(galaxy, identity.email)}, {room_told(identity)}."
+        yield Finding(subject, True, f"{galaxy.url} is Galaxy {identity.version_text}, {told}")
+        async for finding in account_findings(galaxy, client, identity, clock):
+            yield finding
         for rule in settings.rules:
             if settings.galaxy_of(rule).name == galaxy.name:
                 if refused := identity.features.refuses_collection(rule.destination.collection):
                     text = f"collection: {rule.destination.collection} {refused}."
                     yield Finding(f"rule {rule.name}", False, text, "Use collection: auto, or list.", 5)
-                for finding in await _workflows(rule, client):
+                for finding in (*await rule_findings(rule, client), *await _workflows(rule, client)):
                     yield finding
 
 

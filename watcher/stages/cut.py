@@ -19,7 +19,15 @@ from watcher.config.galaxies import GalaxySettings
 from watcher.config.rules import WorkflowSettings, column_of, is_dbkey, is_ext
 from watcher.config.ways import server_path
 from watcher.errors import PlanError
-from watcher.model import Plan, PlannedDataset, PlannedDelivery, PlannedLibrary, PlannedWorkflow, Sample
+from watcher.model import (
+    Plan,
+    PlannedDataset,
+    PlannedDelivery,
+    PlannedLibrary,
+    PlannedShare,
+    PlannedWorkflow,
+    Sample,
+)
 from watcher.rows import Batch
 from watcher.runs.collecting import collection
 from watcher.runs.filenames import fits
@@ -138,10 +146,13 @@ def _plan(settings: Settings, rule: RuleSettings, facts: Facts, samples: list[Sa
         path=facts.path,
         access=galaxy.access,
         readback=galaxy.readback,
-        history=render(rule.destination.history, values),
         library=_library(library, values) if library is not None else None,
         transfer=watch.transfer if watch else "tus",
         content=watch.content if watch else "full",
+        history=render(rule.destination.existing or rule.destination.history, values),
+        existing=render(rule.destination.existing, values),
+        annotation=render(rule.destination.annotation, values),
+        share=PlannedShare(users=rule.destination.share.users, roles=rule.destination.share.roles),
         tags=tuple(render(tag, values) for tag in rule.tags),
         samples=tuple(samples),
         datasets=planned,

@@ -33,6 +33,7 @@ EFFECTS = (
     "upload.check",
     "upload.item",
     "upload.copy",
+    "upload.share",
     "invoke.collection",
     "invoke.invocation",
     "deliver.file",

@@ -18,6 +18,7 @@ from watcher.galaxy.collections import Element
 from watcher.galaxy.histories import clean_tag
 from watcher.model import (
     CollectionId,
+    DatasetId,
     HistoryId,
     InvocationId,
     Next,
@@ -106,9 +107,10 @@ async def _collection(
     taken = {row.galaxy_id for row in objects.values() if row.kind == "collection" and row.galaxy_id}
     tag = f"watcher:{batch.id}"
     tags = (tag, clean_tag("run", batch.plan.run))
+    elements = [_element(element, datasets) for element in planned.elements]
 
     async def look() -> CollectionId | None:
-        found = await galaxy.collections.find(history_id, planned.name, tag, but=taken)
+        found = await galaxy.collections.find(history_id, planned.name, tag, of=_datasets_in(elements), but=taken)
         if found is not None:  # the cut may have been between making and tagging
             await galaxy.collections.mark(history_id, found, tags)
         return found
@@ -118,7 +120,6 @@ async def _collection(
 
     async def act() -> CollectionId:
         await _look_once_more(batch, rooms, galaxy, history_id)
-        elements = [_element(element, datasets) for element in planned.elements]
         return await galaxy.collections.build(history_id, planned.name, planned.type, elements, tags=tags)
 
     async def keep(collection_id: CollectionId) -> None:
@@ -176,6 +177,13 @@ def _element(planned: PlannedElement, datasets: Mapping[str, Dataset]) -> Elemen
     if planned.dataset:
         return Element(name=planned.name, dataset_id=datasets[planned.dataset].galaxy_id)
     return Element(name=planned.name, elements=tuple(_element(inner, datasets) for inner in planned.elements))
+
+
+def _datasets_in(elements: Sequence[Element]) -> list[DatasetId]:
+    found = []
+    for element in elements:
+        found += _datasets_in(element.elements) if element.dataset_id is None else [element.dataset_id]
+    return found
 
 
 async def _start(

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from watcher.config import Settings
-from watcher.errors import GalaxyAway, GalaxyBusy, GalaxyError, KeyRefused, NoGalaxy, OverQuota, PlanError
+from watcher.errors import GalaxyAway, GalaxyBusy, GalaxyError, KeyRefused, NoGalaxy, OverQuota, PlanError, WatcherError
 from watcher.galaxy import Galaxy
 from watcher.galaxy.bind import bind
 from watcher.galaxy.workflow_files import content_uuid
@@ -36,6 +36,7 @@ from watcher.stages.choose import Facts
 from watcher.stages.cut import GIVEN_UP, cut, numbers_of, sent_by
 from watcher.stages.library import FOLDER
 from watcher.stages.looking import find_again, problems_of, see_root, view_of, wish_of
+from watcher.stages.offered import names_in, offered, plan_error
 from watcher.stages.revisions import REPLANNED
 from watcher.stages.rooms import Rooms
 
@@ -146,7 +147,7 @@ async def _fitted_where_galaxy_answers(
     plans: Mapping[int, Plan], known: Sequence[Batch], unit: Unit, rooms: Rooms
 ) -> tuple[dict[int, Plan], GalaxyError | None]:
     """Return the plans that fit their Galaxy, and what keeps the others waiting: one dead Galaxy, expired key or full
-    account stops nothing that goes elsewhere. What can never fit is raised.
+    account stops nothing that goes elsewhere. What can never fit is raised, all of it at once.
     """
     by_account: dict[str, dict[int, Plan]] = defaultdict(dict)
     for number, planned in plans.items():
@@ -161,23 +162,66 @@ async def _fitted_where_galaxy_answers(
         await rooms.store.touch(unit, more={QUOTA_BYTES: needed_bytes})  # what a probe asks for while we wait
     fitted: dict[int, Plan] = {}
     away: GalaxyError | None = None
+    wrong: list[WatcherError] = []
     for account, its in by_account.items():
         try:
-            if account in needed_bytes:
-                await _refuse_without_room(unit, rooms, account, needed_bytes[account])
-            fitted |= {number: await _fitted(planned, unit, rooms) for number, planned in its.items()}
+            fitted |= await _fitted_to(account, its, unit, rooms, needed_bytes.get(account), wrong)
         except WAITS as error:
             error.subject = account
             away = away or error
-        except (GalaxyError, PlanError) as error:
+        except GalaxyError as error:
             error.subject = account
             raise
+    if wrong:
+        together = plan_error(wrong)
+        together.subject = wrong[0].subject
+        raise together
     return dict(sorted(fitted.items())), away
 
 
 def _takes_room(planned: Plan) -> bool:
     """Tell whether it counts: what Galaxy finds by itself for a library is nobody's, and copies of it take no room."""
     return planned.library is None or planned.transfer == "tus"
+
+
+async def _fitted_to(
+    account: str,
+    plans: Mapping[int, Plan],
+    unit: Unit,
+    rooms: Rooms,
+    needed_bytes: int | None,
+    wrong: list[WatcherError],
+) -> dict[int, Plan]:
+    """Return the plans for one account with all they name found there; adds to `wrong` what a person has to correct.
+
+    Raises OverQuota when there is only too little room, which may pass by itself.
+    """
+    mine: list[WatcherError] = []
+    full: OverQuota | None = None
+    if needed_bytes is not None:
+        try:
+            await _refuse_without_room(unit, rooms, account, needed_bytes)
+        except OverQuota as error:
+            full = error
+    found = await offered(rooms.galaxy(account), names_in(list(plans.values())))
+    if found.problems:
+        mine.append(plan_error(found.problems))
+    fitted: dict[int, Plan] = {}
+    for number, planned in plans.items():
+        if (mine or full or wrong) and any(one.by == "file" for one in planned.workflows):
+            continue  # it would be imported: nothing is sent while anything is wrong
+        try:
+            fitted[number] = await _with_workflows(planned, unit, rooms)
+        except PlanError as error:
+            mine.append(error)
+    for one in mine:
+        one.subject = account
+    if mine:
+        wrong += [full, *mine] if full else mine
+        return {}
+    if full:
+        raise full
+    return {number: found.put_into(planned) for number, planned in fitted.items()}
 
 
 async def _refuse_without_room(unit: Unit, rooms: Rooms, account: str, needed_bytes: int) -> None:
@@ -191,7 +235,7 @@ async def _refuse_without_room(unit: Unit, rooms: Rooms, account: str, needed_by
         )
 
 
-async def _fitted(planned: Plan, unit: Unit, rooms: Rooms) -> Plan:
+async def _with_workflows(planned: Plan, unit: Unit, rooms: Rooms) -> Plan:
     """Return the plan with its workflows found and bound; PlanError names everything that does not fit."""
     galaxy = rooms.galaxy(planned.galaxy)
     if planned.collection is not None:
@@ -292,7 +336,8 @@ async def _own_place(planned: Plan, unit: Unit, number: int, rooms: Rooms) -> Pl
     rows: Sequence[GalaxyObject | DeliveryRow] = await rooms.store.galaxy_objects_named("history", history)
     owners = [await rooms.store.batch(row.batch_id) for row in rows if not _is_ours(row.batch_id, unit, number)]
     taken = any(one is None or one.plan.galaxy == planned.galaxy for one in owners)
-    if taken or any((one.plan.galaxy, one.plan.history) == (planned.galaxy, history) for one in others):
+    taken = taken or any((one.plan.galaxy, one.plan.history) == (planned.galaxy, history) for one in others)
+    if taken and not planned.history_id:  # one that was there before is shared by the operator's will
         history = _suffixed(rooms.settings, unit, number, history, " ", f"The history name `{history}`")
     for delivery in planned.deliveries:
         folder = delivery.folder

@@ -21,7 +21,7 @@ import structlog
 
 from watcher.errors import DiskError, GalaxyError, NotThere, PlanError, Superseded
 from watcher.galaxy import Galaxy
-from watcher.model import ENDED, DatasetId, HistoryId, Kind, PlannedDataset, SourceFacts, Stage, Status
+from watcher.model import ENDED, DatasetId, HistoryId, Kind, Plan, PlannedDataset, SourceFacts, Stage, Status
 from watcher.rows import Batch, Dataset, GalaxyObject, SourceFile, Unit
 from watcher.runs.layout import FoundUnit
 from watcher.stages.history import HISTORY, SUPERSEDED
@@ -50,7 +50,9 @@ async def inherit(batch: Batch, rooms: Rooms, galaxy: Galaxy) -> None:
     earlier, history = await _last_with_history(batch, rooms)
     if earlier is None or history is None:
         return
-    if (earlier.plan.galaxy, earlier.plan.history) != (batch.plan.galaxy, batch.plan.history):
+    if _place_of(earlier.plan) != _place_of(batch.plan):
+        if earlier.plan.history_id:
+            return  # it is not ours: others work in it
         try:
             await _tag_superseded(rooms, history, earlier)
         except (PlanError, GalaxyError) as error:
@@ -95,6 +97,10 @@ async def inherit(batch: Batch, rooms: Rooms, galaxy: Galaxy) -> None:
         intent_at=history.intent_at,
         receipt_at=history.receipt_at,
     )
+
+
+def _place_of(plan: Plan) -> tuple[str, str]:
+    return plan.galaxy, plan.history_id or f"new {plan.history}"
 
 
 async def _last_with_history(batch: Batch, rooms: Rooms) -> tuple[Batch | None, GalaxyObject | None]:

@@ -132,6 +132,7 @@ class Rooms:
     folders_seen_once: dict[str, dict[str, Any]] = field(default_factory=dict)
     folder_turns: dict[str, dict[str, float]] = field(default_factory=dict)
     planning: asyncio.Lock = field(default_factory=asyncio.Lock)  # two plans at once would choose the same places
+    marking: asyncio.Lock = field(default_factory=asyncio.Lock)  # a history that several batches share has one tag list
     importing: asyncio.Lock = field(default_factory=asyncio.Lock)  # or both would import the same workflow
     placing: dict[str, asyncio.Lock] = field(default_factory=dict)  # by account: or both would make the same folder
 

@@ -30,6 +30,7 @@ from watcher.galaxy import Galaxy
 from watcher.galaxy.fetch import FetchElement
 from watcher.galaxy.histories import clean_tag
 from watcher.model import (
+    DatasetId,
     HistoryId,
     Hold,
     Next,
@@ -51,6 +52,7 @@ from watcher.stages.looking import see_root
 from watcher.stages.pace import OUTSIDE_HOURS, OutsideHours, Pace
 from watcher.stages.revisions import drop_sessions, inherit
 from watcher.stages.rooms import Rooms
+from watcher.stages.shares import share
 from watcher.stages.slots import Line
 from watcher.stages.transfer import Transfer, offsets_of, prove_here, refuse_cut_sessions, sources_of
 
@@ -83,7 +85,12 @@ async def _into_history(batch: Batch, rooms: Rooms, galaxy: Galaxy, history_id: 
         await _register(batch, rooms, galaxy, history_id, group)
 
     held = await _send_and_register(batch, rooms, galaxy, register)
-    return held or await check_datasets(batch, rooms, galaxy, history_id)
+    if held is not None:
+        return held
+    outcome = await check_datasets(batch, rooms, galaxy, history_id)
+    if isinstance(outcome, Next):
+        await share(batch, rooms, galaxy, history_id)
+    return outcome
 
 
 async def _into_library(batch: Batch, rooms: Rooms, galaxy: Galaxy, history_id: HistoryId | None) -> Outcome:
@@ -307,7 +314,17 @@ async def _register(
 
     async def keep(found: Mapping[str, str]) -> None:
         await _keep_registered(batch, rooms, found)
+        await _close_at_once(batch, galaxy, found.values())
 
     await rooms.effects.once(
         "upload.fetch", intent_at=min(intents) if intents else None, look=look, note=note, act=act, keep=keep
     )
+
+
+async def _close_at_once(batch: Batch, galaxy: Galaxy, datasets: Iterable[str]) -> None:
+    """Make private what was just registered in a history that was there before: a new history has that by itself, one
+    that was made earlier may be open. Galaxy puts the bytes in some seconds later. `_check` looks at it again.
+    """
+    if batch.plan.history_id and batch.plan.access == "private":
+        for dataset in datasets:
+            await galaxy.datasets.make_private(DatasetId(dataset))

@@ -59,7 +59,7 @@ def history_summary(world: World, history: History) -> Json:
         "name": history.name,
         "deleted": history.deleted,
         "purged": history.purged,
-        "archived": False,
+        "archived": history.archived,
         "url": f"/api/histories/{encode(history.number)}",
         "published": False,
         "count": len(history.contents),

@@ -50,19 +50,38 @@ def remove_dataset(call: Call) -> Response:
 
 
 def change_permissions(call: Call) -> Json:
-    """Make a dataset private, or lift that."""
+    """Make a dataset private, lift that, or give it to roles."""
     dataset = call.dataset(call.path["dataset"], own=True)
     action = call.body.get("action", "set_permissions")
-    if action not in ("make_private", "remove_restrictions"):
+    world, owner = call.world, call.world.users[dataset.file.user]
+    if action == "set_permissions":
+        dataset.file.access = _asked_roles(call)
+    elif action in ("make_private", "remove_restrictions"):
+        dataset.file.access = (owner.role,) if action == "make_private" else ()
+    else:
         raise Refusal(400, 400008, f"The fake server knows no permission action {action!r}")
-    owner = call.world.users[dataset.file.user]
-    dataset.file.access = (owner.role,) if action == "make_private" else ()
-    role = [owner.email, encode(owner.role)]
+    named = {role.number: role.name for role in world.all_roles()}
     return {
-        "access_dataset_roles": [role] if dataset.file.private else [],
-        "manage_dataset_roles": [role],
+        "access_dataset_roles": [[named[number], encode(number)] for number in dataset.file.access],
+        "manage_dataset_roles": [[owner.email, encode(owner.role)]],
         "modify_item_roles": [],
     }
+
+
+def _asked_roles(call: Call) -> tuple[int, ...]:
+    """Give the roles of a request, refused as Galaxy does where nobody has all of them."""
+    rows = {role.number: role for role in call.world.all_roles()}
+    if not call.body.get("manage_ids[]"):
+        raise Refusal(400, 400008, "At least 1 role must be associated with manage permissions on this dataset.")
+    asked = [rows[call.number(one)] for one in call.body.get("access_ids[]") or ()]
+    needed = "At least 1 user must have every role associated with accessing datasets.  "
+    if len(asked) > 1 and any(role.kind == "private" for role in asked):
+        more = "Since you are associating more than 1 role, no private roles are allowed."
+        raise Refusal(400, 400008, needed + more)
+    if asked and not frozenset.intersection(*(role.members for role in asked)):
+        more = "The roles you attempted to associate for access would make the datasets in-accessible by everyone."
+        raise Refusal(400, 400008, needed + more)
+    return tuple(role.number for role in asked)
 
 
 def compute_hash(call: Call) -> Json:

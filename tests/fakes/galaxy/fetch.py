@@ -89,7 +89,7 @@ def _check_elements(world: World, elements: list[Json]) -> None:
         if element.get("src") != "files":
             raise Refusal(400, 400007, f"The fake server takes src='files' only, not {element.get('src')!r}")
         ext = element.get("ext", "auto")
-        if ext != "auto" and ext not in DATA_TYPES:
+        if ext != "auto" and (ext not in DATA_TYPES or ext in world.unknown_datatypes):
             raise Refusal(400, 400008, f"Requested extension '{ext}' unknown, cannot upload dataset.")
 
 

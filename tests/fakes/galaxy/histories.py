@@ -61,6 +61,7 @@ def list_histories(call: Call) -> list[Json]:
     rows = [
         row for row in call.world.histories.values() if row.user == call.user.number and row.deleted is wants_deleted
     ]
+    rows = [row for row in rows if not row.archived]
     detailed = call.query("view") == "detailed"
     keys = call.keys()
     if not call.filters():

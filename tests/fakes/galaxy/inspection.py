@@ -35,6 +35,7 @@ def histories(world: World) -> list[Json]:
             "annotation": row.annotation,
             "deleted": row.deleted,
             "purged": row.purged,
+            "shared": [world.users[number].email for number in row.shared],
         }
         for row in world.histories.values()
     ]
@@ -64,6 +65,8 @@ def datasets(world: World) -> list[Json]:
                 "purged": row.purged,
                 "visible": row.visible,
                 "private": file.private,
+                "readers": sorted(user.email for user in world.users.values() if world.may_read(user, file)),
+                "open": world.may_read(None, file),
                 "copied": file.number in seen,
                 "uploaded": job is not None and job.tool_id == "__DATA_FETCH__" and file.number not in seen,
             }

@@ -258,9 +258,8 @@ class Scheduler:
             dataset.file.job = job.number
             dataset.file.dbkey = first.file.dbkey if first else "?"
             inputs = [world.datasets[number] for numbers in slot.inputs.values() for number in numbers]
-            dataset.file.access = tuple(
-                {*dataset.file.access, *(role for member in inputs for role in member.file.access)}
-            )
+            if inputs:  # results get the roles of what they are made from, the history's defaults count no more
+                dataset.file.access = tuple({role for member in inputs for role in member.file.access})
             job.outputs[one.name] = dataset.number
         world.add_job(job)
         self.engine.submit(job)

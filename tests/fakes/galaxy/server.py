@@ -18,7 +18,7 @@ import socket
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -360,6 +360,33 @@ class FakeGalaxy:
         """Delete a history by hand."""
         with self.state.lock:
             delete_history(self.state, self.state.histories[decode(history_id) or 0], purge=purge)
+
+    def add_history(self, name: str, *, tags: Sequence[str] = (), user: User | None = None) -> str:
+        """Make a history by hand, in the first account or another one, and give its id."""
+        with self.state.lock:
+            history = self.state.add_history(user or self.user, name)
+            history.tags = list(tags)
+            return encode(history.number)
+
+    def archive_history(self, history_id: str) -> None:
+        """Put a history into the archive by hand."""
+        with self.state.lock:
+            self.state.histories[decode(history_id) or 0].archived = True
+
+    def add_role(self, name: str, *users: User) -> str:
+        """Make a role that these users have and give its id."""
+        with self.state.lock:
+            return encode(self.state.add_role(name, [user.number for user in users]).number)
+
+    def forget_datatype(self, ext: str) -> None:
+        """Be a server that does not know this extension."""
+        with self.state.lock:
+            self.state.unknown_datatypes.add(ext)
+
+    def share_by_hand(self, history_id: str, user: User) -> None:
+        """Share a history with a user as a person does, who opens nothing by it."""
+        with self.state.lock:
+            self.state.histories[decode(history_id) or 0].shared.append(user.number)
 
     def delete_dataset(self, dataset_id: str, *, purge: bool = False) -> None:
         """Delete a dataset by hand."""

@@ -10,6 +10,7 @@ import secrets
 import threading
 import uuid
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -49,6 +50,16 @@ class User:
     may_run_as: bool = False
 
 
+@dataclass(frozen=True)
+class Role:
+    """A role: `kind` is `private`, `sharing` or `admin`, `members` are numbers of users."""
+
+    number: int
+    name: str
+    kind: str
+    members: frozenset[int]
+
+
 @dataclass
 class History:
     """A history; `contents` are ("dataset" | "collection", number) by hid."""
@@ -61,6 +72,8 @@ class History:
     deleted: bool = False
     purged: bool = False
     access: tuple[int, ...] = ()
+    shared: list[int] = field(default_factory=list)
+    archived: bool = False
     hid: int = 0
     contents: list[tuple[str, int]] = field(default_factory=list)
     create_time: str = field(default_factory=now_text)
@@ -281,6 +294,8 @@ class World:
         self.writers_met = 0
         self.numbers: Counter[str] = Counter()
         self.users: dict[int, User] = {}
+        self.roles: dict[int, Role] = {}
+        self.unknown_datatypes: set[str] = set()
         self.histories: dict[int, History] = {}
         self.datasets: dict[int, Dataset] = {}
         self.collections: dict[int, Collection] = {}
@@ -320,6 +335,28 @@ class World:
         )
         self.users[user.number] = user
         return user
+
+    def add_role(self, name: str, members: Iterable[int], kind: str = "admin") -> Role:
+        """Make a role that these users have."""
+        role = Role(self.next_number("role"), name, kind, frozenset(members))
+        self.roles[role.number] = role
+        return role
+
+    def all_roles(self) -> list[Role]:
+        """Give every role: a private one of each user, that of the lab, and those that were made."""
+        private = [Role(one.role, one.email, "private", frozenset({one.number})) for one in self.users.values()]
+        return [*private, Role(LAB_ROLE, "whole lab", "admin", frozenset(self.users)), *self.roles.values()]
+
+    def sharing_role(self, owner: User, user: User) -> Role:
+        """Give the role that sharing makes for two users, the same one each time."""
+        both = frozenset({owner.number, user.number})
+        known = next((one for one in self.roles.values() if one.kind == "sharing" and one.members == both), None)
+        return known or self.add_role(f"Sharing role for: {owner.email}, {user.email}", both, "sharing")
+
+    def may_read(self, user: User | None, file: StoredFile) -> bool:
+        """Say whether a user, or nobody, has all the roles of a file."""
+        held = {role.number for role in self.all_roles() if user is not None and user.number in role.members}
+        return set(file.access) <= held
 
     def add_history(self, user: User, name: str) -> History:
         """Make an empty history; the user's default decides whether what it will hold is private."""

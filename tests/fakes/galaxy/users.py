@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 from tests.fakes.galaxy.filters import page
 from tests.fakes.galaxy.ids import encode
 from tests.fakes.galaxy.run_answers import job_detail, job_row
-from tests.fakes.galaxy.state import LAB_ROLE, User
+from tests.fakes.galaxy.state import User
 from tests.fakes.galaxy.web import Call, Refusal, route
 
 Json = dict[str, Any]
@@ -34,6 +34,7 @@ def show_configuration(call: Call) -> Json:
         "file_sources_configured": False,
         "require_login": False,
         "server_mail_configured": False,
+        "expose_user_email": False,
         "terms_url": None,
         "welcome_url": "/static/welcome.html",
     }
@@ -101,6 +102,7 @@ def show_usage(call: Call) -> list[Json]:
 def show_default_permissions(call: Call) -> Json:
     """Give the roles a new history's datasets get."""
     user = _own_account(call)
+    roles = [role for role in call.world.all_roles() if user.number in role.members]
 
     def select(name: str, label: str, text: str, value: list[int]) -> Json:
         return {
@@ -110,7 +112,7 @@ def show_default_permissions(call: Call) -> Json:
             "name": name,
             "label": label,
             "help": text,
-            "options": [[user.email, user.role], ["whole lab", LAB_ROLE]],
+            "options": [[role.name, role.number] for role in roles],
             "value": value,
         }
 
@@ -129,23 +131,6 @@ def change_default_permissions(call: Call) -> Json:
     user = _own_account(call)
     user.default_access = tuple(int(role) for role in call.body.get("DATASET_ACCESS") or ())
     return {"message": "Permissions have been saved."}
-
-
-def list_roles(call: Call) -> list[Json]:
-    """List the roles the caller may see: the private one of its own, and those everybody has."""
-    user = call.need_user()
-    named = ((user.role, user.email, "private"), (LAB_ROLE, "whole lab", "admin"))
-    return [
-        {
-            "model_class": "Role",
-            "id": encode(number),
-            "name": name,
-            "type": kind,
-            "description": None,
-            "url": f"role?id={encode(number)}",
-        }
-        for number, name, kind in named
-    ]
 
 
 def list_jobs(call: Call) -> list[Json]:
@@ -233,7 +218,6 @@ ROUTES = [
     route("/api/users/{user}/usage", "GET", show_usage),
     route("/api/users/{user}/permissions/inputs", "GET", show_default_permissions),
     route("/api/users/{user}/permissions/inputs", "PUT", change_default_permissions),
-    route("/api/roles", "GET", list_roles),
     route("/api/jobs", "GET", list_jobs),
     route("/api/jobs/{job}", "GET", show_job),
     route("/api/jobs/{job}", "DELETE", stop_job),

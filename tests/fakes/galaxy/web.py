@@ -128,19 +128,21 @@ class Call:
         owned = self.user is not None and self.user.number == history.user
         if own and not owned:
             raise Refusal(403, 403003, "History is not owned by user")
-        if not owned and not self.may_use(history.user):
+        is_shared = self.user is not None and self.user.number in history.shared
+        if not owned and not is_shared and not self.may_use(history.user):
             raise Refusal(403, 403002, "History is not accessible by user")
         if own and history.purged and self.request.method != "DELETE":
             raise Refusal(403, 403003, "History is immutable")
         return history
 
     def dataset(self, encoded: Any, *, own: bool = False) -> Dataset:
-        """Find a dataset the caller may read: everybody may, unless it is private."""
+        """Find a dataset the caller may read: everybody may who has all of its roles."""
         dataset = self.world.datasets.get(self.number(encoded, ("path", "dataset_id")))
         if dataset is None:
             raise not_there("HistoryDatasetAssociation")
-        if (own or dataset.file.private) and not self.may_use(dataset.file.user):
-            verb, code = ("owned", 403003) if own and not dataset.file.private else ("accessible", 403002)
+        readable = self.world.may_read(self.user, dataset.file)
+        if (own or not readable) and not self.may_use(dataset.file.user):
+            verb, code = ("owned", 403003) if own and readable else ("accessible", 403002)
             raise Refusal(403, code, f"HistoryDatasetAssociation is not {verb} by user")
         return dataset
 

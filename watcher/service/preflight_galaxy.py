@@ -1,0 +1,130 @@
+"""`check`, of one Galaxy account: what the server is and how it keeps what is new, and whether it offers the names that
+the rules ask for.
+
+Reads only. The names themselves are compared by `stages/offered.py`, which asks again when a plan is made; how the rest
+of the configuration is looked at stands in `preflight.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass
+
+from watcher.clock import Clock
+from watcher.config import GalaxySettings, RuleSettings
+from watcher.config.destinations import fields_of
+from watcher.config.rules import column_of
+from watcher.errors import WatcherError
+from watcher.galaxy import Galaxy
+from watcher.galaxy.client import Identity
+from watcher.galaxy.features import NEWEST, OLDEST
+from watcher.stages.offered import Names, offered
+
+MOST_SKEW_S = 60.0
+"""Clocks further apart are told: times in logs and in Galaxy cannot be compared any more."""
+
+GIB = 1024**3
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at; `hint` is the remedy when it is not well."""
+
+    subject: str
+    well: bool
+    message: str
+    hint: str = ""
+    exit_code: int = 0
+
+
+def room_told(identity: Identity) -> str:
+    """Say how much room the account uses and has."""
+    used = f"{identity.used_bytes / GIB:.1f} GiB used"
+    if identity.quota_bytes is None:
+        return f"{used}, no quota"
+    left = max(identity.quota_bytes - identity.used_bytes, 0)
+    return f"{used} of {identity.quota_bytes / GIB:.1f} GiB, {left / GIB:.1f} GiB of quota left"
+
+
+async def account_findings(
+    galaxy: GalaxySettings, client: Galaxy, identity: Identity, clock: Clock
+) -> AsyncIterator[Finding]:
+    """Say what kind of server it is, and who reads what the account makes."""
+    subject = f"galaxy {galaxy.name}"
+    yield _version(subject, identity)
+    if identity.quota_bytes is not None and identity.used_bytes >= identity.quota_bytes:
+        yield Finding(subject, False, "the quota is used up.", "Free space in Galaxy or ask for a larger quota.", 4)
+    try:
+        yield _access(subject, galaxy, identity.email, await client.users.default_access())
+        if (skew_s := await client.offers.clock_skew_s(clock)) is not None:
+            yield _clock(subject, skew_s)
+    except WatcherError as error:
+        yield Finding(subject, False, error.message, error.hint, error.exit_code)
+
+
+def _version(subject: str, identity: Identity) -> Finding:
+    text, oldest, newest = identity.version_text, ".".join(map(str, OLDEST)), ".".join(map(str, NEWEST))
+    if not identity.features.is_measured:
+        hint = f"Nothing below {oldest} was ever tried."
+        return Finding(subject, False, f"Galaxy {text} is older than {oldest}.", hint, 4)
+    if identity.features.is_newer_than_measured:
+        return Finding(subject, True, f"{text} is newer than {newest}, the last one tried; it is taken to be like it.")
+    return Finding(subject, True, f"versions from {oldest} to {newest} were tried, {text} is among them.")
+
+
+def _access(subject: str, galaxy: GalaxySettings, email: str, roles: list[str]) -> Finding:
+    if email in roles:
+        return Finding(subject, True, "new datasets are private, by the account's own default in Galaxy as well.")
+    readers = f"who has {' and '.join(roles)}" if roles else "everybody who knows its id"
+    by_default = f"by the account's default in Galaxy a new dataset can be read by {readers}"
+    if galaxy.access == "private":
+        return Finding(subject, True, f"new datasets are private: {by_default}, and the watcher changes that.")
+    return Finding(subject, True, f"access: server: {by_default}, and that is left so.")
+
+
+def _clock(subject: str, skew_s: float) -> Finding:
+    if abs(skew_s) <= MOST_SKEW_S:
+        return Finding(subject, True, "its clock and ours agree.")
+    which = "ahead of" if skew_s > 0 else "behind"
+    return Finding(
+        subject,
+        False,
+        f"its clock is {abs(skew_s):.0f} s {which} ours.",
+        "Let both machines set their clocks by the network (NTP).",
+        5,
+    )
+
+
+async def rule_findings(rule: RuleSettings, client: Galaxy) -> list[Finding]:
+    """Say whether the server offers the names of a rule that are known without a run."""
+    subject, names = f"rule {rule.name}", _names(rule)
+    if names == Names():
+        return []
+    try:
+        found = await offered(client, names)
+    except WatcherError as error:
+        return [Finding(subject, False, error.message, error.hint, error.exit_code)]
+    findings = [Finding(subject, False, problem.message, problem.hint, 5) for problem in found.problems]
+    if found.untold:
+        text = "cannot be looked up by this account; whether they are users is asked before the first byte is sent."
+        findings.append(Finding(subject, True, f"{', '.join(found.untold)} {text}"))
+    if not found.problems:
+        asked = [*names.exts, *names.dbkeys, *names.existing, *found.emails, *names.roles]
+        findings += [Finding(subject, True, f"Galaxy offers {', '.join(asked)}.")] if asked else []
+    return findings
+
+
+def _names(rule: RuleSettings) -> Names:
+    place = rule.destination
+    return Names(
+        exts=_asked_by(rule, rule.ext.values()),
+        dbkeys=_asked_by(rule, [rule.dbkey]),
+        existing=(place.existing,) if place.existing and not fields_of(place.existing) else (),
+        users=place.share.users,
+        roles=place.share.roles,
+    )
+
+
+def _asked_by(rule: RuleSettings, written: Iterable[str]) -> dict[str, str]:
+    """Return the names that stand in the rule itself; what a column of the sheet says is known with the run."""
+    return {name: f"rule {rule.name}" for name in written if name and not column_of(name)}

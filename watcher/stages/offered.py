@@ -1,0 +1,176 @@
+"""Names that a plan or a rule asks for, held against what Galaxy offers: extensions, reference genomes, histories,
+users, roles.
+
+Reads only, and tells every problem at once, each with the name that was probably meant. Shared by the plan stage and
+by `check`, which takes the names from a rule before there is any run. Where Galaxy does not let an account look users
+up, nothing is said against a name here; `history.py` asks once more before a byte is sent.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from watcher.errors import PlanError, WatcherError
+from watcher.galaxy import Galaxy
+from watcher.galaxy.answers import History
+from watcher.model import Plan
+
+NO_DBKEY = "?"
+"""How Galaxy writes that there is no reference genome."""
+
+NEVER_ROLES = ("private", "sharing")
+"""Roles that Galaxy made for itself: one user's own, and what sharing makes for two."""
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What is asked for; `exts` and `dbkeys` with what asks for each, for people."""
+
+    exts: Mapping[str, str] = field(default_factory=dict)
+    dbkeys: Mapping[str, str] = field(default_factory=dict)
+    existing: Sequence[str] = ()
+    users: Sequence[str] = ()
+    roles: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One name that Galaxy does not offer, and what to do."""
+
+    message: str
+    hint: str
+
+
+@dataclass(slots=True)
+class Offered:
+    """What was found: histories by what they were asked for as, e-mails as Galaxy writes them by how they were asked
+    for, ids of roles by name; `untold` are users that this account cannot look up.
+    """
+
+    problems: list[Problem] = field(default_factory=list)
+    histories: dict[str, History] = field(default_factory=dict)
+    role_ids: dict[str, str] = field(default_factory=dict)
+    emails: dict[str, str] = field(default_factory=dict)
+    untold: Sequence[str] = ()
+
+    def put_into(self, plan: Plan) -> Plan:
+        """Return the plan with its history and roles as found; only where there was no problem."""
+        ids = tuple(self.role_ids[name] for name in plan.share.roles)
+        users = tuple(self.emails.get(email, email) for email in plan.share.users)
+        found: dict[str, Any] = {"share": plan.share.model_copy(update={"role_ids": ids, "users": users})}
+        if plan.existing:
+            history = self.histories[plan.existing]
+            found |= {"history": history.name, "history_id": history.id}
+        return plan.model_copy(update=found)
+
+
+def names_in(plans: Sequence[Plan]) -> Names:
+    """Return the names that plans for one account ask for."""
+    datasets = [dataset for plan in plans for dataset in plan.datasets]
+    return Names(
+        exts=_askers((dataset.ext, dataset.name) for dataset in datasets),
+        dbkeys=_askers((dataset.dbkey, dataset.name) for dataset in datasets if dataset.dbkey),
+        existing=tuple(dict.fromkeys(plan.existing for plan in plans if plan.existing)),
+        users=tuple(dict.fromkeys(email for plan in plans for email in plan.share.users)),
+        roles=tuple(dict.fromkeys(role for plan in plans for role in plan.share.roles)),
+    )
+
+
+def _askers(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Return for each name the first that asks for it, and how many more do."""
+    rows = list(pairs)
+    counts, first = Counter(name for name, _ in rows), dict(reversed(rows))
+    return {name: f"{first[name]} and {count - 1} more" if count > 1 else first[name] for name, count in counts.items()}
+
+
+async def offered(galaxy: Galaxy, names: Names) -> Offered:
+    """Hold the names against this Galaxy."""
+    found = Offered()
+    if names.exts:
+        known = await galaxy.offers.datatypes()
+        for ext, asker in names.exts.items():
+            if ext not in known:
+                found.problems.append(
+                    _unknown("datatype", ext, known, "See the list at /api/datatypes.", f" ({asker})")
+                )
+    if asked := {dbkey: asker for dbkey, asker in names.dbkeys.items() if dbkey != NO_DBKEY}:
+        known = await galaxy.offers.dbkeys()
+        for dbkey, asker in asked.items():
+            if dbkey not in known:
+                hint = "An administrator adds genomes; a custom build of the account counts as well."
+                found.problems.append(_unknown("reference genome", dbkey, known, hint, f" ({asker})"))
+    await _readers(galaxy, names, found)
+    for ref in names.existing:
+        await _history(galaxy, ref, found)
+    return found
+
+
+def _unknown(what: str, name: str, known: Sequence[str], else_hint: str, more: str = "") -> Problem:
+    return Problem(f"Galaxy knows no {what} `{name}`{more}.", near(name, known) or else_hint)
+
+
+def near(name: str, known: Sequence[str]) -> str:
+    """Return "Did you mean …?" with the name that is nearest, whatever the case; empty when none is near."""
+    folded = {one.lower(): one for one in reversed(known)}
+    found = difflib.get_close_matches(name.lower(), folded, n=1)
+    return f"Did you mean `{folded[found[0]]}`?" if found else ""
+
+
+async def _readers(galaxy: Galaxy, names: Names, found: Offered) -> None:
+    if names.users:
+        own = (await galaxy.known_identity()).email
+        if own.lower() in {email.lower() for email in names.users}:
+            found.problems.append(Problem(f"{own} is the account itself.", "Leave it out of `share:`."))
+        others = [email for email in names.users if email.lower() != own.lower()]
+        found.emails, nobody, found.untold = await galaxy.offers.known_users(others)
+        for email in nobody:
+            known = await galaxy.offers.emails_like(email)
+            found.problems.append(_unknown("user", email, known, "Each needs an account in this Galaxy."))
+    if names.roles:
+        rows = [role for role in await galaxy.offers.roles() if role.type not in NEVER_ROLES]
+        held = await galaxy.offers.held_roles()
+        by_name = {role.name: role.id for role in rows}
+        for name in names.roles:
+            if name not in by_name:
+                hint = "An administrator of Galaxy makes roles."
+                found.problems.append(_unknown("role", name, list(by_name), hint))
+            elif name not in held:
+                found.problems.append(
+                    Problem(
+                        f"The account does not have the role `{name}` itself: it could not read what it makes.",
+                        "An administrator of Galaxy gives it to the account.",
+                    )
+                )
+        found.role_ids = {name: by_name[name] for name in names.roles if name in by_name}
+
+
+async def _history(galaxy: Galaxy, ref: str, found: Offered) -> None:
+    rows = await galaxy.offers.histories(ref)
+    if len(rows) == 1:
+        found.histories[ref] = rows[0]
+    elif rows:
+        ids = ", ".join(row.id for row in rows)
+        found.problems.append(
+            Problem(
+                f"{len(rows)} histories of the account are called `{ref}`.", f"Name the one you mean by its id: {ids}."
+            )
+        )
+    else:
+        hint = near(ref, await galaxy.offers.history_names())
+        found.problems.append(
+            Problem(
+                f"The account has no history `{ref}` that is neither deleted nor archived.",
+                hint or "Make it in Galaxy, or leave out `existing:` for a new one.",
+            )
+        )
+
+
+def plan_error(errors: Sequence[WatcherError | Problem]) -> PlanError:
+    """Return one error that tells all of these, each followed by its own hint when there are several."""
+    if len(errors) == 1:
+        return PlanError(errors[0].message, hint=errors[0].hint)
+    return PlanError(" ".join(f"{error.message} {error.hint}".strip() for error in errors))
