@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import json as json_text
 import logging
-import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -25,8 +24,6 @@ import stamina
 
 from watcher.clock import Clock
 from watcher.errors import (
-    ConfigError,
-    ConfigProblem,
     Forbidden,
     GalaxyAway,
     GalaxyBusy,
@@ -38,6 +35,7 @@ from watcher.errors import (
 )
 from watcher.galaxy.account import Account
 from watcher.galaxy.answers import Answer, understand
+from watcher.galaxy.connections import proxy, trust
 from watcher.galaxy.keys import CurrentKey, basic
 from watcher.galaxy.refusals import IN_FRONT, Asked, away, not_understood, refusal
 from watcher.galaxy.rests import Rest
@@ -128,8 +126,8 @@ class Http:
         self._timeout = httpx.Timeout(account.read_s, connect=account.connect_s, pool=account.upload_read_s)
         _hush_foreign_logs()
         self._client = httpx.AsyncClient(
-            verify=_trust(account),
-            proxy=_proxy(account),
+            verify=trust(account),
+            proxy=proxy(account),
             timeout=self._timeout,
             cookies=CookieJar(policy=DefaultCookiePolicy(allowed_domains=[])),
             follow_redirects=False,
@@ -425,31 +423,6 @@ def _pause_before_repeat(error: Exception) -> bool | float:
     if isinstance(error, GalaxyBusy):
         return error.retry_after_s if error.retry_after_s <= LONGEST_RETRY_AFTER_S else False
     return isinstance(error, GalaxyAway)
-
-
-def _trust(account: Account) -> ssl.SSLContext:
-    """Trust what httpx trusts, what this machine trusts, and the configured authority."""
-    if account.ca_file is None and not any(url.lower().startswith("https:") for url in (account.url, account.proxy)):
-        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # unused, trusts nobody; reading all authorities takes a while
-    context = httpx.create_ssl_context()
-    context.load_default_certs()
-    if account.ca_file is None:
-        return context
-    try:
-        context.load_verify_locations(cafile=str(account.ca_file))
-        return context
-    except OSError as error:  # ssl.SSLError is one too
-        reason = error.strerror or "it holds no certificates"
-        problem = ConfigProblem(str(account.ca_file), 0, "ca_file", f"cannot be used: {reason}")
-        raise ConfigError([problem], hint=f"It is the ca_file of {account.name}.") from error
-
-
-def _proxy(account: Account) -> httpx.Proxy | None:
-    """Return the proxy on our side, with its login if it wants one; without one httpx looks into the environment."""
-    if not account.proxy:
-        return None
-    secure = account.proxy.lower().startswith("https:")
-    return httpx.Proxy(account.proxy, auth=account.read_proxy_login(), ssl_context=_trust(account) if secure else None)
 
 
 def _hush_foreign_logs() -> None:
