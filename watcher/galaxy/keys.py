@@ -49,7 +49,7 @@ class CurrentKey:
         self._read_at = float("-inf")
         self._asked_at = self._in_vain_at = float("-inf")
         self._password = ""
-        self._asked_with: Mapping[str, str] = self._headers
+        self._asked_with: Mapping[str, str] = {}
         self._refused: KeyRefused | None = None
         """Why the password of the last login is not taken."""
 
