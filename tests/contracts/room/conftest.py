@@ -30,7 +30,7 @@ from watcher.model import CollectionId, DatasetId, HistoryId, InvocationId, JobI
 WORKFLOWS = Path(__file__).parent.parent.parent / "live"
 WAYS = (("forward", "R1"), ("reverse", "R2"))
 TAG = "watcher:contract-1"
-PATIENCE_S = 600.0
+PATIENCE_S = 120.0
 """A first upload waits for the real server's worker to start."""
 
 

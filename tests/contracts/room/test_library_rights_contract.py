@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.contracts.room.conftest import GalaxyServer, as_user, ended, fastq, send, until
@@ -31,6 +34,19 @@ async def roles(galaxy: Galaxy, server: GalaxyServer, library: Library) -> tuple
     offered = {role.name: role for role in await galaxy.libraries.roles_offered("library", library.id)}
     async with as_user(server, server.second_key) as other:
         return offered[(await galaxy.users.current()).email], offered[(await other.users.current()).email]
+
+
+@asynccontextmanager
+async def private_default(server: GalaxyServer, user: Galaxy) -> AsyncIterator[None]:
+    """Make the second account's new datasets private and put its default back afterwards."""
+    path = f"{server.url}/api/users/{(await user.users.current()).id}/permissions/inputs"
+    async with httpx.AsyncClient(headers={"x-api-key": server.second_key}, timeout=60) as client:
+        before = {field["name"]: field["value"] for field in (await client.get(path)).json()["inputs"]}
+        await user.users.make_new_datasets_private()
+        try:
+            yield
+        finally:
+            (await client.put(path, json=before)).raise_for_status()
 
 
 async def test_roles_bear_the_addresses_of_their_users(
@@ -207,8 +223,8 @@ async def test_upload_into_a_folder_is_open_whatever_the_default(galaxy_server: 
     async with (
         as_user(galaxy_server, galaxy_server.second_key) as user,
         as_user(galaxy_server) as admin,
+        private_default(galaxy_server, user),
     ):
-        await user.users.make_new_datasets_private()
         history = await user.histories.create("carries the job")
         session = await send(user, b"some bytes", "x")
         await user.libraries.register(history, folder.id, [FetchElement("x.txt", "txt", session)])
