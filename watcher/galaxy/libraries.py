@@ -86,7 +86,7 @@ class Libraries(LibraryImports, LibraryRights):
     async def _rows(self, folder: FolderId, *, name: str = "") -> list[Mapping[str, Any]]:
         """Return what lies in a folder, page by page.
 
-        A page that its folders fill has all files behind them as well (measured on 26.1.2), so rows may come twice.
+        A page that its folders fill has all files behind them as well (24.1.4 and 26.1.2), so rows may come twice.
         """
         rows: dict[tuple[Any, Any], Mapping[str, Any]] = {}
         at = 0
@@ -147,7 +147,8 @@ class Libraries(LibraryImports, LibraryRights):
         """Set name, tags or message of a file where given; repeating it changes nothing.
 
         Galaxy keeps name and message as HTML: `&` becomes `&amp;`, and what looks like a mark-up is changed or lost
-        (measured on 26.1.2). Names given by the other ways are kept to the letter. Raises NotThere for a deleted one.
+        (measured on 24.1.4 and 26.1.2). Names given by the other ways are kept to the letter. Raises NotThere for a
+        deleted one.
         """
         json: dict[str, Any] = {}
         if name:

@@ -99,6 +99,9 @@ class LibraryImports:
     ) -> JobId:
         """Make items of a file or of all files below a folder, with its folders when `preserve_dirs`; return the job.
 
+        Only a `link` keeps every byte: for a copy Galaxy asks its upload tool for line ends of its own here (so its
+        source says; not measured), which `link_paths` with `copy` does not.
+
         Raises Forbidden for what only administrators may, Refused for a path that leads out of where it may be or when
         the server is not configured for it, AnswerLost when they may be made; GalaxyBroken for an extension that Galaxy
         does not know, whose items stay behind as `queued` for ever. What is not there is no error here: of a path or

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.contracts.room.conftest import GalaxyServer, as_user, ended, fastq, send, until
@@ -12,7 +15,7 @@ from watcher.errors import Forbidden, NotThere, Refused
 from watcher.galaxy import Galaxy
 from watcher.galaxy.fetch import FetchElement
 from watcher.galaxy.library_answers import Folder, Library, LibraryPermissions, Role
-from watcher.model import HistoryId, LibraryItemId
+from watcher.model import LibraryItemId
 
 __all__ = ["folder", "library", "source"]
 UNKNOWN_ID = "0123456789abcdef"
@@ -28,9 +31,23 @@ async def link(galaxy: Galaxy, library: Library, folder: Folder, path: Path) -> 
 
 async def roles(galaxy: Galaxy, server: GalaxyServer, library: Library) -> tuple[Role, Role]:
     """Return the private roles of the administrator and of the second account, as Galaxy offers them."""
+    async with as_user(server, server.second_key) as other:  # made when first asked for
+        theirs = (await other.users.current()).email
     offered = {role.name: role for role in await galaxy.libraries.roles_offered("library", library.id)}
-    async with as_user(server, server.second_key) as other:
-        return offered[(await galaxy.users.current()).email], offered[(await other.users.current()).email]
+    return offered[(await galaxy.users.current()).email], offered[theirs]
+
+
+@asynccontextmanager
+async def private_default(server: GalaxyServer, user: Galaxy) -> AsyncIterator[None]:
+    """Make the second account's new datasets private and put its default back afterwards."""
+    path = f"{server.url}/api/users/{(await user.users.current()).id}/permissions/inputs"
+    async with httpx.AsyncClient(headers={"x-api-key": server.second_key}, timeout=60) as client:
+        before = {field["name"]: field["value"] for field in (await client.get(path)).json()["inputs"]}
+        await user.users.make_new_datasets_private()
+        try:
+            yield
+        finally:
+            (await client.put(path, json=before)).raise_for_status()
 
 
 async def test_roles_bear_the_addresses_of_their_users(
@@ -58,7 +75,7 @@ async def test_new_things_are_open(galaxy: Galaxy, library: Library, folder: Fol
 
 
 async def test_closed_library_is_hidden(
-    galaxy: Galaxy, galaxy_server: GalaxyServer, library: Library, folder: Folder, source: Path, history: HistoryId
+    galaxy: Galaxy, galaxy_server: GalaxyServer, library: Library, folder: Folder, source: Path
 ) -> None:
     """A library with an access role is not there for others: neither itself, nor its folders, nor its files."""
     item = await link(galaxy, library, folder, source / "S1_R1.fastq.gz")
@@ -169,12 +186,13 @@ async def test_others_describe_nothing(
 
 
 async def test_private_dataset_is_a_private_file(
-    galaxy: Galaxy, galaxy_server: GalaxyServer, library: Library, folder: Folder, history: HistoryId
+    galaxy: Galaxy, galaxy_server: GalaxyServer, library: Library, folder: Folder
 ) -> None:
     """A private dataset put into an open folder is seen by its owner alone until it is opened, is there at once with
     its bytes, and outlives its history.
     """
     content = fastq("S1", 7)
+    history = await galaxy.histories.create("goes away")
     session = await send(galaxy, content, "x")
     name = "a & <b>.fastq.gz"
     receipt = await galaxy.fetch.register(history, [FetchElement(name, "fastqsanger.gz", session, ("w:1",))])
@@ -207,8 +225,8 @@ async def test_upload_into_a_folder_is_open_whatever_the_default(galaxy_server: 
     async with (
         as_user(galaxy_server, galaxy_server.second_key) as user,
         as_user(galaxy_server) as admin,
+        private_default(galaxy_server, user),
     ):
-        await user.users.make_new_datasets_private()
         history = await user.histories.create("carries the job")
         session = await send(user, b"some bytes", "x")
         await user.libraries.register(history, folder.id, [FetchElement("x.txt", "txt", session)])
