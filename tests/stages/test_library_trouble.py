@@ -116,9 +116,9 @@ async def test_a_broken_item_is_made_once_more(world: World) -> None:
 
 async def test_an_item_that_stays_broken_asks_a_person(world: World) -> None:
     """The second time it is held with what Galaxy says; `retry` tries it once more."""
-    into_library(world)
+    into_library(world, "link")
     world.add_run(samples=("S1",))
-    world.fake.faults.add(Fault("hash_mismatch", times=None))
+    world.fake.faults.add(Fault("job_error", tool="upload1", times=None))
     unit = await taken(world, "held")
     assert "Galaxy cannot take `S1_S1_L001_R" in unit["batches"][0]["reason"]
     world.fake.faults.clear()

@@ -33,6 +33,7 @@ class Readable:
     watches: tuple[tuple[int, WatchSettings], ...]
     rules: tuple[tuple[int, RuleSettings], ...]
     unclear_cut: frozenset[int]  # rules whose `per` could not be read
+    with_library: frozenset[int]  # rules that name a library, whether it could be read or not
     state: StateSettings | None
     watch_names: tuple[tuple[int, str], ...]
     rule_names: tuple[tuple[int, str], ...]
@@ -64,6 +65,7 @@ def readable_parts(values: Mapping[str, Any]) -> Readable:
         watches=tuple((number, watch) for number, watch in watches if watch is not None),
         rules=tuple((number, rule) for number, rule in rules if rule is not None),
         unclear_cut=frozenset(number for number, raw in raw_rules if raw.get("per", "run") not in get_args(Per)),
+        with_library=frozenset(number for number, raw in raw_rules if _names_library(raw)),
         state=_salvage(StateSettings, {}, state) if isinstance(state, Mapping) else None,
         watch_names=_names(raw_watches),
         rule_names=_names(raw_rules),
@@ -71,6 +73,11 @@ def readable_parts(values: Mapping[str, Any]) -> Readable:
         galaxy_names=named or (("galaxy",) if values.get("galaxy") is not None else ()),
         galaxy_forms=tuple(form for form in ("galaxy", "galaxies") if values.get(form) not in (None, {})),
     )
+
+
+def _names_library(raw_rule: Mapping[str, Any]) -> bool:
+    destination = raw_rule.get("destination")
+    return isinstance(destination, Mapping) and destination.get("library") is not None
 
 
 def misfits(parts: Readable, layouts: Collection[str] | None) -> Iterator[Misfit]:
@@ -87,7 +94,7 @@ def misfits(parts: Readable, layouts: Collection[str] | None) -> Iterator[Misfit
         if layouts is not None and watch.layout != "auto" and watch.layout not in layouts:
             yield Misfit(("watches", number, "layout"), *_unknown("layout", watch.layout, [*layouts, "auto"]))
         yield from _below(("watches", number), watch_misfits(watch))
-        yield from way_misfits(watch, number, list(_takers(watch, parts)))
+        yield from way_misfits(watch, number, list(_takers(watch, parts)), parts.with_library)
     for place, galaxy in parts.galaxies:
         yield from _below(place, path_misfits(galaxy))
     for number, rule in parts.rules:

@@ -6,7 +6,7 @@ by the import folders it shares with this machine. Whether Galaxy allows it is a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path, PurePosixPath
 
 from watcher.config.galaxies import GalaxySettings
@@ -47,16 +47,19 @@ def watch_misfits(watch: WatchSettings) -> Iterator[Misfit]:
 
 
 def way_misfits(
-    watch: WatchSettings, number: int, rules: list[tuple[int, RuleSettings, GalaxySettings | None]]
+    watch: WatchSettings,
+    number: int,
+    rules: list[tuple[int, RuleSettings, GalaxySettings | None]],
+    with_library: Collection[int],
 ) -> Iterator[Misfit]:
     """Find rules that cannot take what a watch registers by path, and Galaxies that do not see it; `rules` are all that
-    may take runs of it, with the Galaxy each sends to.
+    may take runs of it, with the Galaxy each sends to, and `with_library` those that name a library.
     """
     if watch.transfer == "tus":
         return
     told: set[str] = set()
     for place, rule, galaxy in rules:
-        if rule.destination.library is None:
+        if place not in with_library:
             yield Misfit(
                 ("rules", place, "destination"),
                 f"has no library, but the watch {watch.name} has transfer: {watch.transfer}, which Galaxy knows for"
