@@ -3,15 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 from watcher.disk.reader import FileReader
 from watcher.disk.scan import facts
 from watcher.disk.threads import DiskThreads
 
+PATIENCE_S = 30.0
+
 
 def ignore(chunk: bytes) -> None:
     """Inspect nothing."""
+
+
+def met(count: int) -> Callable[[bytes], None]:
+    """Return what inspects nothing, but lets the first chunks of `count` files wait for each other: all have begun by
+    then.
+    """
+    others, chunks = threading.Barrier(count), itertools.count()
+
+    def inspect(chunk: bytes) -> None:
+        if next(chunks) < count:
+            others.wait(PATIENCE_S)
+
+    return inspect
 
 
 async def test_the_more_files_the_smaller_their_chunks(tmp_path: Path) -> None:
@@ -21,7 +39,8 @@ async def test_the_more_files_the_smaller_their_chunks(tmp_path: Path) -> None:
     threads = DiskThreads(transfers=4)
     reader = FileReader(threads, memory_bytes=40)
     expect = facts(tmp_path, "f")
-    streams = [reader.chunks(tmp_path, "f", offset=0, chunk_bytes=30, inspect=ignore, expect=expect) for _ in range(4)]
+    meet = met(4)
+    streams = [reader.chunks(tmp_path, "f", offset=0, chunk_bytes=30, inspect=meet, expect=expect) for _ in range(4)]
     firsts = await asyncio.gather(*(anext(stream) for stream in streams))
     assert [len(chunk) for chunk in firsts] == [10, 10, 10, 10]
     for stream in streams[1:]:
