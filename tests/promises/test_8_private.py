@@ -14,7 +14,7 @@ import pytest
 
 from tests.crash.on_real_galaxy import datasets_of, made_here, real_world, witness
 from tests.fakes.galaxy import FakeGalaxy
-from tests.fakes.galaxy.state import LAB_ROLE
+from tests.fakes.galaxy.account_state import LAB_ROLE
 from tests.live.real_galaxy import RealGalaxy, real_galaxy
 from tests.world import World
 

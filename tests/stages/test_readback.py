@@ -108,7 +108,7 @@ async def test_other_bytes_twice_are_held(tmp_path: Path, readback: str) -> None
         world.fake.faults.add(Fault("rot", times=None))
         batch = await batch_of(world)
         assert (batch["stage"], batch["status"]) == ("upload", "held")
-        assert "other bytes than were sent" in batch["reason"]
+        assert "other bytes than the file's" in batch["reason"]
         world.fake.faults.clear()
         assert world.command("retry", batch["id"]).code == 0
         assert (await batch_of(world))["status"] == "done"

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import sqlite3
 from pathlib import Path
 
 import pytest
@@ -12,19 +10,16 @@ import pytest
 from tests.contracts.room.small_files import PLACED, bam
 from tests.world import Json, World
 
+OF_THE_WATCHER = "unsorted.bam"
 IN_ORDER, OUT_OF_ORDER = bam(PLACED, order="coordinate"), bam(PLACED[::-1], order="unsorted")
 
 
 async def sent(world: World, content: bytes, ext: str, readback: str = "off") -> Json:
-    """Drop one BAM file, let its plan ask for an extension, and return the batch as far as it went."""
+    """Drop one BAM file, let the rule ask for an extension, and return the batch as far as it went."""
     rule = {"workflow": None, "deliver": None, "kinds": "bam", "destination": {"collection": "none"}}
-    world.write_config(watch={"layout": "files"}, rule=rule, galaxy={"readback": readback})
+    asked = {} if ext == OF_THE_WATCHER else {"ext": {"*.bam": ext}}
+    world.write_config(watch={"layout": "files"}, rule={**rule, **asked}, galaxy={"readback": readback})
     await world.once(wait_s=None)  # makes the state
-    with contextlib.closing(sqlite3.connect(world.state_file)) as rows:
-        rows.execute(
-            "CREATE TRIGGER asked AFTER INSERT ON batch BEGIN UPDATE batch"
-            f" SET plan = replace(plan, 'unsorted.bam', '{ext}') WHERE id = NEW.id; END"
-        )
     (world.watched / "reads.bam").write_bytes(content)
     (unit,) = (await world.once())["units"]
     (batch,) = (await world.show(unit["id"]))["batches"]
@@ -34,7 +29,7 @@ async def sent(world: World, content: bytes, ext: str, readback: str = "off") ->
 @pytest.mark.parametrize("content", [IN_ORDER, OUT_OF_ORDER], ids=["in order", "out of order"])
 async def test_the_watcher_s_choice_keeps_every_byte(world: World, content: bytes) -> None:
     """A BAM file, sorted or not, is in Galaxy as it was sent, verified by its SHA-256."""
-    batch = await sent(world, content, "unsorted.bam")
+    batch = await sent(world, content, OF_THE_WATCHER)
     assert (batch["status"], batch["checked"]) == ("done", "SHA-256"), batch
     assert world.uploads() == {"reads.bam": hashlib.sha256(content).hexdigest()}
 

@@ -143,8 +143,9 @@ class GalaxySettings(Section):
     )
     readback: Literal["off", "sample", "full"] = Field(
         "off",
-        description="What is done with uploads whose SHA-256 this Galaxy does not verify (before 24.2): sample compares"
-        " some parts of each with the file, full reads all of it back; off believes the size.",
+        description="What is done with files whose SHA-256 this Galaxy does not verify (uploads before 24.2, and all"
+        " that it reads by itself): sample compares some parts of each with the file, full reads all of it back; off"
+        " believes the size.",
     )
     ca_file: AbsolutePath | None = Field(None, description="Certificates to trust instead of the system's (PEM).")
     proxy: Annotated[Text, AfterValidator(check_proxy)] | None = Field(
@@ -176,6 +177,12 @@ class GalaxySettings(Section):
         None,
         description="The folder on this machine that Galaxy calls user_library_import_dir, with the account's own"
         " folder in it (its e-mail), for transfer: user_import_dir.",
+    )
+
+    upload_store: AbsolutePath | None = Field(
+        None,
+        description="The folder in which Galaxy keeps uploads under way (tus_upload_store), if it is on this machine:"
+        " its free space is held against what a run sends, before the first byte.",
     )
 
     _name: str = PrivateAttr("galaxy")

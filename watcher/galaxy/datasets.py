@@ -99,10 +99,10 @@ class Datasets:
                 raise
             yield _nothing()
 
-    async def part(self, dataset: DatasetId, offset: int, length: int) -> bytes:
+    async def part(self, dataset: DatasetId, offset: int, length: int, *, in_library: bool = False) -> bytes:
         """Return the bytes from `offset` on, at most `length` of them: fewer at the end, none behind it.
 
-        One request for just these, asked again shortly while Galaxy is away. Raises like `open`.
+        One request for just these, asked again shortly while Galaxy is away. `in_library` and errors as for `open`.
         """
         asked = self._http.asked("GET", "send a part of a dataset")
         headers = {
@@ -111,9 +111,10 @@ class Datasets:
             "range": f"bytes={offset}-{offset + length - 1}",
         }
         path = f"/api/datasets/{dataset}/display"
+        params = {"hda_ldda": "ldda"} if in_library else {"to_ext": "data"}
 
         async def ask() -> bytes:
-            async with self._http.open(asked, path, params={"to_ext": "data"}, headers=headers) as response:
+            async with self._http.open(asked, path, params=params, headers=headers) as response:
                 if response.status_code != 206:  # perhaps terabytes: not to be read
                     raise not_understood(
                         asked, "all of it instead of a part", status=response.status_code, request_id=""

@@ -15,13 +15,13 @@ import structlog
 
 from watcher.delivery.folder import FolderDelivery
 from watcher.disk.mounts import inspect_root
-from watcher.errors import DeliveryError, PlanError, WatcherError
+from watcher.errors import DeliveryError, OverQuota, PlanError, WatcherError
 from watcher.model import Stage, Status
 from watcher.rows import Batch, Obstacle, Unit
 from watcher.stages.deliver import DELIVERY_BYTES
 from watcher.stages.looking import known_names
-from watcher.stages.plan import QUOTA_BYTES
 from watcher.stages.rooms import Rooms
+from watcher.stages.space import refuse_without_room, store_free
 
 log = structlog.get_logger("watcher")
 
@@ -36,19 +36,30 @@ async def _galaxy_answers(rooms: Rooms, obstacle: Obstacle) -> bool:
 async def _quota_left(rooms: Rooms, obstacle: Obstacle) -> bool:
     """Ask as the plans will; what fits goes on by itself while others still wait for more room."""
     used, limit = await rooms.galaxy(obstacle.subject).users.quota()
-    if limit is None:
+    if limit is None and await store_free(rooms, obstacle.subject) is None:
         return True
-    if used >= limit:
+    if limit is not None and used >= limit:
         return False
     stuck = [one for one in await rooms.store.units(stage=Stage.PLAN) if one.obstacle == obstacle.key]
-    fit = [one for one in stuck if used + int(one.more.get(QUOTA_BYTES, {}).get(obstacle.subject, 0)) <= limit]
+    paused = [one for one in await rooms.store.batches(stage=Stage.UPLOAD) if one.obstacle == obstacle.key]
+    if not (stuck or paused):  # the row that met it may not stand behind it yet
+        return obstacle.since <= rooms.clock.now() - rooms.settings.limits.probe
+    fit = [one for one in stuck if await _has_room(rooms, obstacle.subject, one)]
     if len(fit) == len(stuck):
         return True
-    paused = [one for one in await rooms.store.batches(stage=Stage.UPLOAD) if one.obstacle == obstacle.key]
     rows: list[Unit | Batch] = [*fit, *paused]
     for row in rows:
         await rooms.store.move(row, status=Status.READY, reason=row.reason)
     return False
+
+
+async def _has_room(rooms: Rooms, account: str, unit: Unit) -> bool:
+    try:
+        await refuse_without_room(rooms, account, unit.more, unit.run)
+    except OverQuota as error:
+        log.debug("obstacle.stands", subject=account, unit=unit.id, reason=error.message)
+        return False
+    return True
 
 
 async def _root_answers(rooms: Rooms, obstacle: Obstacle) -> bool:

@@ -7,8 +7,10 @@ of the configuration is looked at stands in `preflight.py`.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 from watcher.clock import Clock
 from watcher.config import GalaxySettings, RuleSettings
@@ -54,6 +56,9 @@ async def account_findings(
     yield _version(subject, identity)
     if identity.quota_bytes is not None and identity.used_bytes >= identity.quota_bytes:
         yield Finding(subject, False, "the quota is used up.", "Free space in Galaxy or ask for a larger quota.", 4)
+    yield _proof(subject, galaxy, identity)
+    if galaxy.upload_store is not None:
+        yield _upload_store(subject, galaxy.upload_store)
     try:
         yield _access(subject, galaxy, identity.email, await client.users.default_access())
         if (skew_s := await client.offers.clock_skew_s(clock)) is not None:
@@ -70,6 +75,24 @@ def _version(subject: str, identity: Identity) -> Finding:
     if identity.features.is_newer_than_measured:
         return Finding(subject, True, f"{text} is newer than {newest}, the last one tried; it is taken to be like it.")
     return Finding(subject, True, f"versions from {oldest} to {newest} were tried, {text} is among them.")
+
+
+def _proof(subject: str, galaxy: GalaxySettings, identity: Identity) -> Finding:
+    how = {"off": "size alone", "sample": "size and a sample that is read back", "full": "reading all of them back"}
+    if identity.features.fetch_hashes:
+        text = f"it verifies the SHA-256 of uploads; what it reads by itself is checked by {how[galaxy.readback]}."
+        return Finding(subject, True, text)
+    more = " (`readback: sample` or `full` proves more)" if galaxy.readback == "off" else ""
+    return Finding(subject, True, f"it does not verify uploads: they are checked by {how[galaxy.readback]}{more}.")
+
+
+def _upload_store(subject: str, folder: Path) -> Finding:
+    try:
+        free = shutil.disk_usage(folder).free
+    except OSError as error:
+        text = f"its folder for uploads, {folder}, cannot be looked at: {error.strerror}."
+        return Finding(subject, False, text, "Correct upload_store, or remove it.", 5)
+    return Finding(subject, True, f"{folder}, where it keeps uploads, has {free / GIB:.1f} GiB free.")
 
 
 def _access(subject: str, galaxy: GalaxySettings, email: str, roles: list[str]) -> Finding:

@@ -14,13 +14,10 @@ from watcher.errors import OverQuota, SessionLost
 from watcher.galaxy import Galaxy
 from watcher.galaxy.answers import DatasetFacts
 from watcher.galaxy.features import SORTED_BY_GALAXY
-from watcher.model import SHA256, SIZE, HistoryId, Hold, Next, Outcome, Stage, Status, Wait
+from watcher.model import SHA256, SIZE, DatasetId, HistoryId, Hold, Next, Outcome, Stage, Status, Wait
 from watcher.rows import Batch, Dataset
-from watcher.stages.effects import together
-from watcher.stages.readback import read_back
+from watcher.stages.readback import ReadBack, Shown, read_back_all
 from watcher.stages.rooms import Rooms
-from watcher.stages.slots import Line
-from watcher.stages.transfer import sources_of
 
 
 async def check_datasets(batch: Batch, rooms: Rooms, galaxy: Galaxy, history_id: HistoryId) -> Outcome:
@@ -113,23 +110,18 @@ async def _check_one(
 
 
 async def _read_back(batch: Batch, rooms: Rooms, galaxy: Galaxy, rows: Sequence[Dataset]) -> Hold | None:
-    """Compare with what was sent what no server verified; each takes the slot of a transfer."""
+    """Compare with what was sent what no server verified."""
     if not rows:
         return None
-    plan, held = batch.plan, []
-    sources = await sources_of(batch, rooms)
+    held = []
 
-    async def compare(row: Dataset, line: Line) -> None:
-        async with line.slot():
-            found = await read_back(rooms, galaxy, row, sources[row.key], plan.readback)
+    async def note(row: Dataset, found: ReadBack) -> None:
         if not found.difference:
             await rooms.store.put_dataset(batch, row.key, checked=found.checked, status=Status.DONE)
         else:
             held.append(await _broken(batch, rooms, galaxy, row, found.difference))
 
-    left_bytes = sum(row.size for row in rows)
-    with rooms.slots.line(batch.id, plan.watch, plan.galaxy, priority=plan.priority, left_bytes=left_bytes) as line:
-        await together(compare(row, line) for row in rows)
+    await read_back_all(batch, rooms, galaxy, (Shown(row, DatasetId(row.galaxy_id)) for row in rows), note)
     return held[0] if held else None
 
 

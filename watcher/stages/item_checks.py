@@ -17,11 +17,12 @@ from html import escape
 
 from watcher.errors import NotThere, SessionLost
 from watcher.galaxy.library_answers import LibraryItem
-from watcher.model import DatasetId, HistoryId, Hold, JobId, LibraryItemId, Status, Wait
+from watcher.model import SIZE, DatasetId, HistoryId, Hold, JobId, LibraryItemId, Status, Wait
 from watcher.rows import Dataset
 from watcher.stages.effects import together
 from watcher.stages.items import Items
 from watcher.stages.library import item_roles
+from watcher.stages.readback import ReadBack, Shown, read_back_all
 
 BROKEN = frozenset({"error", "failed_metadata", "discarded"})
 OVER = frozenset({"ok", "error", "deleted", "failed", "stopped", "skipped"})
@@ -61,10 +62,15 @@ async def check_items(items: Items) -> Hold | Wait | None:
     for row, item in good:
         if item.name != row.name and row.name == escape(row.name):  # other names Galaxy would keep as HTML
             await items.galaxy.libraries.describe_item(item.id, name=row.name)
-    proven = {"checked": "size", "status": Status.DONE}
     ids = {row.key: {"item_id": item.id, "version_id": item.version_id} for row, item in good}
     rooms.effects.reach("upload.check.act")
-    await rooms.store.put_each_dataset(batch, {key: {**of_item, **proven} for key, of_item in ids.items()})
+    if batch.plan.readback == "off":
+        proven = {"checked": SIZE, "status": Status.DONE}
+        await rooms.store.put_each_dataset(batch, {key: {**of_item, **proven} for key, of_item in ids.items()})
+    else:
+        await rooms.store.put_each_dataset(batch, ids)
+        if bad := await _read_back(items, good):
+            return await _once_more(items, bad)
     if len(good) < len(rows):
         age_s = (rooms.clock.now() - min(row.fetch_receipt_at or rooms.clock.now() for row in rows)).total_seconds()
         pause = timedelta(seconds=min(max(age_s / 4, 0.5), 15))
@@ -74,6 +80,27 @@ async def check_items(items: Items) -> Hold | Wait | None:
         )
     rooms.effects.reach("upload.check.receipt")
     return None
+
+
+async def _read_back(
+    items: Items, good: list[tuple[Dataset, LibraryItem]]
+) -> list[tuple[Dataset, LibraryItem | None, str]]:
+    """Compare what Galaxy shows of each with its file; return those that differ, for no server verifies what it reads
+    by itself, and a path may lead it to another file of the same name and size.
+    """
+    differ: list[tuple[Dataset, LibraryItem | None, str]] = []
+    of_key = {row.key: item for row, item in good}
+
+    async def note(row: Dataset, found: ReadBack) -> None:
+        if found.difference:
+            differ.append((row, of_key[row.key], found.difference))
+        else:
+            proven = {"checked": found.checked, "status": Status.DONE}
+            await items.rooms.store.put_each_dataset(items.batch, {row.key: proven})
+
+    shown = (Shown(row, item.version_id, in_library=True) for row, item in good)
+    await read_back_all(items.batch, items.rooms, items.galaxy, shown, note)
+    return differ
 
 
 async def _jobs_over(items: Items, rows: list[Dataset]) -> set[JobId]:

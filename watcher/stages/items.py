@@ -24,6 +24,7 @@ from watcher.model import FolderId, Hold, JobId, Kind, LibraryItemId, PlannedDat
 from watcher.rows import NO_JOB, Batch, Dataset
 from watcher.stages.history import SUPERSEDED
 from watcher.stages.library import FOLDER, Place, ensure_inner_folder
+from watcher.stages.offered import NO_DBKEY
 from watcher.stages.rooms import Rooms
 
 LONGEST_QUIET = timedelta(minutes=2)
@@ -181,10 +182,10 @@ class Items:
     async def register(self, group: Sequence[PlannedDataset]) -> None:
         """Let Galaxy make items of files that passed, by their paths; few at a time."""
         limit = self.rooms.settings.limits.library_files
-        parts: dict[tuple[str, str], list[PlannedDataset]] = defaultdict(list)
+        parts: dict[tuple[str, str, str], list[PlannedDataset]] = defaultdict(list)
         for planned in group:
-            parts[planned.folder, planned.ext].append(planned)
-        for (inner, _), members in parts.items():
+            parts[planned.folder, planned.ext, planned.dbkey].append(planned)
+        for (inner, _, _), members in parts.items():
             for start in range(0, len(members), limit):
                 await self._register(await self.folder(inner), members[start : start + limit])
 
@@ -221,7 +222,12 @@ class Items:
     async def _of_paths(self, folder: FolderId, members: Sequence[PlannedDataset]) -> Made:
         paths = [planned.server_path for planned in members]
         made = await self.galaxy.libraries.link_paths(
-            self._place.library, folder, paths, ext=members[0].ext, copy=self.batch.plan.transfer == "copy"
+            self._place.library,
+            folder,
+            paths,
+            ext=members[0].ext,
+            dbkey=members[0].dbkey or NO_DBKEY,
+            copy=self.batch.plan.transfer == "copy",
         )
         return NO_JOB, {planned.key: item for planned, item in zip(members, made, strict=True)}
 
@@ -253,7 +259,8 @@ class Items:
             way = "userdir_folder" if is_folder else "userdir_file"
         else:
             way = "importdir_folder" if is_folder else "importdir_file"
-        job = await self.galaxy.libraries.import_path(folder, way, str(source), ext=members[0].ext, link=True)
+        ext, dbkey = members[0].ext, members[0].dbkey or NO_DBKEY
+        job = await self.galaxy.libraries.import_path(folder, way, str(source), ext=ext, dbkey=dbkey, link=True)
         return job, {}
 
 

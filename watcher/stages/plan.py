@@ -39,9 +39,7 @@ from watcher.stages.looking import find_again, problems_of, see_root, view_of, w
 from watcher.stages.offered import names_in, offered, plan_error
 from watcher.stages.revisions import REPLANNED
 from watcher.stages.rooms import Rooms
-
-QUOTA_BYTES = "quota_bytes"
-"""Where a unit remembers how much room it needs, by account."""
+from watcher.stages.space import Needed, refuse_without_room, room_needed
 
 PARTLY = "partly_planned"
 """Set while some batches of a unit are planned and those for a Galaxy that does not answer are not."""
@@ -153,19 +151,16 @@ async def _fitted_where_galaxy_answers(
     for number, planned in plans.items():
         by_account[planned.galaxy][number] = planned
     begun = {batch.plan.galaxy for batch in known}  # a later plan finds most of it in Galaxy already
-    needed_bytes = {
-        account: sum(dataset.size for planned in its.values() for dataset in planned.datasets if _takes_room(planned))
-        for account, its in by_account.items()
-        if account not in begun
-    }
-    if needed_bytes:
-        await rooms.store.touch(unit, more={QUOTA_BYTES: needed_bytes})  # what a probe asks for while we wait
+    fresh = {account: list(its.values()) for account, its in by_account.items() if account not in begun}
+    needed = room_needed(fresh, rooms.settings.limits.transfers)
+    if fresh:
+        await rooms.store.touch(unit, more=dict(needed))  # what a probe asks for while we wait
     fitted: dict[int, Plan] = {}
     away: GalaxyError | None = None
     wrong: list[WatcherError] = []
     for account, its in by_account.items():
         try:
-            fitted |= await _fitted_to(account, its, unit, rooms, needed_bytes.get(account), wrong)
+            fitted |= await _fitted_to(account, its, unit, rooms, needed, wrong)
         except WAITS as error:
             error.subject = account
             away = away or error
@@ -179,17 +174,12 @@ async def _fitted_where_galaxy_answers(
     return dict(sorted(fitted.items())), away
 
 
-def _takes_room(planned: Plan) -> bool:
-    """Tell whether it counts: what Galaxy finds by itself for a library is nobody's, and copies of it take no room."""
-    return planned.library is None or planned.transfer == "tus"
-
-
 async def _fitted_to(
     account: str,
     plans: Mapping[int, Plan],
     unit: Unit,
     rooms: Rooms,
-    needed_bytes: int | None,
+    needed: Needed,
     wrong: list[WatcherError],
 ) -> dict[int, Plan]:
     """Return the plans for one account with all they name found there; adds to `wrong` what a person has to correct.
@@ -198,9 +188,9 @@ async def _fitted_to(
     """
     mine: list[WatcherError] = []
     full: OverQuota | None = None
-    if needed_bytes is not None:
+    if any(account in of_kind for of_kind in needed.values()):
         try:
-            await _refuse_without_room(unit, rooms, account, needed_bytes)
+            await refuse_without_room(rooms, account, needed, unit.run)
         except OverQuota as error:
             full = error
     found = await offered(rooms.galaxy(account), names_in(list(plans.values())))
@@ -222,17 +212,6 @@ async def _fitted_to(
     if full:
         raise full
     return {number: found.put_into(planned) for number, planned in fitted.items()}
-
-
-async def _refuse_without_room(unit: Unit, rooms: Rooms, account: str, needed_bytes: int) -> None:
-    """Raise OverQuota when an account has less room than the unit needs: Galaxy would notice in the middle of it."""
-    used, limit = await rooms.galaxy(account).users.quota()
-    if limit is not None and needed_bytes > limit - used:
-        raise OverQuota(
-            f"{unit.run} needs {needed_bytes} bytes in Galaxy, the quota of the account `{account}` leaves"
-            f" {max(limit - used, 0)}.",
-            hint="Free space in Galaxy or ask for a larger quota; the watcher goes on by itself.",
-        )
 
 
 async def _with_workflows(planned: Plan, unit: Unit, rooms: Rooms) -> Plan:

@@ -3,13 +3,13 @@
 A sample is the first and the last bytes and some in between, one request for each, compared with the file as it lay
 there when it was sent. Where that file is not there any more in that state, all of the dataset is read back instead:
 its SHA-256 is known since it was sent. Nothing is written, in Galaxy or here, so that doing it again is harmless. Which
-datasets are read back, and what becomes of one that differs, is said in `upload.py`.
+datasets are read back, and what becomes of one that differs, is said in `dataset_checks.py` and `item_checks.py`.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -17,9 +17,11 @@ import structlog
 from watcher.errors import FileChanged, FileGone, GalaxyAway
 from watcher.galaxy import Galaxy
 from watcher.model import SAMPLE, SHA256, DatasetId
-from watcher.rows import Dataset
+from watcher.rows import Batch, Dataset
+from watcher.stages.effects import together
 from watcher.stages.rooms import Rooms
-from watcher.stages.transfer import Source
+from watcher.stages.slots import Line
+from watcher.stages.transfer import Source, sources_of
 
 SAMPLE_BYTES = 64 * 1024
 SAMPLES = 6
@@ -52,24 +54,57 @@ def samples(size: int, seed: str) -> list[tuple[int, int]]:
     return [(offset, SAMPLE_BYTES) for offset in (*offsets, last)]
 
 
-async def read_back(rooms: Rooms, galaxy: Galaxy, row: Dataset, sources: Sequence[Source], how: str) -> ReadBack:
-    """Compare a dataset that is `ok` and of the right size with what was sent; `how` is sample or full.
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What Galaxy has of a file: a dataset of a history, or the version that an item of a library shows."""
 
-    Raises GalaxyAway and what else reading from Galaxy raises, MountGone and DiskError; do it again from the start.
+    row: Dataset
+    dataset: DatasetId
+    in_library: bool = False
+
+
+async def read_back_all(
+    batch: Batch,
+    rooms: Rooms,
+    galaxy: Galaxy,
+    shown: Iterable[Shown],
+    note: Callable[[Dataset, ReadBack], Awaitable[None]],
+) -> None:
+    """Compare what is `ok` and of the right size with its files, as the plan says; each takes the slot of a transfer.
+
+    `note` is called as soon as one is compared. Raises GalaxyAway and what else reading from Galaxy raises, MountGone
+    and DiskError; do it again from the start.
     """
-    if how == "sample":
+    all_shown = list(shown)
+    sources = await sources_of(batch, rooms)
+
+    async def compare(one: Shown, line: Line) -> None:
+        async with line.slot():
+            found = await _read_back(rooms, galaxy, one, sources[one.row.key], batch.plan.readback)
+        await note(one.row, found)
+
+    left_bytes = sum(one.row.size for one in all_shown)
+    plan = batch.plan
+    with rooms.slots.line(batch.id, plan.watch, plan.galaxy, priority=plan.priority, left_bytes=left_bytes) as line:
+        await together(compare(one, line) for one in all_shown)
+
+
+async def _read_back(rooms: Rooms, galaxy: Galaxy, one: Shown, sources: Sequence[Source], how: str) -> ReadBack:
+    if how == "sample" or not one.row.sha256:  # of what we did not read there is no hash: only parts can be compared
         try:
-            return await _sampled(rooms, galaxy, row, sources)
+            return await _sampled(rooms, galaxy, one, sources)
         except (FileChanged, FileGone) as error:
-            log.info("dataset.not_sampled", dataset=row.name, reason=error.message)
-    return await _whole(galaxy, row)
+            if not one.row.sha256:
+                raise
+            log.info("dataset.not_sampled", dataset=one.row.name, reason=error.message)
+    return await _whole(galaxy, one)
 
 
-async def _sampled(rooms: Rooms, galaxy: Galaxy, row: Dataset, sources: Sequence[Source]) -> ReadBack:
-    for offset, length in samples(row.size, row.sha256):
+async def _sampled(rooms: Rooms, galaxy: Galaxy, one: Shown, sources: Sequence[Source]) -> ReadBack:
+    for offset, length in samples(one.row.size, one.row.sha256):
         ours = await _of_sources(rooms, sources, offset, length)
-        if await galaxy.datasets.part(DatasetId(row.galaxy_id), offset, length) != ours:
-            return ReadBack("", f"Galaxy gives back other bytes than were sent, between {offset} and {offset + length}")
+        if await galaxy.datasets.part(one.dataset, offset, length, in_library=one.in_library) != ours:
+            return ReadBack("", f"Galaxy gives back other bytes than the file's between {offset} and {offset + length}")
     return ReadBack(SAMPLE)
 
 
@@ -84,13 +119,13 @@ async def _of_sources(rooms: Rooms, sources: Sequence[Source], offset: int, leng
     return b"".join(parts)
 
 
-async def _whole(galaxy: Galaxy, row: Dataset) -> ReadBack:
+async def _whole(galaxy: Galaxy, one: Shown) -> ReadBack:
     """Read all of it, going on where a connection broke for as long as each one brings something."""
     digest, at = hashlib.sha256(), 0
     while True:
         began_at = at
         try:
-            async with galaxy.datasets.open(DatasetId(row.galaxy_id), offset=at) as pieces:
+            async with galaxy.datasets.open(one.dataset, offset=at, in_library=one.in_library) as pieces:
                 async for piece in pieces:
                     digest.update(piece)
                     at += len(piece)
@@ -98,6 +133,7 @@ async def _whole(galaxy: Galaxy, row: Dataset) -> ReadBack:
         except GalaxyAway:
             if at == began_at:
                 raise
-    if (at, digest.hexdigest()) != (row.size, row.sha256):
-        return ReadBack("", f"Galaxy gives back other bytes than were sent, {at} of {row.size}")
+    if (at, digest.hexdigest()) != (one.row.size, one.row.sha256):
+        how = "with another SHA-256" if at == one.row.size else f"{at} instead of {one.row.size}"
+        return ReadBack("", f"Galaxy gives back other bytes than the file's, {how}")
     return ReadBack(SHA256)

@@ -54,9 +54,9 @@ from watcher.stages.revisions import drop_sessions, inherit
 from watcher.stages.rooms import Rooms
 from watcher.stages.shares import share
 from watcher.stages.slots import Line
+from watcher.stages.space import IN_FLIGHT_BYTES
 from watcher.stages.transfer import Transfer, offsets_of, prove_here, refuse_cut_sessions, sources_of
 
-GROUP_BYTES = 4 * 1024**3
 GROUP_FILES = 200
 SHARED = (GalaxyAway, GalaxyBusy, KeyRefused, MountGone, NoGalaxy, OverQuota)
 
@@ -205,7 +205,7 @@ async def _send_and_register(
         await _check_pairs(batch, rooms, galaxy, plan, sample)
         async with turn:
             ready.extend(members)
-            is_much = plan.transfer == "tus" and sum(p.size for p in ready) >= GROUP_BYTES
+            is_much = plan.transfer == "tus" and sum(p.size for p in ready) >= IN_FLIGHT_BYTES
             if is_much or len(ready) >= GROUP_FILES:
                 group = ready.copy()
                 ready.clear()

@@ -7,6 +7,7 @@ from uuid import uuid4
 
 from starlette.responses import JSONResponse, Response
 
+from tests.fakes.galaxy.account_state import User
 from tests.fakes.galaxy.data_answers import (
     collection_detail,
     collection_summary,
@@ -18,7 +19,7 @@ from tests.fakes.galaxy.data_answers import (
     only,
 )
 from tests.fakes.galaxy.filters import chosen, ordered, page
-from tests.fakes.galaxy.state import History, User, World, now_text
+from tests.fakes.galaxy.state import History, World, now_text
 from tests.fakes.galaxy.tags import checked
 from tests.fakes.galaxy.web import Call, Refusal, route
 

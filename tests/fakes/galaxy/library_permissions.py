@@ -9,9 +9,10 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+from tests.fakes.galaxy.account_state import LAB_ROLE, User
 from tests.fakes.galaxy.ids import encode
 from tests.fakes.galaxy.library_state import Library, LibraryFolder, LibraryItem, Rights
-from tests.fakes.galaxy.state import LAB_ROLE, StoredFile, User, World
+from tests.fakes.galaxy.state import StoredFile, World
 from tests.fakes.galaxy.web import Call, Refusal, invalid, route
 
 Json = dict[str, Any]

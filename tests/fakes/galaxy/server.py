@@ -27,6 +27,7 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from tests.fakes.galaxy import control, inspection
+from tests.fakes.galaxy.account_state import User
 from tests.fakes.galaxy.app import make_app
 from tests.fakes.galaxy.engine import Engine
 from tests.fakes.galaxy.fault_layer import Connections, FaultLayer, RequestLog
@@ -36,7 +37,7 @@ from tests.fakes.galaxy.histories import delete_history, purge_dataset
 from tests.fakes.galaxy.ids import decode, encode
 from tests.fakes.galaxy.library_imports import LibraryWork
 from tests.fakes.galaxy.schedule import Scheduler
-from tests.fakes.galaxy.state import TERMINAL_JOB_STATES, User, World
+from tests.fakes.galaxy.state import TERMINAL_JOB_STATES, World
 from tests.fakes.galaxy.versions import RELEASES
 from tests.fakes.galaxy.workflow_import import read_workflow
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from tests.fakes.galaxy.account_state import Role, User
 from tests.fakes.galaxy.data_answers import DATA_TYPES
 from tests.fakes.galaxy.ids import encode
-from tests.fakes.galaxy.state import Dataset, History, Role, User
+from tests.fakes.galaxy.state import Dataset, History
 from tests.fakes.galaxy.web import Call, Refusal, route
 
 Json = dict[str, Any]

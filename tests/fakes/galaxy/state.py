@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from tests.fakes.galaxy.account_state import LAB_ROLE, Role, User
 from tests.fakes.galaxy.library_state import LibraryShelf
 from tests.fakes.galaxy.versions import Behaviour
 
@@ -27,37 +28,6 @@ FINAL_DATASET_STATES = frozenset({"ok", "error", "paused", "failed_metadata", "e
 def now_text() -> str:
     """Give the time the way Galaxy writes it: naive UTC with microseconds."""
     return datetime.now(UTC).replace(tzinfo=None).isoformat(timespec="microseconds")
-
-
-LAB_ROLE = 99
-"""A role that every account has: what it alone closes, is open to all of them."""
-
-
-@dataclass
-class User:
-    """An account; `role` is the number of its private role."""
-
-    number: int
-    username: str
-    email: str
-    is_admin: bool
-    key: str = field(repr=False)
-    role: int = 0
-    default_access: tuple[int, ...] = ()
-    quota_bytes: int | None = None
-    old_keys: set[str] = field(default_factory=set, repr=False)
-    password: str = field(default="", repr=False)
-    may_run_as: bool = False
-
-
-@dataclass(frozen=True)
-class Role:
-    """A role: `kind` is `private`, `sharing` or `admin`, `members` are numbers of users."""
-
-    number: int
-    name: str
-    kind: str
-    members: frozenset[int]
 
 
 @dataclass

@@ -7,10 +7,10 @@ from typing import Any
 
 from starlette.responses import JSONResponse, Response
 
+from tests.fakes.galaxy.account_state import User
 from tests.fakes.galaxy.filters import page
 from tests.fakes.galaxy.ids import encode
 from tests.fakes.galaxy.run_answers import job_detail, job_row
-from tests.fakes.galaxy.state import User
 from tests.fakes.galaxy.web import Call, Refusal, route
 
 Json = dict[str, Any]

@@ -15,8 +15,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from tests.fakes.galaxy.account_state import User
 from tests.fakes.galaxy.ids import decode
-from tests.fakes.galaxy.state import Collection, Dataset, History, Invocation, Job, User, Workflow, World
+from tests.fakes.galaxy.state import Collection, Dataset, History, Invocation, Job, Workflow, World
 
 if TYPE_CHECKING:
     from tests.fakes.galaxy.engine import Engine

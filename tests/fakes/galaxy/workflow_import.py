@@ -11,7 +11,8 @@ from typing import Any
 
 import yaml
 
-from tests.fakes.galaxy.state import Step, User, Workflow, World
+from tests.fakes.galaxy.account_state import User
+from tests.fakes.galaxy.state import Step, Workflow, World
 from tests.fakes.galaxy.web import Refusal
 
 Json = dict[str, Any]
