@@ -28,7 +28,7 @@ PLANNED_UNIT = {
     "watch", "layout", "run", "unit", "version", "path", "status", "reasons", "predicates", "left_out", "batches",
     "sheet",
 }  # fmt: skip
-PLANNED_BATCH = {"rule", "samples", "destination", "collection", "workflow", "deliveries"}
+PLANNED_BATCH = {"rule", "samples", "datasets", "destination", "collection", "workflow", "deliveries"}
 WORDS = {"ready", "working", "waiting", "held", "failed", "done", "cancelled", "ignored"}
 
 

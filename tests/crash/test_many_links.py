@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.crash.runner import LIMITS, Runner
-from tests.stages.shelves import LIBRARY, into_library, items, write_raw_layout, write_raw_run
+from tests.stages.shelves import LIBRARY, RAW_EXT, into_library, items, write_raw_layout, write_raw_run
 from tests.world import World
 
 FILES = 300
@@ -18,7 +18,7 @@ FILES = 300
 def world(tmp_path: Path) -> Iterator[World]:
     """Return a watch of raw files that are linked, a hundred with each request."""
     with World(tmp_path, admin=True) as made:
-        into_library(made, "link", limits=LIMITS, layout="raw", content="structure")
+        into_library(made, "link", rule={"ext": RAW_EXT}, limits=LIMITS, layout="raw", content="structure")
         layouts = write_raw_layout(tmp_path)
         made.config_file.write_text(f"{made.config_file.read_text()}layouts_dir: {layouts}\n")
         yield made

@@ -12,7 +12,7 @@ import pytest
 from tests.crash.on_real_galaxy import witness
 from tests.crash.runner import Runner
 from tests.live.real_galaxy import RealGalaxy, real_galaxy
-from tests.stages.shelves import write_raw_layout, write_raw_run
+from tests.stages.shelves import RAW_EXT, write_raw_layout, write_raw_run
 from tests.world import World
 from watcher.clock import SystemClock
 
@@ -43,7 +43,12 @@ def world(tmp_path: Path, real: RealGalaxy) -> Iterator[World]:
                 "paths": [{"here": str(made.watched), "there": str(made.watched)}],
             },
             watch={"layout": "raw", "transfer": "link", "content": "structure"},
-            rule={"destination": {"library": {"name": tmp_path.name}}, "workflow": None, "deliver": None},
+            rule={
+                "destination": {"library": {"name": tmp_path.name}},
+                "workflow": None,
+                "deliver": None,
+                "ext": RAW_EXT,
+            },
             limits={"uncertain_for": "20s"},
             layouts_dir=str(write_raw_layout(tmp_path)),
         )
@@ -71,7 +76,7 @@ def assert_each_once(real: RealGalaxy, world: World, files: dict[str, str]) -> N
         assert ways == Counter(f"/{way}" for way in files)
         for row in [row for row in rows if row["type"] == "file"][::100]:
             shown = galaxy.libraries.show_dataset(library["id"], row["id"])
-            assert (shown["state"], shown["file_size"], shown["file_ext"]) == ("ok", FILE_BYTES, "data")
+            assert (shown["state"], shown["file_size"], shown["file_ext"]) == ("ok", FILE_BYTES, "thermo.raw")
             assert not shown["is_unrestricted"]
             assert shown["file_name"] == files[row["name"].removeprefix("/")]
 

@@ -122,6 +122,11 @@ def no_pauses() -> Iterator[None]:
         yield
 
 
+def version(text: str = "26.1") -> bytes:
+    """Return the answer to "which version are you"; asked once by each client."""
+    return reply(200, {"version_major": text, "version_minor": "2"})
+
+
 def user(**more: Any) -> bytes:
     """Return the answer to "who am I"."""
     return reply(200, {"id": "u1", "email": "a@example.org", "is_admin": False, "total_disk_usage": 7.0, **more})

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.galaxy.conftest import KEY, ScriptedServer, reply, user
+from tests.galaxy.conftest import KEY, ScriptedServer, reply, user, version
 from watcher.clock import ManualClock
 from watcher.errors import (
     AnswerLost,
@@ -182,10 +182,10 @@ async def test_connection_is_given_up_after_a_crash_of_galaxy(galaxy: Galaxy, se
 
 async def test_connection_is_kept_otherwise(galaxy: Galaxy, server: ScriptedServer) -> None:
     """Requests one after another share a connection."""
-    server.script = [reply(204, upload_offset="5"), reply(204, upload_offset="9")]
+    server.script = [version(), reply(204, upload_offset="5"), reply(204, upload_offset="9")]
     assert await galaxy.tus.send("s1", 0, b"01234") == 5
     assert await galaxy.tus.send("s1", 5, b"5678") == 9
-    assert [request.connection for request in server.requests] == [0, 0]
+    assert [request.connection for request in server.requests] == [0, 0, 0]
 
 
 async def test_cookies_are_never_sent_back(galaxy: Galaxy, server: ScriptedServer) -> None:
@@ -248,6 +248,7 @@ async def test_secrets_stay_out_of_logs_and_errors(
     body = {"detail": f"waiting for lock /tus/{session} of {KEY}"}
     server.script = [
         reply(201, location=f"http://inside/{session}"),
+        version(),
         reply(400, body),
         reply(204, upload_offset="junk"),
     ]

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from tests.galaxy.conftest import KEY, ScriptedServer, reply, user
+from tests.galaxy.conftest import KEY, ScriptedServer, reply, user, version
 from watcher.clock import ManualClock
 from watcher.errors import Forbidden, GalaxyAway, GalaxyBroken, GalaxyBusy, KeyRefused
 from watcher.galaxy import Account, Galaxy, Login
@@ -335,11 +335,14 @@ async def test_proxy_that_opens_no_way_is_away(server: ScriptedServer, clock: Ma
 # --- asked for patience ---------------------------------------------------------------------------------------------
 
 
-async def test_upload_that_is_asked_for_patience_says_how_long(galaxy: Galaxy, server: ScriptedServer) -> None:
+async def test_upload_that_is_asked_for_patience_says_how_long(
+    galaxy: Galaxy, server: ScriptedServer, clock: ManualClock
+) -> None:
     """429, and 503 with Retry-After, on a chunk are no lost answers; for a change of another kind a 503 stays in
     doubt.
     """
     server.script = [
+        version(),
         reply(503, b"", retry_after="7"),
         reply(429, b"", retry_after="9"),
         reply(503, b"", retry_after="7"),
@@ -348,6 +351,7 @@ async def test_upload_that_is_asked_for_patience_says_how_long(galaxy: Galaxy, s
         with pytest.raises(GalaxyBusy) as busy:
             await galaxy.tus.send("s1", 0, b"abc")
         assert busy.value.retry_after_s == seconds
+        clock.advance(seconds)
     with pytest.raises(GalaxyAway):
         await galaxy.histories.create("x")
 

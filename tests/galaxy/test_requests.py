@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from tests.galaxy.conftest import ScriptedServer, reply, user
+from tests.galaxy.conftest import ScriptedServer, reply, user, version
 from watcher.clock import ManualClock
 from watcher.errors import AnswerLost, Forbidden, GalaxyBroken
 from watcher.galaxy import Galaxy
@@ -73,7 +73,7 @@ async def test_offset_that_never_settles_is_told(galaxy: Galaxy, server: Scripte
 
 async def test_chunk_that_moves_the_offset_elsewhere_ends_the_session(galaxy: Galaxy, server: ScriptedServer) -> None:
     """An offset that is not where our bytes end means a second writer."""
-    server.script = [reply(204, upload_offset="20")]
+    server.script = [version(), reply(204, upload_offset="20")]
     with pytest.raises(GalaxyBroken, match="20 bytes"):
         await galaxy.tus.send("s1", 0, b"0123456789")
 
@@ -212,6 +212,7 @@ def test_version_that_is_none_is_told() -> None:
                 "paired_or_unpaired",
                 "over_quota_pauses_upload",
                 "tus_checks_offset",
+                "tus_keeps_connection",
                 "completed_state",
                 "outer_counts_include_nested",
             },

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tests.galaxy.conftest import ScriptedServer, reply
+from tests.galaxy.conftest import ScriptedServer, reply, version
 from watcher.clock import ManualClock
 from watcher.errors import AnswerLost, GalaxyBusy
 from watcher.galaxy import Galaxy
@@ -47,7 +47,7 @@ async def test_all_of_the_account_leave_a_busy_server_alone(
     galaxy: Galaxy, server: ScriptedServer, clock: ManualClock
 ) -> None:
     """What one request hears keeps all others back, also sending and making, until the time is over."""
-    server.script = [reply(429, retry_after="120"), reply(204, upload_offset="5")]
+    server.script = [version(), reply(429, retry_after="120"), reply(204, upload_offset="5")]
     with pytest.raises(GalaxyBusy):
         await galaxy.tus.send("s1", 0, b"01234")
     clock.advance(20)
@@ -58,7 +58,7 @@ async def test_all_of_the_account_leave_a_busy_server_alone(
         await galaxy.histories.create("x")
     with pytest.raises(GalaxyBusy):
         await galaxy.histories.get(H)
-    assert len(server.requests) == 1
+    assert len(server.requests) == 2
     clock.advance(100)
     assert await galaxy.tus.send("s2", 0, b"01234") == 5
 

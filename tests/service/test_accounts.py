@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from pathlib import Path
 
 import pytest
 
 from tests.fakes.galaxy import Fault
-from tests.world import World, until
+from tests.world import World, fastq, until
 
 PASSWORD = "correct horse battery"
 SESAME = "open-sesame"
@@ -139,13 +140,15 @@ async def test_a_run_for_another_user(world: World) -> None:
 @pytest.mark.parametrize("status", [429, 503])
 async def test_patience_that_is_asked_for_in_mid_upload_is_given(world: World, status: int) -> None:
     """No byte is sent before Retry-After is over, the offset is asked for first, and nobody is told of an obstacle."""
-    world.write_config(limits={"chunk_bytes": "64 KiB", "transfers": 1})
-    run = world.add_run(samples=("S1",), reads=4000, bases=60)
+    rule = {"workflow": None, "deliver": None, "destination": {"collection": "none"}}
+    world.write_config(watch={"layout": "files"}, rule=rule, limits={"chunk_bytes": "64 KiB"})
+    content = fastq(2000, bases=60)
+    (world.watched / "reads.fastq").write_bytes(content)
     busy = world.fake.faults.add(Fault("status", method="PATCH", path=SESSIONS, status=status, seconds=3, skip=1))
     async with world.daemon():
         await world.until_status("done")
     assert busy.hits == 1
-    assert world.uploads() == world.fastqs(run)
+    assert world.uploads() == {"reads.fastq": hashlib.sha256(content).hexdigest()}
     seen = world.fake.requests.all(path="/api/upload")
     at = next(number for number, one in enumerate(seen) if one.status == status)
     later = seen[at + 1 :]
@@ -154,5 +157,4 @@ async def test_patience_that_is_asked_for_in_mid_upload_is_given(world: World, s
     assert again.at - seen[at].at >= 3
     assert again.offset == seen[at].offset
     assert not await world.journal("obstacle.raised")
-    sizes = sum(path.stat().st_size for path in run.glob("*.fastq.gz"))
-    assert sum(one.received for one in seen if one.method == "PATCH" and one.status == 204) == sizes
+    assert sum(one.received for one in seen if one.method == "PATCH" and one.status == 204) == len(content)

@@ -79,6 +79,9 @@ include = ["*.raw"]
 """
 """Files of an extension that says nothing of their content."""
 
+RAW_EXT = {"*.raw": "thermo.raw"}
+"""What a rule has to call them: files that it reads by itself Galaxy does not take as `data`."""
+
 
 def write_raw_layout(folder: Path) -> Path:
     """Write the layout `raw` into a folder of layouts, and return it."""

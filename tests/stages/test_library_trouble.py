@@ -10,7 +10,16 @@ from typing import Any
 import pytest
 
 from tests.fakes.galaxy import Fault
-from tests.stages.shelves import LIBRARY, folders, into_library, items, libraries, ways
+from tests.stages.shelves import (
+    LIBRARY,
+    folders,
+    into_library,
+    items,
+    libraries,
+    ways,
+    write_raw_layout,
+    write_raw_run,
+)
 from tests.world import World, fastq, packed
 
 pytestmark = pytest.mark.timeout(180)
@@ -236,3 +245,15 @@ async def test_a_replaced_file_is_a_new_item_beside_the_old_one(world: World, tr
     assert new.name == "S2_R1.fastq.gz" and new.file.state == "ok" and not new.tags
     assert old.tags == ["watcher:superseded"] and "Superseded" in (old.message or "") and not old.deleted
     assert kept.tags == []
+
+
+async def test_what_galaxy_takes_by_no_path_is_told_before(world: World) -> None:
+    """An extension that is for uploads alone holds the run with what to do, before anything is made in Galaxy."""
+    into_library(world, "link", layout="raw", content="structure")
+    settings = world.config_file.read_text()
+    world.config_file.write_text(f"{settings}layouts_dir: {write_raw_layout(world.folder)}\n")
+    write_raw_run(world.watched / "run1", 2, 10)
+    (unit,) = (await world.once())["units"]
+    assert (unit["stage"], unit["status"]) == ("plan", "held")
+    assert "Galaxy takes no file by its path as `data` (S0000.raw and 1 more)." in unit["reason"]
+    assert "`ext:`" in unit["hint"] and libraries(world) == []

@@ -75,6 +75,7 @@ async def test_too_little_quota_alone_waits_for_room(world: World) -> None:
     ("names", "message", "hint"),
     [
         (Names(exts={"fastqsangr.gz": "x"}), "no datatype `fastqsangr.gz` (x)", "Did you mean `fastqsanger.gz`?"),
+        (Names(exts={"data": "x"}, path_exts={"data": "x"}), "no file by its path as `data` (x)", "`transfer: tus`"),
         (Names(dbkeys={"HG38": "x"}), "no reference genome `HG38` (x)", "Did you mean `hg38`?"),
         (Names(dbkeys={"oryCun2": "x"}), "no reference genome `oryCun2`", "An administrator adds genomes"),
         (Names(roles=("whole labs",)), "no role `whole labs`", "Did you mean `whole lab`?"),
@@ -105,7 +106,7 @@ async def test_each_unknown_name_is_told_with_the_one_that_was_meant(
 async def test_names_that_are_offered_are_no_problem(world: World) -> None:
     """Known names, no genome, and users whom this account cannot look up pass."""
     world.fake.add_history("Run archive")
-    names = Names({"bam": ""}, {"hg38": "", "?": ""}, ("Run archive",), (GHOST,), ("whole lab",))
+    names = Names({"bam": ""}, {"bam": ""}, {"hg38": "", "?": ""}, ("Run archive",), (GHOST,), ("whole lab",))
     assert await problems(world, names) == []
 
 

@@ -30,9 +30,11 @@ class Offers:
         self._histories = histories
         self._users = users
 
-    async def datatypes(self) -> list[str]:
-        """Return all extensions the server knows; by default Galaxy leaves a third of them out, `data` as well."""
-        params = {"extension_only": True, "upload_only": False}
+    async def datatypes(self, *, by_path: bool = False) -> list[str]:
+        """Return all extensions the server knows, or those it takes for files that it reads `by_path`: the ones its
+        upload form offers, which a third of them, `data` as well, are not.
+        """
+        params = {"extension_only": True, "upload_only": by_path}
         return await self._http.get("/api/datatypes", "list its datatypes", list[str], params=params)
 
     async def dbkeys(self) -> list[str]:

@@ -79,7 +79,7 @@ class Users:
 
     async def held_roles(self) -> list[str]:
         """Return the names of the roles this user has, also by a group."""
-        access = (await self._default_permissions())[1]
+        access = (await self._default_permissions(await self.current()))[1]
         return [name for name, _ in access.options]
 
     async def sees_emails(self) -> bool:
@@ -88,8 +88,15 @@ class Users:
         return answer.expose_user_email
 
     async def find(self, email: str) -> str:
-        """Return the e-mail as Galaxy writes it, empty when it is nobody's or may not be seen."""
-        return next((one for one in await self.emails(email) if one.lower() == email.lower()), "")
+        """Return the e-mail as Galaxy writes it, empty when it is nobody's or may not be seen.
+
+        Whether Galaxy looks at upper and lower case is its database's business: PostgreSQL does, SQLite does not.
+        """
+        for spelling in dict.fromkeys((email, email.lower())):
+            for one in await self.emails(spelling):
+                if one.lower() == email.lower():
+                    return one
+        return ""
 
     async def emails(self, part: str) -> list[str]:
         """Return the e-mails with this text in them that may be seen: for most accounts only its own."""
@@ -100,7 +107,7 @@ class Users:
         """Return the names of the roles that one must have to read what the account makes by default; none: anybody
         who knows the id may.
         """
-        access = (await self._default_permissions())[1]
+        access = (await self._default_permissions(await self.current()))[1]
         named = {number: name for name, number in access.options}
         return [named.get(number, str(number)) for number in access.value]
 
@@ -110,7 +117,7 @@ class Users:
         Raises Forbidden when Galaxy offers no role that is this user's own.
         """
         user = await self.current()
-        managing, access = await self._default_permissions()
+        managing, access = await self._default_permissions(user)
         own = [number for name, number in access.options if name == user.email]
         if not own:
             raise self._no_own_role(user.email)
@@ -121,9 +128,8 @@ class Users:
         await self._http.put(self._permissions_path(user), "make new datasets private", json=json)
         return True
 
-    async def _default_permissions(self) -> tuple[_Field | None, _Field]:
-        path = self._permissions_path(await self.current())
-        answer = await self._http.get(path, "read the default permissions", _Defaults)
+    async def _default_permissions(self, user: UserAnswer) -> tuple[_Field | None, _Field]:
+        answer = await self._http.get(self._permissions_path(user), "read the default permissions", _Defaults)
         fields = {field.name: field for field in answer.inputs}
         access = fields.get("DATASET_ACCESS")
         if access is None:

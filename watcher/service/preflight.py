@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import AsyncIterator, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from watcher.clock import Clock, SystemClock
@@ -124,8 +125,15 @@ async def _galaxy(settings: Settings, galaxy: GalaxySettings, clock: Clock) -> A
                 if refused := identity.features.refuses_collection(rule.destination.collection):
                     text = f"collection: {rule.destination.collection} {refused}."
                     yield Finding(f"rule {rule.name}", False, text, "Use collection: auto, or list.", 5)
-                for finding in (*await rule_findings(rule, client), *await _workflows(rule, client)):
+                names = await rule_findings(rule, client, by_path=_takes_by_path(rule, settings))
+                for finding in (*names, *await _workflows(rule, client)):
                     yield finding
+
+
+def _takes_by_path(rule: RuleSettings, settings: Settings) -> bool:
+    """Tell whether the rule may take files that Galaxy reads by itself."""
+    by_path = [watch.name for watch in settings.watches if watch.transfer != "tus"]
+    return any(fnmatchcase(name, pattern) for name in by_path for pattern in rule.match.watch)
 
 
 def _account(galaxy: GalaxySettings, email: str) -> str:

@@ -118,9 +118,11 @@ def _clock(subject: str, skew_s: float) -> Finding:
     )
 
 
-async def rule_findings(rule: RuleSettings, client: Galaxy) -> list[Finding]:
-    """Say whether the server offers the names of a rule that are known without a run."""
-    subject, names = f"rule {rule.name}", _names(rule)
+async def rule_findings(rule: RuleSettings, client: Galaxy, *, by_path: bool) -> list[Finding]:
+    """Say whether the server offers the names of a rule that are known without a run; `by_path` for one that takes
+    what Galaxy reads by itself.
+    """
+    subject, names = f"rule {rule.name}", _names(rule, by_path=by_path)
     if names == Names():
         return []
     try:
@@ -137,10 +139,12 @@ async def rule_findings(rule: RuleSettings, client: Galaxy) -> list[Finding]:
     return findings
 
 
-def _names(rule: RuleSettings) -> Names:
+def _names(rule: RuleSettings, *, by_path: bool) -> Names:
     place = rule.destination
+    exts = _asked_by(rule, rule.ext.values())
     return Names(
-        exts=_asked_by(rule, rule.ext.values()),
+        exts=exts,
+        path_exts=exts if by_path else {},
         dbkeys=_asked_by(rule, [rule.dbkey]),
         existing=(place.existing,) if place.existing and not fields_of(place.existing) else (),
         users=place.share.users,

@@ -179,6 +179,7 @@ def _destination(planned: Plan) -> dict[str, Any]:
         "library": {"name": library.name, "folder": "/".join(library.folder)} if library else None,
         "transfer": planned.transfer,
         "content": planned.content,
+        "readback": planned.readback,
     }
 
 

@@ -165,8 +165,9 @@ async def copy_of(rooms: Rooms, unit: Unit, place: Place, files: Sequence[Source
     """
     if place.layout.flat or not files or unit.unit_version > 1 or unit.more.get(TAKEN_ALL_THE_SAME):
         return unit, None
-    candidates = await rooms.store.units(fingerprint=unit.fingerprint)
+    # Asked first: one that gets its fingerprint between the two questions is in one of the answers.
     begun = await rooms.store.units(status=UNDER_WAY)
+    candidates = await rooms.store.units(fingerprint=unit.fingerprint)
     candidates += [one for one in begun if not one.fingerprint and one.stage in OPEN_STAGES]
     for one in candidates:
         alike = (one.layout, one.unit) == (unit.layout, unit.unit) and one.code not in (SAME_AS, MISREAD)

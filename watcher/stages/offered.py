@@ -28,9 +28,12 @@ NEVER_ROLES = ("private", "sharing")
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """What is asked for; `exts` and `dbkeys` with what asks for each, for people."""
+    """What is asked for; `exts` and `dbkeys` with what asks for each, for people. `path_exts` are those of files that
+    Galaxy reads by their path.
+    """
 
     exts: Mapping[str, str] = field(default_factory=dict)
+    path_exts: Mapping[str, str] = field(default_factory=dict)
     dbkeys: Mapping[str, str] = field(default_factory=dict)
     existing: Sequence[str] = ()
     users: Sequence[str] = ()
@@ -71,8 +74,10 @@ class Offered:
 def names_in(plans: Sequence[Plan]) -> Names:
     """Return the names that plans for one account ask for."""
     datasets = [dataset for plan in plans for dataset in plan.datasets]
+    by_path = [dataset for plan in plans if plan.transfer != "tus" for dataset in plan.datasets]
     return Names(
         exts=_askers((dataset.ext, dataset.name) for dataset in datasets),
+        path_exts=_askers((dataset.ext, dataset.name) for dataset in by_path),
         dbkeys=_askers((dataset.dbkey, dataset.name) for dataset in datasets if dataset.dbkey),
         existing=tuple(dict.fromkeys(plan.existing for plan in plans if plan.existing)),
         users=tuple(dict.fromkeys(email for plan in plans for email in plan.share.users)),
@@ -97,6 +102,7 @@ async def offered(galaxy: Galaxy, names: Names) -> Offered:
                 found.problems.append(
                     _unknown("datatype", ext, known, "See the list at /api/datatypes.", f" ({asker})")
                 )
+        await _by_path(galaxy, {ext: asker for ext, asker in names.path_exts.items() if ext in known}, found)
     if asked := {dbkey: asker for dbkey, asker in names.dbkeys.items() if dbkey != NO_DBKEY}:
         known = await galaxy.offers.dbkeys()
         for dbkey, asker in asked.items():
@@ -107,6 +113,18 @@ async def offered(galaxy: Galaxy, names: Names) -> Offered:
     for ref in names.existing:
         await _history(galaxy, ref, found)
     return found
+
+
+async def _by_path(galaxy: Galaxy, exts: Mapping[str, str], found: Offered) -> None:
+    """Find extensions that Galaxy knows and yet takes for no file by its path: the item would end in an error."""
+    if not exts:
+        return
+    taken = await galaxy.offers.datatypes(by_path=True)
+    for ext, asker in exts.items():
+        if ext not in taken:
+            message = f"Galaxy takes no file by its path as `{ext}` ({asker})."
+            hint = "Name another extension in the rule's `ext:`, or let the watch send its files (`transfer: tus`)."
+            found.problems.append(Problem(message, hint))
 
 
 def _unknown(what: str, name: str, known: Sequence[str], else_hint: str, more: str = "") -> Problem:

@@ -78,6 +78,11 @@ async def test_datatypes_and_dbkeys_are_listed(galaxy: Galaxy) -> None:
     known = await galaxy.offers.datatypes()
     assert {"fastqsanger.gz", "bam", "unsorted.bam", "cram", "pod5", "data", "txt"} <= set(known)
     assert "fastqsangr.gz" not in known
+    taken = await galaxy.offers.datatypes(by_path=True)
+    assert {"fastqsanger.gz", "fastqsanger.bz2", "bam", "unsorted.bam", "cram", "pod5", "txt", "thermo.raw"} <= set(
+        taken
+    )
+    assert "data" not in taken and set(taken) < set(known)
     dbkeys = await galaxy.offers.dbkeys()
     assert "?" in dbkeys
     assert "hg999" not in dbkeys

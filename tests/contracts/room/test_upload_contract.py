@@ -174,7 +174,8 @@ async def test_dataset_is_closed_to_others(galaxy: Galaxy, galaxy_server: Galaxy
 async def test_new_datasets_are_private_from_the_start(galaxy_server: GalaxyServer) -> None:
     """After the account's default is set, uploads into histories made later are private, and it is set only once."""
     async with as_user(galaxy_server, galaxy_server.second_key) as user:
-        assert await user.users.make_new_datasets_private()
+        was_open = not await user.users.default_access()  # other tests may have closed it before
+        assert await user.users.make_new_datasets_private() == was_open
         assert not await user.users.make_new_datasets_private()
         history = await user.histories.create("private")
         session = await send(user, fastq("S", 2), "S_R1.fastq.gz")

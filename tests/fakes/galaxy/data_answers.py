@@ -25,6 +25,7 @@ DATA_TYPES = {
     "unsorted.bam": "galaxy.datatypes.binary.BamNative",
     "cram": "galaxy.datatypes.binary.CRAM",
     "pod5": "galaxy.datatypes.binary.Pod5",
+    "thermo.raw": "galaxy.datatypes.proteomics.ThermoRAW",
     "fast5.tar": "galaxy.datatypes.binary.Fast5Archive",
     "tabular": "galaxy.datatypes.tabular.Tabular",
     "csv": "galaxy.datatypes.tabular.CSV",

@@ -190,11 +190,11 @@ def log_in(call: Call) -> Json:
 
 def list_users(call: Call) -> list[Json]:
     """List the accounts whose address holds a text; whoever is no administrator is shown the own one alone."""
-    asking = call.need_user()
+    asking, wanted = call.need_user(), call.query("f_email").lower()
     shown = [
         one
         for one in call.world.users.values()
-        if (asking.is_admin and call.query("f_email") in one.email) or (not asking.is_admin and one is asking)
+        if (asking.is_admin and wanted in one.email.lower()) or (not asking.is_admin and one is asking)
     ]
     return [
         {
