@@ -13,6 +13,7 @@ import pytest
 
 from tests.cli.conftest import Call
 from tests.fakes.galaxy import Fault
+from tests.rarer import rarer
 from tests.world import World, counting_workflow
 
 
@@ -67,7 +68,7 @@ def test_a_key_file_for_everybody_is_refused_with_the_remedy(world: World, call:
     assert world.fake.key not in ended.err + ended.out
 
 
-@pytest.mark.parametrize("command", ["check", "once"])
+@pytest.mark.parametrize("command", rarer(["once", "check"], keep=1))
 def test_a_wrong_address_ends_with_4(command: str, world: World) -> None:
     """Nobody there: the address is named, nothing is lost."""
     port = free_port()
@@ -80,7 +81,7 @@ def test_a_wrong_address_ends_with_4(command: str, world: World) -> None:
     assert "stamina" not in ended.err
 
 
-@pytest.mark.parametrize("command", ["check", "once"])
+@pytest.mark.parametrize("command", rarer(["once", "check"], keep=1))
 @pytest.mark.parametrize("kind", ["status", "garbage"])
 def test_another_web_server_at_the_address_ends_with_4(command: str, kind: str, world: World) -> None:
     """Somebody else is there: that is told with the address, nothing is held and nothing is waited for."""
@@ -93,7 +94,7 @@ def test_another_web_server_at_the_address_ends_with_4(command: str, kind: str, 
     assert "Traceback" not in ended.err
 
 
-@pytest.mark.parametrize("command", ["check", "once"])
+@pytest.mark.parametrize("command", rarer(["once", "check"], keep=1))
 def test_a_wrong_key_ends_with_4(command: str, world: World) -> None:
     """A key Galaxy does not know is an obstacle of the account, and is not printed."""
     world.write_key("f" * 32)

@@ -62,6 +62,14 @@ CHECKED = tuple(f"upload.check.{instant}" for instant in INSTANTS)
 LINKED = (*IN_LIBRARY, *CHECKED, "upload.begun", "upload.moved")
 """Those, and others that a linked run passes in its own way."""
 
+EFFECT_POINTS = tuple(point for point in POINTS if point.endswith(INSTANTS))
+"""Those of effects; what comes before and after a stage acts on nothing."""
+
+MAIN = tuple(point for point in POINTS if point not in (*IN_LIBRARY, *SHELVED))
+MAIN_CASES = [point if point in EFFECT_POINTS else pytest.param(point, marks=pytest.mark.slow) for point in MAIN]
+LINKED_CASES = [point if point.endswith(".act") else pytest.param(point, marks=pytest.mark.slow) for point in LINKED]
+"""Each effect of a library has its three points; the one between asking and knowing is the worst."""
+
 LATER_LINKED = (
     ("upload.folder.intent", 2),
     ("upload.import.intent", 2),
@@ -95,7 +103,7 @@ async def test_every_point_of_a_library_is_passed(linked: World, runner: Runner)
     assert set(LINKED) <= set(reached(linked)) <= set(POINTS)
 
 
-@pytest.mark.parametrize("point", LINKED)
+@pytest.mark.parametrize("point", LINKED_CASES)
 async def test_a_kill_while_it_is_linked_doubles_nothing(linked: World, runner: Runner, point: str) -> None:
     """After a SIGKILL at the point, library, folders, items and their copies are there once."""
     runner.die(linked, point)
@@ -136,7 +144,7 @@ async def test_a_second_kill_while_a_linked_one_recovers(
     await assert_linked_once(linked)
 
 
-@pytest.mark.parametrize("point", [point for point in POINTS if point not in (*IN_LIBRARY, *SHELVED)])
+@pytest.mark.parametrize("point", MAIN_CASES)
 async def test_a_kill_at_any_point_leaves_nothing_lost_and_nothing_doubled(
     world: World, runner: Runner, point: str
 ) -> None:

@@ -24,6 +24,7 @@ def world(tmp_path: Path) -> Iterator[World]:
         yield made
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("point", "requests"), [("upload.import.act", 3), ("upload.import.intent", 3)])
 async def test_a_kill_in_the_middle_doubles_none(world: World, runner: Runner, point: str, requests: int) -> None:
     """After a SIGKILL at the second of three requests each file is there once, and none was asked for twice."""

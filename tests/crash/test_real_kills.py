@@ -11,19 +11,18 @@ from tests.crash.exactly_once import assert_delivered_once
 from tests.crash.on_real_galaxy import assert_real_exactly_once, real_world
 from tests.crash.runner import Runner
 from tests.live.real_galaxy import RealGalaxy, real_galaxy
+from tests.rarer import rarer
 from tests.world import RUN, World
 
 CASES = (
     ("upload.history.act", 1),
     ("upload.bytes.act", 2),
     ("upload.fetch.act", 1),
-    ("invoke.collection.act", 1),
     ("invoke.invocation.act", 1),
-    ("deliver.file.act", 2),
 )
 """Right after each effect that Galaxy or a reader would show twice."""
 
-MORE = (("upload.fetch.intent", 1), ("poll.begun", 2))
+MORE = (("upload.fetch.intent", 1), ("invoke.collection.act", 1), ("poll.begun", 2), ("deliver.file.act", 2))
 
 
 @pytest.fixture
@@ -42,7 +41,7 @@ def world(tmp_path: Path, real: RealGalaxy) -> Iterator[World]:
 @pytest.mark.real
 @pytest.mark.parametrize(
     ("point", "time"),
-    [*CASES, *(pytest.param(*case, marks=pytest.mark.slow) for case in MORE)],
+    [*CASES, *rarer(MORE)],
     ids=[f"{point}-{time}" for point, time in (*CASES, *MORE)],
 )
 async def test_a_kill_leaves_one_of_everything_in_a_real_galaxy(

@@ -9,6 +9,7 @@ import pytest
 from tests.crash.exactly_once import assert_exactly_once
 from tests.crash.runner import Runner
 from tests.fakes.galaxy import Fault
+from tests.rarer import rarer
 from tests.world import World
 
 pytestmark = pytest.mark.timeout(180)
@@ -50,7 +51,7 @@ def kill_in_mid_request(world: World, runner: Runner, act: str, cut: Fault) -> N
     assert life.end() == -signal.SIGKILL
 
 
-@pytest.mark.parametrize("act", ACTS)
+@pytest.mark.parametrize("act", rarer(ACTS, keep=8))
 async def test_a_lost_answer_doubles_nothing(world: World, runner: Runner, act: str) -> None:
     """Galaxy did it, nobody heard: the daemon finds it and goes on."""
     lost = world.fake.faults.add(fault("lose_answer", act))
@@ -59,7 +60,7 @@ async def test_a_lost_answer_doubles_nothing(world: World, runner: Runner, act: 
     await assert_exactly_once(world)
 
 
-@pytest.mark.parametrize("act", ACTS)
+@pytest.mark.parametrize("act", rarer(ACTS, keep=4))
 async def test_a_kill_between_the_effect_and_its_answer(world: World, runner: Runner, act: str) -> None:
     """The daemon dies while Galaxy has done it but not yet answered."""
     held = world.fake.faults.add(fault("hold_answer", act))
@@ -69,7 +70,7 @@ async def test_a_kill_between_the_effect_and_its_answer(world: World, runner: Ru
     await assert_exactly_once(world)
 
 
-@pytest.mark.parametrize("act", MAKING)
+@pytest.mark.parametrize("act", rarer(MAKING, keep=2))
 async def test_a_galaxy_that_acts_after_the_cut(world: World, runner: Runner, act: str) -> None:
     """The daemon dies, is started again, looks and finds nothing; only then Galaxy does what it was asked for."""
     world.write_config(limits={"uncertain_for": "60s"})

@@ -120,6 +120,7 @@ def test_a_person_may_skip(tmp_path: Path) -> None:
     assert "1 skipped, 1 xfailed" in result.stdout
 
 
+@pytest.mark.slow
 def test_the_real_galaxy_serves_one_process(tmp_path: Path) -> None:
     """With two workers, all tests on the real Galaxy run in one of them."""
     (tmp_path / "test_sample.py").write_text(REAL)

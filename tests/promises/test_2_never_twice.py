@@ -7,6 +7,7 @@ import shutil
 import pytest
 
 from tests.fakes.galaxy import Fault
+from tests.rarer import rarer
 from tests.world import RUN, World
 from watcher.errors import StateError
 from watcher.model import Status
@@ -34,7 +35,7 @@ def made(world: World) -> dict[str, int]:
 ONCE = {"histories": 1, "uploads": 4, "collections": 1, "invocations": 1}
 
 
-@pytest.mark.parametrize("kind", ["lose_answer", "late"])
+@pytest.mark.parametrize("kind", rarer(["late", "lose_answer"], keep=1))
 @pytest.mark.parametrize("thing", MADE_BY)
 async def test_a_lost_answer_is_looked_up_and_not_repeated(world: World, thing: str, kind: str) -> None:
     """Whether the answer is lost or the server acts only after the line was cut: there is one of each."""

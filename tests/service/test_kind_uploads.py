@@ -17,6 +17,7 @@ from unittest import mock
 import pytest
 
 from tests.fakes.galaxy import Fault
+from tests.rarer import rarer
 from tests.world import World, fastq, until, write_bclconvert
 from watcher.clock import ManualClock
 from watcher.disk import reader
@@ -102,7 +103,7 @@ async def until_batch(world: World, run: str, claim: Callable[[Json], bool]) -> 
     return found
 
 
-@pytest.mark.parametrize("transfers", [1, 4])
+@pytest.mark.parametrize("transfers", rarer([4, 1], keep=1))
 async def test_a_small_run_behind_a_big_one_takes_less_than_twice_its_own_time(world: World, transfers: int) -> None:
     """With all slots held by files of a big run the line carries less than twice the small run's bytes until it is
     sent; nothing is sent or read twice, and no session has two writers.

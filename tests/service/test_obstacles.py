@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.fakes.galaxy import Fault
+from tests.rarer import rarer
 from tests.world import RUN, World, until
 from watcher.service.obstacles import probe_obstacles
 from watcher.store.store import Store
@@ -64,7 +65,7 @@ def stand_in(world: World, case: str) -> None:
     world.fake.faults.add(Fault(other.kind, status=other.status, times=None))
 
 
-@pytest.mark.parametrize("case", OTHERS)
+@pytest.mark.parametrize("case", rarer(OTHERS, keep=2))
 async def test_what_is_no_galaxy_is_waited_for(world: World, case: str) -> None:
     """Another server at Galaxy's address is one obstacle that says so; all goes on by itself with Galaxy back."""
     run = world.add_run()
@@ -91,7 +92,7 @@ PLACES = {
 """Where the work is, and what answers from then on."""
 
 
-@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("place", rarer(PLACES, keep=2))
 async def test_a_page_in_front_of_galaxy_in_mid_work_holds_nothing(world: World, place: str) -> None:
     """Maintenance that begins in mid-work is waited for, and nothing is doubled when it is over."""
     method, path, case = PLACES[place]

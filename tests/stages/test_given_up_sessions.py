@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.fakes.galaxy import Fault
+from tests.rarer import rarer
 from tests.world import World
 
 SESSIONS = "/api/upload/resumable_upload/*"
@@ -31,7 +32,7 @@ def break_session(world: World, case: str) -> Fault:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("case", BREAKS)
+@pytest.mark.parametrize("case", rarer(BREAKS, keep=2))
 async def test_a_session_that_is_given_up_is_deleted(world: World, case: str) -> None:
     """Whatever made it worthless, only the fresh session becomes a dataset, and the old one is gone."""
     world.write_config(**CHUNKS)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.fakes.galaxy import Fault
+from tests.rarer import rarer
 from tests.stages.shelves import (
     LIBRARY,
     folders,
@@ -52,7 +53,7 @@ LOST = [
 ]
 
 
-@pytest.mark.parametrize("kind", ["lose_answer", "late", "reset"])
+@pytest.mark.parametrize("kind", rarer(["late", "lose_answer", "reset"], keep=1))
 @pytest.mark.parametrize(("transfer", "method", "path"), LOST, ids=[f"{way}-{path}" for way, _, path in LOST])
 async def test_a_lost_answer_doubles_nothing(world: World, kind: str, transfer: str, method: str, path: str) -> None:
     """Whether Galaxy did it, does it later or never: library, folder and items are there once."""
@@ -219,7 +220,9 @@ async def test_a_new_plan_keeps_what_is_there(world: World, transfer: str) -> No
     assert not world.posts("resumable_upload") and not world.posts("/contents") and not world.posts("/api/tools/fetch")
 
 
-@pytest.mark.parametrize(("transfer", "content"), [("tus", "full"), ("copy", "full"), ("copy", "structure")])
+@pytest.mark.parametrize(
+    ("transfer", "content"), rarer([("tus", "full"), ("copy", "structure"), ("copy", "full")], keep=2)
+)
 async def test_a_replaced_file_is_a_new_item_beside_the_old_one(world: World, transfer: str, content: str) -> None:
     """The next version lies in the same folder; the file that is the same stays one item, the old one is tagged."""
     destination = {"library": {"name": LIBRARY, "folder": "{run}"}}

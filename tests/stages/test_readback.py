@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fakes.galaxy import Fault
+from tests.rarer import rarer
 from tests.world import Json, World, fastq, packed
 from watcher.stages.effects import pass_by
 from watcher.stages.readback import SAMPLE_BYTES, SAMPLES, samples
@@ -86,7 +87,7 @@ async def test_a_plan_says_how_its_datasets_will_be_checked(world: World, readba
     assert told in line
 
 
-@pytest.mark.parametrize("readback", ["sample", "full"])
+@pytest.mark.parametrize("readback", rarer(["sample", "full"], keep=1))
 async def test_other_bytes_are_sent_again_once(tmp_path: Path, readback: str) -> None:
     """A dataset of the right size with a changed byte is thrown away and sent once more."""
     with World(tmp_path, version=VERIFIES_NOTHING) as world:
@@ -99,7 +100,7 @@ async def test_other_bytes_are_sent_again_once(tmp_path: Path, readback: str) ->
         assert len([row for row in world.fake.datasets() if row["uploaded"]]) == len(world.fastqs()) + 1
 
 
-@pytest.mark.parametrize("readback", ["sample", "full"])
+@pytest.mark.parametrize("readback", rarer(["sample", "full"], keep=1))
 async def test_other_bytes_twice_are_held(tmp_path: Path, readback: str) -> None:
     """A dataset that differs again holds the batch with its name; the command of the hint sends it once more."""
     with World(tmp_path, version=VERIFIES_NOTHING) as world:
@@ -185,7 +186,7 @@ async def test_a_broken_connection_goes_on_where_it_was(tmp_path: Path) -> None:
         assert len(world.fake.requests.all("GET", SHOWN)) == 3
 
 
-@pytest.mark.parametrize("readback", ["sample", "full"])
+@pytest.mark.parametrize("readback", rarer(["sample", "full"], keep=1))
 async def test_a_galaxy_that_goes_away_meanwhile_is_waited_for(tmp_path: Path, readback: str) -> None:
     """Reading back is begun again when Galaxy is there again; nothing is sent twice."""
     with World(tmp_path, version=VERIFIES_NOTHING) as world:

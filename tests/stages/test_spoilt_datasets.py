@@ -10,6 +10,7 @@ import pytest
 
 from tests.fakes.galaxy import Fault
 from tests.fakes.galaxy.ids import decode
+from tests.rarer import rarer
 from tests.world import World
 from watcher.stages.effects import Points, pass_by
 
@@ -78,7 +79,7 @@ async def done(world: World) -> None:
 SPOILERS = [delete, purge, break_it]
 
 
-@pytest.mark.parametrize("spoil", SPOILERS)
+@pytest.mark.parametrize("spoil", rarer(SPOILERS, keep=1))
 async def test_a_dataset_spoilt_after_its_check_holds_before_anything_is_made(
     world: World, spoil: Callable[[World, str], None]
 ) -> None:
@@ -89,7 +90,7 @@ async def test_a_dataset_spoilt_after_its_check_holds_before_anything_is_made(
     await sent_again(world, batch)
 
 
-@pytest.mark.parametrize("spoil", SPOILERS)
+@pytest.mark.parametrize("spoil", rarer(SPOILERS, keep=1))
 async def test_a_dataset_spoilt_after_its_collection_was_made_starts_no_workflow(
     world: World, spoil: Callable[[World, str], None]
 ) -> None:

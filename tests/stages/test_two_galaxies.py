@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.fakes.galaxy import FakeGalaxy, Fault
+from tests.rarer import rarer
 from tests.world import World, counting_workflow, until
 
 Json = dict[str, Any]
@@ -77,7 +78,7 @@ async def test_each_sample_goes_to_the_galaxy_of_its_rule(world: World, other: F
     assert world.fake.key.encode() not in sent(other)
 
 
-@pytest.mark.parametrize("trouble", ["down", "key"])
+@pytest.mark.parametrize("trouble", rarer(["down", "key"], keep=1))
 async def test_what_is_wrong_with_one_lets_the_batches_of_the_other_be_planned(
     world: World, other: FakeGalaxy, trouble: str
 ) -> None:
@@ -102,7 +103,7 @@ async def test_what_is_wrong_with_one_lets_the_batches_of_the_other_be_planned(
     assert len(list(world.results.rglob("MANIFEST.sha256"))) == 2
 
 
-@pytest.mark.parametrize("moment", ["/api/upload/*", "/api/workflows/*/invocations"])
+@pytest.mark.parametrize("moment", rarer(["/api/upload/*", "/api/workflows/*/invocations"], keep=1))
 async def test_a_galaxy_that_dies_on_the_way_stops_no_batch_of_the_other(
     world: World, other: FakeGalaxy, moment: str
 ) -> None:

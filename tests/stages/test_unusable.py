@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.rarer import rarer
 from tests.world import World, fastq, packed
 from watcher.disk.paths import disk_error
 from watcher.disk.scan import read_ends
@@ -48,7 +49,7 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", rarer(CASES, keep=1))
 async def test_a_file_that_cannot_be_read_holds_the_run_until_it_is_put_right(world: World, case: str) -> None:
     """The hold names the path and its problem, `plan` says the same, and no command is needed to go on."""
     spoil, told = CASES[case]
