@@ -87,10 +87,10 @@ async def test_an_idle_daemon_sleeps(world: World) -> None:
         await world.until_status("done")
         plain = daemon.rooms.store.due
 
-        async def counted(now):  # type: ignore[no-untyped-def]
+        async def counted(now, **more):  # type: ignore[no-untyped-def]
             nonlocal passes
             passes += 1
-            return await plain(now)
+            return await plain(now, **more)
 
         daemon.rooms.store.due = counted  # type: ignore[method-assign]
         await SystemClock().sleep(2.0)

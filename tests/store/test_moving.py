@@ -215,3 +215,10 @@ async def test_cancelled_caller_leaves_whole_writes(store: Store, after_s: float
     kept = await store.source_files(unit.id)
     assert len(kept) in (1, 500)
     assert {file.path: file.size for file in kept}["0.fastq.gz"] == 99
+
+
+async def test_what_is_at_work_is_not_read_again(store: Store, clock: ManualClock) -> None:
+    """Rows that the caller has at work are left out by kind and id; a watch that is called like a unit is not."""
+    unit = await a_unit(store)
+    assert [row.id for row in await store.due(clock.now(), besides=[("watch", unit.id)])] == [unit.id]
+    assert await store.due(clock.now(), besides=[("unit", unit.id)]) == []

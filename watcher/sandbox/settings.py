@@ -25,12 +25,36 @@ GALAXY_TOOLS = ("data_source/upload.xml", "data_export/export_remote.xml")
 LONGEST_TEMPORARY_BYTES = 70  # what Python adds to it for a socket is 32 bytes long
 FOLDERS = ("data", "cache", "config", "import", "userimport", "results", "tus", "tmp", "python")
 CONFIG_FILE = "galaxy.yml"
-QUEUE_MODULE = "sandbox_queue"
-# Each of the four steps of an upload would wait for the worker's next look, once a second; kombu has no setting for it.
-QUEUE_CODE = """\
+QUICK_MODULE = "sandbox_quick"
+# Things without a setting. Each of the four steps of an upload would wait for the worker's next look, once a second.
+# Galaxy opens SQLite anew for each transaction, which reads the whole schema: several milliseconds, ten times a file. And
+# each transaction waits for the disk, which is for those who want to find their Galaxy again after a power cut.
+QUICK_CODE = """\
+from galaxy.model.orm import engine_factory
 from kombu.transport.sqlalchemy import Transport
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
+from sqlalchemy.pool import QueuePool
+
+
+class KeptOpen(QueuePool):
+    def __init__(self, creator, pool_size=20, max_overflow=40, timeout=60.0, **more):
+        super().__init__(creator, pool_size=pool_size, max_overflow=max_overflow, timeout=timeout, **more)
+
+
+@event.listens_for(Engine, "connect")
+def do_not_wait_for_the_disk(connection, record):
+    connection.execute("PRAGMA synchronous=OFF")
+
 
 Transport.polling_interval = 0.15
+engine_factory.NullPool = KeptOpen
+
+
+def factory():
+    from galaxy.webapps.galaxy.fast_factory import factory
+
+    return factory()
 """
 NO_TABLES = '<?xml version="1.0"?>\n<tables></tables>\n'
 QUEUES = "celery,galaxy.internal,galaxy.external"
@@ -51,7 +75,7 @@ def write_settings(
         (folder / name).mkdir(parents=True, exist_ok=True)
     (folder / "tool_conf.xml").write_text(_toolbox())
     (folder / "tool_data_tables.xml").write_text(NO_TABLES)
-    (folder / "python" / f"{QUEUE_MODULE}.py").write_text(QUEUE_CODE)
+    (folder / "python" / f"{QUICK_MODULE}.py").write_text(QUICK_CODE)
     path = folder / CONFIG_FILE
     path.touch(mode=0o600)
     path.write_text(
@@ -120,9 +144,11 @@ def _settings(folder: Path, target: Installation, bootstrap_key: str) -> dict[st
         # Without Celery every upload starts Python twice, which takes 17-22 s instead of 2-5 s.
         "enable_celery_tasks": True,
         "metadata_strategy": "extended_celery",
+        # Else it reads all of every linked file for a hash that nobody asked for.
+        "calculate_dataset_hash": "never",
         "amqp_internal_connection": f"sqlalchemy+{_sqlite(folder / 'control.sqlite')}",
         "celery_conf": {
-            "imports": [QUEUE_MODULE],
+            "imports": [QUICK_MODULE],
             "task_routes": {"galaxy.fetch_data": "galaxy.external", "galaxy.set_job_metadata": "galaxy.external"},
         },
     }
@@ -158,7 +184,7 @@ def environment_of(folder: Path, temporary: Path, target: Installation) -> dict[
 def web_command(target: Installation, port: int) -> list[str]:
     """Return the command of the web server, on this machine's own address only."""
     return [
-        str(target.python), "-m", "uvicorn", "--factory", "galaxy.webapps.galaxy.fast_factory:factory",
+        str(target.python), "-m", "uvicorn", "--factory", f"{QUICK_MODULE}:factory",
         "--host", "127.0.0.1", "--port", str(port), "--timeout-graceful-shutdown", "3",
     ]  # fmt: skip
 

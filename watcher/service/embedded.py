@@ -119,7 +119,7 @@ class Embedded:
     async def _start_due(self) -> None:
         busy = Counter(self._stages.values())
         self._looked_at = self._rooms.clock.now()
-        due = await self._rooms.store.due(self._looked_at)
+        due = await self._rooms.store.due(self._looked_at, besides=self._running)
         for row in sorted(due, key=_turn):
             key, place = row_key(row), place_of(row)
             if key in self._running or self._still[key] > 0 or busy[place] >= AT_ONCE[row.stage]:

@@ -7,7 +7,7 @@ file knows no stage and no reason: it stores what `service/engine.py` decides.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -42,10 +42,11 @@ _MOVED_BY_ENGINE = ("id", "name", "version", "attempt", "stage", "status", "due_
 class Moving(Database):
     """The part of the store that the engine steers by."""
 
-    async def due(self, now: datetime) -> list[Row]:
+    async def due(self, now: datetime, *, besides: Collection[tuple[str, str]] = ()) -> list[Row]:
         """Return the rows that want a stage now, those waiting longest first; never one that stands behind an obstacle.
 
-        `working` rows are among them: the caller knows which of them are its own.
+        `working` rows are among them, but for those whose kind and id are in `besides`: the caller has them at work,
+        and the plan of a large batch takes time to read.
         """
 
         async def work(connection: AsyncConnection) -> list[Row]:
@@ -53,7 +54,9 @@ class Moving(Database):
             for kept in (Watch, Unit, Batch):
                 table = TABLES[kept]
                 time_has_come = sa.or_(table.c.due_at.is_(None), table.c.due_at <= now)
-                rows += await listed(connection, kept, select_of(kept).where(*_goes_on(table), time_has_come))
+                at_work = [id for kind, id in besides if kind == WORDS[kept]]
+                is_other = (table.c.name if kept is Watch else table.c.id).not_in(at_work)
+                rows += await listed(connection, kept, select_of(kept).where(*_goes_on(table), time_has_come, is_other))
             return rows
 
         rows = await self._read(work)
