@@ -27,8 +27,8 @@ FOLDERS = ("data", "cache", "config", "import", "userimport", "results", "tus", 
 CONFIG_FILE = "galaxy.yml"
 QUICK_MODULE = "sandbox_quick"
 # Things without a setting. Each of the four steps of an upload would wait for the worker's next look, once a second.
-# Galaxy opens SQLite anew for each transaction, which reads the whole schema: several milliseconds, ten times a file. And
-# each transaction waits for the disk, which is for those who want to find their Galaxy again after a power cut.
+# Galaxy opens SQLite anew for each transaction, which reads the whole schema: several milliseconds, ten times a file.
+# And each transaction waits for the disk, which is for those who want to find their Galaxy again after a power cut.
 QUICK_CODE = """\
 from galaxy.model.orm import engine_factory
 from kombu.transport.sqlalchemy import Transport
