@@ -38,7 +38,7 @@ TWICE = (
     ("upload.fetch.intent", "upload.fetch.intent"),
     ("upload.fetch.act", "upload.check.intent"),
     ("upload.check.act", "upload.check.act"),
-    ("upload.share.act", "upload.share.intent"),
+    ("upload.share.intent", "upload.share.act"),
     ("invoke.collection.act", "invoke.invocation.intent"),
     ("invoke.invocation.intent", "invoke.invocation.act"),
     ("invoke.invocation.act", "poll.begun"),

@@ -101,3 +101,23 @@ async def test_items_carry_the_dbkey_of_the_rule(world: World) -> None:
     world.add_run(samples=("S1",))
     assert (await taken(world))["status"] == "done"
     assert {item.dbkey for item in world.fake.state.shelf.items.values()} == {"hg38"}
+
+
+@pytest.mark.parametrize(("content", "checked"), [("full", "SHA-256"), ("structure", "size")])
+async def test_where_galaxy_gives_no_parts_all_is_read(tmp_path: Path, content: str, checked: str) -> None:
+    """Galaxy 24.1 shows no part of a library's file: it is read whole, and without a hash of ours not at all."""
+    with World(tmp_path, admin=True, version="24.1.4") as world:
+        linked(world, "sample", content=content)
+        run = world.add_run(samples=("S1",))
+        batch = await taken(world)
+        assert (batch["status"], batch["checked"]) == ("done", checked), batch
+        assert set(items(world)) == set(ways(run))
+
+
+async def test_a_path_that_leads_elsewhere_is_found_out_there_as_well(tmp_path: Path) -> None:
+    """Read whole, another byte shows."""
+    with World(tmp_path, admin=True, version="24.1.4") as world:
+        run = world.add_run(samples=("S1",))
+        linked(world, "full", there=other_bytes(world, run))
+        batch = await taken(world)
+        assert batch["status"] == "held" and "with another SHA-256" in batch["reason"], batch

@@ -15,10 +15,19 @@ from watcher.errors import NotThere, Refused
 from watcher.galaxy.answers import DatasetFacts, understand
 from watcher.galaxy.histories import Histories
 from watcher.galaxy.http import Http, map_error
-from watcher.galaxy.refusals import not_understood
+from watcher.galaxy.refusals import Asked, not_understood
 from watcher.model import DatasetId, HistoryId
 
 PAST_THE_END = 416
+
+
+async def pieces_of(response: httpx.Response, asked: Asked) -> AsyncIterator[bytes]:
+    """Yield the bytes of an answer as they come; raises GalaxyAway when the connection breaks."""
+    try:
+        async for piece in response.aiter_raw():
+            yield piece
+    except (httpx.HTTPError, httpx.StreamError) as error:
+        raise map_error(error, asked) from error
 
 
 class Datasets:
@@ -68,8 +77,9 @@ class Datasets:
         """Open the bytes from `offset` on; at the end there are none.
 
         `ext` "data" gives the bytes as they are; so does `in_library`, for the version of a file of a library, whatever
-        `ext` says (Galaxy fails when it is told one). Raises Refused with status 409 while the dataset is not ready,
-        Forbidden, NotThere, and GalaxyAway when the connection breaks on the way: open again where it ended.
+        `ext` says (Galaxy fails when it is told one), on servers that `shows_library_files`. Raises Refused with status
+        409 while the dataset is not ready, Forbidden, NotThere, and GalaxyAway when the connection breaks on the way:
+        open again where it ended.
         """
         asked = self._http.asked("GET", "send a dataset")
         headers = {"accept": "*/*", "accept-encoding": "identity"}  # a proxy that compresses would move all offsets
@@ -86,21 +96,14 @@ class Datasets:
                 if response.headers.get("content-encoding", "identity") != "identity":
                     raise not_understood(asked, "compressed bytes", status=response.status_code, request_id="")
 
-                async def pieces() -> AsyncIterator[bytes]:
-                    try:
-                        async for piece in response.aiter_raw():
-                            yield piece
-                    except (httpx.HTTPError, httpx.StreamError) as error:
-                        raise map_error(error, asked) from error
-
-                yield pieces()
+                yield pieces_of(response, asked)
         except Refused as error:
             if error.status != PAST_THE_END or not offset:
                 raise
             yield _nothing()
 
     async def part(self, dataset: DatasetId, offset: int, length: int, *, in_library: bool = False) -> bytes:
-        """Return the bytes from `offset` on, at most `length` of them: fewer at the end, none behind it.
+        """Return so many bytes from `offset` on, which have to be there: of more, servers up to 25.0 give none.
 
         One request for just these, asked again shortly while Galaxy is away. `in_library` and errors as for `open`.
         """

@@ -53,6 +53,11 @@ class Features:
         return self.version >= (25, 0)
 
     @property
+    def shows_library_files(self) -> bool:
+        """Any part of a library's file can be read by itself; on 24.1 that is a 500, and all of it has to be read."""
+        return self.version >= (25, 0)
+
+    @property
     def paired_or_unpaired(self) -> bool:
         """Collections in which a sample may be a pair or single; one version earlier they are a bare 500."""
         return self.version >= (25, 0)

@@ -8,11 +8,13 @@ see them is in `library_permissions.py`. Knows nothing of runs and samples.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 from watcher.errors import NotThere
 from watcher.galaxy.answers import Answer, understand
+from watcher.galaxy.datasets import pieces_of
 from watcher.galaxy.features import Features
 from watcher.galaxy.fetch import FetchElement, fetch_request
 from watcher.galaxy.http import Http
@@ -158,6 +160,18 @@ class Libraries(LibraryImports, LibraryRights):
         if message is not None:
             json["message"] = message
         await self._http.patch(f"/api/libraries/datasets/{item}", "describe a file of a library", Answer, json=json)
+
+    @asynccontextmanager
+    async def open(self, item: LibraryItemId) -> AsyncIterator[AsyncIterator[bytes]]:
+        """Open all bytes of a file as they are; of a part there is no telling, other than by `Datasets.open`.
+
+        Raises Forbidden, NotThere, and GalaxyAway when the connection breaks on the way.
+        """
+        asked = self._http.asked("GET", "send a file of a library")
+        headers = {"accept": "*/*", "accept-encoding": "identity"}
+        path = "/api/libraries/datasets/download/uncompressed"
+        async with self._http.open(asked, path, params={"ld_ids": item}, headers=headers) as response:
+            yield pieces_of(response, asked)
 
     async def delete_item(self, item: LibraryItemId) -> None:
         """Mark a file deleted, so that no listing shows it; one that is gone already is fine."""

@@ -98,7 +98,7 @@ async def _read_back(
             proven = {"checked": found.checked, "status": Status.DONE}
             await items.rooms.store.put_each_dataset(items.batch, {row.key: proven})
 
-    shown = (Shown(row, item.version_id, in_library=True) for row, item in good)
+    shown = (Shown(row, item.version_id, item.id) for row, item in good)
     await read_back_all(items.batch, items.rooms, items.galaxy, shown, note)
     return differ
 

@@ -16,7 +16,7 @@ import structlog
 
 from watcher.errors import FileChanged, FileGone, GalaxyAway
 from watcher.galaxy import Galaxy
-from watcher.model import SAMPLE, SHA256, DatasetId
+from watcher.model import SAMPLE, SHA256, SIZE, DatasetId, LibraryItemId
 from watcher.rows import Batch, Dataset
 from watcher.stages.effects import together
 from watcher.stages.rooms import Rooms
@@ -60,7 +60,12 @@ class Shown:
 
     row: Dataset
     dataset: DatasetId
-    in_library: bool = False
+    item: LibraryItemId | None = None
+
+    @property
+    def in_library(self) -> bool:
+        """Whether it is an item's."""
+        return self.item is not None
 
 
 async def read_back_all(
@@ -90,6 +95,8 @@ async def read_back_all(
 
 
 async def _read_back(rooms: Rooms, galaxy: Galaxy, one: Shown, sources: Sequence[Source], how: str) -> ReadBack:
+    if one.item is not None and not (await galaxy.features()).shows_library_files:
+        return await _downloaded(galaxy, one, one.item)
     if how == "sample" or not one.row.sha256:  # of what we did not read there is no hash: only parts can be compared
         try:
             return await _sampled(rooms, galaxy, one, sources)
@@ -133,7 +140,23 @@ async def _whole(galaxy: Galaxy, one: Shown) -> ReadBack:
         except GalaxyAway:
             if at == began_at:
                 raise
-    if (at, digest.hexdigest()) != (one.row.size, one.row.sha256):
+    return _compared(one, at, digest.hexdigest())
+
+
+async def _downloaded(galaxy: Galaxy, one: Shown, item: LibraryItemId) -> ReadBack:
+    """Read all of an item of a server that gives no parts; without a hash of ours there is nothing to compare."""
+    if not one.row.sha256:
+        return ReadBack(SIZE)
+    digest, at = hashlib.sha256(), 0
+    async with galaxy.libraries.open(item) as pieces:
+        async for piece in pieces:
+            digest.update(piece)
+            at += len(piece)
+    return _compared(one, at, digest.hexdigest())
+
+
+def _compared(one: Shown, at: int, sha256: str) -> ReadBack:
+    if (at, sha256) != (one.row.size, one.row.sha256):
         how = "with another SHA-256" if at == one.row.size else f"{at} instead of {one.row.size}"
         return ReadBack("", f"Galaxy gives back other bytes than the file's, {how}")
     return ReadBack(SHA256)

@@ -123,7 +123,7 @@ def _disposition(dataset: Dataset) -> str:
     return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(title, safe='')}"
 
 
-async def _bytes_of(path: Path, start: int, length: int) -> AsyncIterator[bytes]:
+async def bytes_of(path: Path, start: int, length: int) -> AsyncIterator[bytes]:
     while length > 0:
         with path.open("rb") as stored:  # nothing stays open when the line is cut between two chunks
             stored.seek(start)
@@ -148,9 +148,9 @@ def _of_library(call: Call) -> Dataset:
 def download(call: Call) -> Response:
     """Give the bytes of a dataset, whole or in part; those of a library's file come as they are or not at all."""
     if call.query("hda_ldda") == "ldda":
-        if call.query("to_ext"):
-            raise Refusal(500, 500001, "Could not get display data for dataset")
         dataset = _of_library(call)
+        if call.query("to_ext") or not call.world.behaviour.shows_library_files:
+            raise Refusal(500, 500001, "Could not get display data for dataset")
     else:
         dataset = call.dataset(call.path["dataset"])
     file = dataset.file
@@ -183,7 +183,7 @@ def download(call: Call) -> Response:
     headers["content-length"] = str(end - start + 1)
     if call.request.method == "HEAD":
         return Response(b"", status, headers=headers, media_type="application/octet-stream")
-    body = _bytes_of(file.path, start, end - start + 1)
+    body = bytes_of(file.path, start, end - start + 1)
     return StreamingResponse(body, status, headers=headers, media_type="application/octet-stream")
 
 

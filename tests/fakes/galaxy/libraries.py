@@ -5,7 +5,10 @@ from __future__ import annotations
 from html import escape
 from typing import Any
 
+from starlette.responses import Response, StreamingResponse
+
 from tests.fakes.galaxy.data_answers import DATA_TYPES, dataset_summary
+from tests.fakes.galaxy.datasets import bytes_of
 from tests.fakes.galaxy.ids import encode
 from tests.fakes.galaxy.library_permissions import (
     find_folder,
@@ -292,7 +295,18 @@ def copy_to_history(call: Call) -> Json:
     return {**dataset_summary(dataset), "copied_from_ldda_id": encode(row.version)}
 
 
+def download_item(call: Call) -> Response:
+    """Give all bytes of a library's file."""
+    item = find_item(call, call.query("ld_ids"))
+    path = item.file.path
+    assert path is not None
+    size = path.stat().st_size
+    headers = {"content-length": str(size)}
+    return StreamingResponse(bytes_of(path, 0, size), headers=headers, media_type="application/octet-stream")
+
+
 ROUTES = [
+    route("/api/libraries/datasets/download/uncompressed", "GET", download_item),
     route("/api/libraries", "GET", list_libraries),
     route("/api/libraries", "POST", make_library),
     route("/api/libraries/{library}", "GET", show_library),

@@ -248,6 +248,9 @@ class LibraryWork:
             item = self.world.shelf.items[number]
             source = item.file.path
             assert source is not None
+            if not source.is_file() and not self.world.behaviour.missing_import_is_error:
+                item.file.state = "ok"
+                continue
             if not source.is_file():
                 problems.append(NOT_THERE.format(path=source))
                 continue

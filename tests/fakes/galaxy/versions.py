@@ -34,6 +34,8 @@ class Behaviour:
     cancel_step_path: bool = True
     checks_tags: bool = True
     sse: bool = True
+    shows_library_files: bool = True
+    missing_import_is_error: bool = True
 
     @property
     def major(self) -> str:
@@ -65,11 +67,19 @@ _V25_1 = replace(
     cancel_step_path=False,
 )
 _V25_0 = replace(_V25_1, version="25.0.4", upload_pauses_over_quota=False)
-_V24_2 = replace(_V25_0, version="24.2.4", server_sha256=False, summary_id_right=False, paired_or_unpaired=False)
+_V24_2 = replace(
+    _V25_0,
+    version="24.2.4",
+    server_sha256=False,
+    summary_id_right=False,
+    paired_or_unpaired=False,
+    shows_library_files=False,
+)
 _V24_1 = replace(
     _V24_2,
     version="24.1.4",
     fetch_hashes=False,
+    missing_import_is_error=False,
     invocation_limit=500,
     invocation_request=False,
     checks_tags=False,
