@@ -17,6 +17,7 @@ from watcher.clock import SystemClock
 from watcher.disk.threads import DiskThreads
 from watcher.service.daemon import Daemon
 from watcher.service.obstacles import probe_obstacles
+from watcher.stages import detect, looking
 
 T = TypeVar("T")
 OPEN = "260301_M02439_0044_000000000-KT43M"
@@ -100,9 +101,13 @@ async def test_a_mount_that_comes_back_finds_everything_as_it_was(world: World, 
             await _rescanned(daemon)
         assert await _is_blind(world)
         away = await world.status()
-        assert [(one["id"], one["status"], one["version"]) for one in away["units"]] == [
-            (one["id"], one["status"], one["version"]) for one in before["units"]
+        assert [(one["id"], one["version"]) for one in away["units"]] == [
+            (one["id"], one["version"]) for one in before["units"]
         ]
+        assert {one["run"]: one["status"] for one in away["units"]} in (
+            {RUN: "done", OPEN: "waiting"},
+            {RUN: "done", OPEN: "working"},  # it looks once more just now
+        )
         (server / OPEN / "Logs" / "FastqComplete.txt").touch()
         _mount(server, world)
         await _rescanned(daemon)
@@ -110,6 +115,32 @@ async def test_a_mount_that_comes_back_finds_everything_as_it_was(world: World, 
     assert world.uploads() == {**world.fastqs(world.watched / RUN), **world.fastqs(run)}
     assert [len(await world.journal(event)) for event in ("obstacle.raised", "obstacle.ended")] == [1, 1]
     assert not [*await world.journal("unit.late_files"), *await world.journal("unit.moved")]
+
+
+async def test_a_mount_that_goes_in_the_middle_of_a_look(
+    world: World, server: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is seen then may lie on the bare folder: no row is made of it, and the watch is blind."""
+    world.write_config(rule={"workflow": None, "deliver": None})
+    _mount(server, world)
+    world.add_run()
+    plain = looking.runs_in
+
+    async def unmounted(*arguments: Any) -> Any:
+        if not (world.watched / NEXT / "bare").exists():
+            _unmount(world)
+            write_bclconvert(world.watched / NEXT, ("X1",))
+            (world.watched / NEXT / "bare").touch()
+        return await plain(*arguments)
+
+    async with world.daemon() as daemon:
+        await _stand(world, **{RUN: "done"})
+        monkeypatch.setattr(detect, "runs_in", unmounted)
+        world.add_run(NEXT, samples=("N1",))
+        await _rescanned(daemon)
+        assert (world.watched / NEXT / "bare").exists()
+        assert await _is_blind(world)
+        assert await _statuses(world) == {RUN: "done"}
 
 
 async def test_what_lies_below_a_missing_mount_is_nobodys_run(world: World, server: Path) -> None:

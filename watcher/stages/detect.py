@@ -27,7 +27,7 @@ from watcher.rows import FolderLook, Unit, UnitBrief, Watch
 from watcher.runs.layout import FoundUnit, judge, not_taken
 from watcher.stages.afterwards import come_later
 from watcher.stages.copies import ELSEWHERE, TAKEN_ALL_THE_SAME, follow_or_note, is_still_a_copy, known_as
-from watcher.stages.looking import Place, identity_of, known_names, look_at, runs_in, view_of
+from watcher.stages.looking import Place, identity_of, known_names, look_at, runs_in, see_root, view_of
 from watcher.stages.revisions import NAMESAKE, OVER, files_of, has_new_files
 from watcher.stages.rooms import Rooms
 from watcher.stages.same_run import (
@@ -353,6 +353,7 @@ async def _add(
         fingerprint=fingerprint(found, whole.files) if whole else "",
     )
     version = await _next_version(rooms, identity, place, found, elder)
+    await see_root(settings.name, rooms)  # the mount may have gone since: then this lies on the folder below it
     unit = await row(unit_version=version, replaces=elder.id if elder else replaces, more=more)
     if why:
         await rooms.store.put_source_files(unit, files_of(place, found, unit.id))
