@@ -35,6 +35,8 @@ SHARED_BY_STAGES = {
     "readback": "how a dataset is read back; dataset_checks.py and item_checks.py say which, and what becomes of one",
     "shares": "who else may read a batch: upload.py opens it once all of it is checked",
     "offered": "names held against what Galaxy offers, for the plan stage and for the `check` command",
+    "allowed": "libraries and ways in, for offered.py: what the account may there",
+    "unknown": "how a name that Galaxy does not offer is told, for offered.py and allowed.py",
     "space": "is there room in Galaxy: plan.py asks before the first byte, a probe while a unit waits",
     "revisions": "what a new plan takes over from the one it replaces",
     "same_run": "a run that was renamed or moved: detect.py and verify.py both meet it",

@@ -163,32 +163,40 @@ async def test_links_are_known_again_when_the_state_is_lost(world: World) -> Non
 
 
 async def test_two_libraries_of_one_name_ask_a_person(world: World) -> None:
-    """Nobody can tell which is meant, so none is used."""
-    for _ in range(2):
-        world.fake.state.shelf.add_library(LIBRARY, "", "")
+    """Nobody can tell which is meant, so none is used: at the plan, and when the second one came after it."""
     into_library(world, "link")
     world.add_run()
+    shelf = world.fake.state.shelf
+
+    def add_two() -> None:
+        for _ in range(2):
+            shelf.add_library(LIBRARY, "", "")
+
+    world.fake.faults.add(Fault("act", method="GET", path="/api/libraries", skip=1, action=add_two))
     unit = await taken(world, "held")
-    assert "2 libraries named" in unit["batches"][0]["reason"] and items(world) == {}
+    (batch,) = unit["batches"]
+    assert batch["stage"] == "upload" and "2 libraries named" in batch["reason"] and items(world) == {}
+    await world.wish("retry", unit["id"], **{"from": "plan"})
+    unit = await taken(world, "held")
+    assert unit["stage"] == "plan" and "2 libraries named" in unit["reason"] and items(world) == {}
 
 
-async def test_an_unknown_role_is_told_before_anything_is_there(world: World) -> None:
+async def test_a_role_that_goes_after_the_plan_holds(world: World) -> None:
     """The name that was probably meant is told, and the folder stays empty."""
-    library = {"name": LIBRARY, "access": "boob@example.org"}
+    world.fake.add_role("lab of soil", world.fake.user)
+    roles = world.fake.state.roles
+    library = {"name": LIBRARY, "access": "lab of soil"}
     into_library(world, "link", rule={"destination": {"library": library}})
+
+    def rename() -> None:
+        roles.clear()
+        world.fake.add_role("lab of soils", world.fake.user)
+
+    world.fake.faults.add(Fault("act", method="POST", path="/api/libraries", action=rename))
     world.add_run()
-    unit = await taken(world, "held")
-    assert "no role or user `boob@example.org`" in unit["batches"][0]["reason"]
-    assert "Did you mean" in unit["batches"][0]["hint"] and items(world) == {}
-
-
-async def test_an_account_that_may_not_make_libraries(tmp_path: Path) -> None:
-    """It is held with what Galaxy says."""
-    with World(tmp_path) as world:
-        into_library(world)
-        world.add_run()
-        unit = await taken(world, "held")
-        assert "administrator" in unit["batches"][0]["reason"] + unit["batches"][0]["hint"]
+    (batch,) = (await taken(world, "held"))["batches"]
+    assert batch["stage"] == "upload" and "no role or user `lab of soil`" in batch["reason"]
+    assert "Did you mean `lab of soils`" in batch["hint"] and items(world) == {}
 
 
 async def test_bad_content_never_comes_into_the_library(world: World) -> None:

@@ -1,8 +1,7 @@
 """The ways into Galaxy: which files it reaches by itself, and what a rule must say when their bytes are not sent.
 
 Galaxy takes files by their path into data libraries only. Where it sees a file is told by prefixes (`server_path`), or
-by the import folders it shares with this machine. Whether Galaxy allows it is not known here: it says so when it is
-asked to take them.
+by the import folders it shares with this machine. Whether Galaxy allows it is not known here: `stages/allowed.py` asks.
 """
 
 from __future__ import annotations

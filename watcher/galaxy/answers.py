@@ -79,11 +79,14 @@ class UserAnswer(Answer):
 
 
 class ConfigurationAnswer(Answer):
-    """The few settings of the server that change what we do."""
+    """The few settings of the server that change what we do; those about files by path are told to administrators."""
 
     enable_celery_tasks: bool = False
     chunk_upload_size: Number = 0
     expose_user_email: bool = False
+    allow_library_path_paste: bool = False
+    library_import_dir: Text = ""
+    user_library_import_dir_available: bool = False
 
 
 class VersionAnswer(Answer):

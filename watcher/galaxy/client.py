@@ -38,7 +38,10 @@ IDENTITY_AGE_S = 600.0
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who we are there, and what the other side can do; bytes used and allowed (None = no limit)."""
+    """Who we are there, and what the other side can do; bytes used and allowed (None = no limit).
+
+    `takes_paths` and `import_folder` (as the server calls it) are known to administrators only, who alone may use them.
+    """
 
     version: tuple[int, int]
     version_text: str
@@ -50,6 +53,9 @@ class Identity:
     celery: bool
     quota_bytes: int | None
     used_bytes: int
+    takes_paths: bool = False
+    import_folder: str = ""
+    has_user_import_folder: bool = False
 
 
 class Galaxy:
@@ -125,6 +131,9 @@ class Galaxy:
             celery=configuration.enable_celery_tasks,
             quota_bytes=user.quota_bytes,
             used_bytes=int(user.total_disk_usage),
+            takes_paths=configuration.allow_library_path_paste,
+            import_folder=configuration.library_import_dir,
+            has_user_import_folder=configuration.user_library_import_dir_available,
         )
         return self._identity
 

@@ -52,6 +52,17 @@ class Libraries(LibraryImports, LibraryRights):
         found = await self._http.get("/api/libraries", "list the libraries", list[Library], params={"deleted": False})
         return [library for library in found if library.name == name and not library.deleted]
 
+    async def names(self) -> list[str]:
+        """Return the names of the libraries that the account may see."""
+        found = await self._http.get("/api/libraries", "list the libraries", list[Library], params={"deleted": False})
+        return sorted({library.name for library in found if not library.deleted})
+
+    async def may_add(self, folder: FolderId) -> bool:
+        """Tell whether the account may put files and folders into the folder."""
+        params: dict[str, str | int | bool] = {"limit": 1}
+        listed = await self._http.get(f"/api/folders/{folder}/contents", LISTING, ListedFolder, params=params)
+        return listed.may_add
+
     async def create(self, name: str, description: str = "", synopsis: str = "") -> Library:
         """Make a library, also when there is one of that name; raises Forbidden unless the account is an
         administrator, AnswerLost when it may have been made.

@@ -87,16 +87,21 @@ class LibraryItemFacts(Answer):
 
 
 class ListedFolder(Answer):
-    """A page of a folder: `rows` are files and folders as Galaxy gives them, `total` counts all pages."""
+    """A page of a folder: `rows` are files and folders as Galaxy gives them, `total` counts all pages; `may_add` tells
+    whether the account may put something there.
+    """
 
     total: int
     rows: tuple[Mapping[str, Any], ...]
+    may_add: bool = False
 
     @model_validator(mode="before")
     @classmethod
     def _translate(cls, answer: Any) -> Any:
         if isinstance(answer, dict) and "folder_contents" in answer:
-            return {"total": answer["metadata"]["total_rows"], "rows": answer["folder_contents"]}
+            facts = answer["metadata"]
+            may_add = facts.get("can_add_library_item", False)
+            return {"total": facts["total_rows"], "rows": answer["folder_contents"], "may_add": may_add}
         return answer
 
 

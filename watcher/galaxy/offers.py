@@ -1,4 +1,5 @@
-"""What a Galaxy offers by name: datatypes, reference genomes, users, roles, the account's own histories.
+"""What a Galaxy offers by name: datatypes, reference genomes, users, roles, groups, the account's own histories, and
+what lies in its import folders.
 
 Reading calls only. Galaxy itself is told of a name when the bytes are there already: it takes an unknown reference
 genome and keeps it (measured on 24.1.4 to 26.1.2), and refuses an unknown extension with the whole request. So names
@@ -12,7 +13,7 @@ from collections.abc import Sequence
 
 from watcher.clock import Clock
 from watcher.errors import Forbidden, NotThere, Refused
-from watcher.galaxy.answers import History
+from watcher.galaxy.answers import Answer, History, Text
 from watcher.galaxy.histories import Histories
 from watcher.galaxy.http import Http
 from watcher.galaxy.users import Role, Users
@@ -20,6 +21,16 @@ from watcher.model import HistoryId
 
 ALIKE = 2
 """Letters in common that make an e-mail worth proposing: a large server has too many to list them all."""
+
+
+class _Group(Answer):
+    id: str
+    name: Text = ""
+
+
+class _Entry(Answer):
+    name: str
+    size: int | None = None
 
 
 class Offers:
@@ -49,6 +60,37 @@ class Offers:
     async def held_roles(self) -> list[str]:
         """Return the names of the roles the account has itself."""
         return await self._users.held_roles()
+
+    async def roles_of_group(self, name: str) -> list[str] | None:
+        """Return the names of the roles that a group gives to its members; None where there is no such group, or the
+        account may not see groups, which only administrators may.
+        """
+        try:
+            groups = await self._http.get("/api/groups", "list the groups", list[_Group])
+        except Forbidden:
+            return None
+        found = next((group.id for group in groups if group.name.lower() == name.lower()), None)
+        if found is None:
+            return None
+        rows = await self._http.get(f"/api/groups/{found}/roles", "list the roles of a group", list[_Group])
+        return [row.name for row in rows]
+
+    async def import_folder(self, folder: str, *, own: bool) -> dict[str, int | None] | None:
+        """Return what Galaxy sees right in a folder of its import folder, or of the account's `own` one: names, with
+        sizes in bytes (None for folders). None when there is no such folder.
+
+        Raises Refused or Forbidden on a server that does not show it.
+        """
+        params: dict[str, str | int | bool] = {
+            "target": f"{'gxuserimport' if own else 'gximport'}://{folder}",
+            "format": "uri",
+            "recursive": False,
+        }
+        try:
+            rows = await self._http.get("/api/remote_files", "list its import folder", list[_Entry], params=params)
+        except NotThere:
+            return None
+        return {row.name: row.size for row in rows}
 
     async def known_users(self, emails: Sequence[str]) -> tuple[dict[str, str], list[str], list[str]]:
         """Return which of these e-mails are users', each with how Galaxy writes it, which are nobody's, and which this

@@ -23,7 +23,7 @@ from watcher.galaxy.bind import bind
 from watcher.galaxy.workflow_files import parse
 from watcher.galaxy.workflows import WorkflowFacts
 from watcher.service.build import account_of, state_place
-from watcher.service.preflight_galaxy import Finding, account_findings, room_told, rule_findings
+from watcher.service.preflight_galaxy import Finding, account_findings, room_told, rule_findings, way_findings
 from watcher.store.store import Store
 
 AUTO_SHAPES = ("list:paired", "list")
@@ -120,20 +120,28 @@ async def _galaxy(settings: Settings, galaxy: GalaxySettings, clock: Clock) -> A
         yield Finding(subject, True, f"{galaxy.url} is Galaxy {identity.version_text}, {told}")
         async for finding in account_findings(galaxy, client, identity, clock):
             yield finding
-        for rule in settings.rules:
-            if settings.galaxy_of(rule).name == galaxy.name:
-                if refused := identity.features.refuses_collection(rule.destination.collection):
-                    text = f"collection: {rule.destination.collection} {refused}."
-                    yield Finding(f"rule {rule.name}", False, text, "Use collection: auto, or list.", 5)
-                names = await rule_findings(rule, client, by_path=_takes_by_path(rule, settings))
-                for finding in (*names, *await _workflows(rule, client)):
+        mine = [rule for rule in settings.rules if settings.galaxy_of(rule).name == galaxy.name]
+        for watch in settings.watches:
+            if watch.transfer != "tus" and any(_may_take(rule, watch) for rule in mine):
+                for finding in await way_findings(watch, galaxy, client):
                     yield finding
+        for rule in mine:
+            if refused := identity.features.refuses_collection(rule.destination.collection):
+                text = f"collection: {rule.destination.collection} {refused}."
+                yield Finding(f"rule {rule.name}", False, text, "Use collection: auto, or list.", 5)
+            names = await rule_findings(rule, client, by_path=_takes_by_path(rule, settings))
+            for finding in (*names, *await _workflows(rule, client)):
+                yield finding
 
 
 def _takes_by_path(rule: RuleSettings, settings: Settings) -> bool:
     """Tell whether the rule may take files that Galaxy reads by itself."""
-    by_path = [watch.name for watch in settings.watches if watch.transfer != "tus"]
-    return any(fnmatchcase(name, pattern) for name in by_path for pattern in rule.match.watch)
+    return any(_may_take(rule, watch) for watch in settings.watches if watch.transfer != "tus")
+
+
+def _may_take(rule: RuleSettings, watch: WatchSettings) -> bool:
+    """Tell whether runs of the watch may fall to the rule."""
+    return any(fnmatchcase(watch.name, pattern) for pattern in rule.match.watch)
 
 
 def _account(galaxy: GalaxySettings, email: str) -> str:

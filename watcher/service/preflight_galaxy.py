@@ -7,25 +7,33 @@ of the configuration is looked at stands in `preflight.py`.
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
+from itertools import islice, takewhile
 from pathlib import Path
 
 from watcher.clock import Clock
-from watcher.config import GalaxySettings, RuleSettings
-from watcher.config.destinations import fields_of
+from watcher.config import GalaxySettings, RuleSettings, WatchSettings
+from watcher.config.destinations import LibrarySettings, fields_of, render, render_folder
 from watcher.config.rules import column_of
+from watcher.config.ways import BY_PATH, server_path
 from watcher.errors import WatcherError
 from watcher.galaxy import Galaxy
 from watcher.galaxy.client import Identity
 from watcher.galaxy.features import NEWEST, OLDEST
+from watcher.model import PlannedLibrary
+from watcher.stages.allowed import Way, way_problems
 from watcher.stages.offered import Names, offered
 
 MOST_SKEW_S = 60.0
 """Clocks further apart are told: times in logs and in Galaxy cannot be compared any more."""
 
 GIB = 1024**3
+
+MOST_NAMES = 1000
+"""So many names of a watched folder are looked for in Galaxy's import folder: one of them has to be there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +126,36 @@ def _clock(subject: str, skew_s: float) -> Finding:
     )
 
 
+async def way_findings(watch: WatchSettings, galaxy: GalaxySettings, client: Galaxy) -> list[Finding]:
+    """Say whether Galaxy takes the files of a watch by itself, and sees what lies in it, as far as it shows that."""
+    subject, shown_as = f"watch {watch.name}", server_path(galaxy, watch.transfer, watch.path)
+    if shown_as is None:  # refused with the configuration already
+        return []
+    try:
+        identity = await client.identify()
+        here = {} if watch.transfer in BY_PATH else _names_in(watch.path)
+        way = Way(watch.transfer, f"transfer of watch {watch.name}", shown_as, here)
+        problems = await way_problems(client, identity, way)
+    except WatcherError as error:
+        return [Finding(subject, False, error.message, error.hint, error.exit_code)]
+    if problems:
+        return [Finding(subject, False, problem.message, problem.hint, 5) for problem in problems]
+    if watch.transfer in BY_PATH:
+        text = f"Galaxy takes files by their path; whether it sees {watch.path} as {shown_as} shows with the first run."
+        return [Finding(subject, True, text)]
+    return [Finding(subject, True, f"Galaxy sees {watch.path} in its import folder.")]
+
+
+def _names_in(folder: Path) -> dict[str, None]:
+    """Return some names that lie in a folder, none when it cannot be read, which is told elsewhere."""
+    try:
+        with os.scandir(folder) as entries:
+            seen = (entry.name for entry in entries if not entry.name.startswith("."))
+            return dict.fromkeys(islice(seen, MOST_NAMES))
+    except OSError:
+        return {}
+
+
 async def rule_findings(rule: RuleSettings, client: Galaxy, *, by_path: bool) -> list[Finding]:
     """Say whether the server offers the names of a rule that are known without a run; `by_path` for one that takes
     what Galaxy reads by itself.
@@ -134,8 +172,10 @@ async def rule_findings(rule: RuleSettings, client: Galaxy, *, by_path: bool) ->
         text = "cannot be looked up by this account; whether they are users is asked before the first byte is sent."
         findings.append(Finding(subject, True, f"{', '.join(found.untold)} {text}"))
     if not found.problems:
-        asked = [*names.exts, *names.dbkeys, *names.existing, *found.emails, *names.roles]
+        shelved = (name for library in names.libraries for name in (*library.access, *library.manage))
+        asked = [*names.exts, *names.dbkeys, *names.existing, *found.emails, *names.roles, *dict.fromkeys(shelved)]
         findings += [Finding(subject, True, f"Galaxy offers {', '.join(asked)}.")] if asked else []
+        findings += [Finding(subject, True, f"{told}.") for told in found.told]
     return findings
 
 
@@ -149,7 +189,16 @@ def _names(rule: RuleSettings, *, by_path: bool) -> Names:
         existing=(place.existing,) if place.existing and not fields_of(place.existing) else (),
         users=place.share.users,
         roles=place.share.roles,
+        libraries=(_known_of(place.library),) if place.library else (),
     )
+
+
+def _known_of(library: LibrarySettings) -> PlannedLibrary:
+    """Return as much of a library as is known without a run: its name, and the first folders."""
+    name = "" if fields_of(library.name) else render(library.name, {})
+    parts = takewhile(lambda part: not fields_of(part), library.folder.split("/"))
+    folder = render_folder("/".join(parts), {}).parts[1:] if name else ()
+    return PlannedLibrary(name=name, folder=folder, access=library.access, manage=library.manage)
 
 
 def _asked_by(rule: RuleSettings, written: Iterable[str]) -> dict[str, str]:

@@ -1,5 +1,5 @@
 """Names that a plan or a rule asks for, held against what Galaxy offers: extensions, reference genomes, histories,
-users, roles.
+users, roles; libraries and ways in are held by `allowed.py`.
 
 Reads only, and tells every problem at once, each with the name that was probably meant. Shared by the plan stage and
 by `check`, which takes the names from a rule before there is any run. Where Galaxy does not let an account look users
@@ -8,22 +8,21 @@ up, nothing is said against a name here; `history.py` asks once more before a by
 
 from __future__ import annotations
 
-import difflib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 from typing import Any
 
 from watcher.errors import PlanError, WatcherError
 from watcher.galaxy import Galaxy
 from watcher.galaxy.answers import History
-from watcher.model import Plan
+from watcher.model import Plan, PlannedLibrary
+from watcher.stages.allowed import Way, library_problems, way_problems
+from watcher.stages.unknown import NEVER_ROLES, Problem, near, unknown, unknown_role
 
 NO_DBKEY = "?"
 """How Galaxy writes that there is no reference genome."""
-
-NEVER_ROLES = ("private", "sharing")
-"""Roles that Galaxy made for itself: one user's own, and what sharing makes for two."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,20 +37,15 @@ class Names:
     existing: Sequence[str] = ()
     users: Sequence[str] = ()
     roles: Sequence[str] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """One name that Galaxy does not offer, and what to do."""
-
-    message: str
-    hint: str
+    libraries: Sequence[PlannedLibrary] = ()
+    ways: Sequence[Way] = ()
 
 
 @dataclass(slots=True)
 class Offered:
     """What was found: histories by what they were asked for as, e-mails as Galaxy writes them by how they were asked
-    for, ids of roles by name; `untold` are users that this account cannot look up.
+    for, ids of roles by name; `untold` are users that this account cannot look up, `told` says what is well with
+    libraries.
     """
 
     problems: list[Problem] = field(default_factory=list)
@@ -59,6 +53,7 @@ class Offered:
     role_ids: dict[str, str] = field(default_factory=dict)
     emails: dict[str, str] = field(default_factory=dict)
     untold: Sequence[str] = ()
+    told: list[str] = field(default_factory=list)
 
     def put_into(self, plan: Plan) -> Plan:
         """Return the plan with its history and roles as found; only where there was no problem."""
@@ -82,7 +77,17 @@ def names_in(plans: Sequence[Plan]) -> Names:
         existing=tuple(dict.fromkeys(plan.existing for plan in plans if plan.existing)),
         users=tuple(dict.fromkeys(email for plan in plans for email in plan.share.users)),
         roles=tuple(dict.fromkeys(role for plan in plans for role in plan.share.roles)),
+        libraries=tuple(dict.fromkeys(plan.library for plan in plans if plan.library)),
+        ways=tuple(_way(plan) for plan in plans if plan.transfer != "tus" and plan.datasets),
     )
+
+
+def _way(plan: Plan) -> Way:
+    """Return by which way a plan's files come, with those of its first folder."""
+    folder = PurePosixPath(plan.datasets[0].server_path).parent
+    named = [(PurePosixPath(dataset.server_path), dataset.size) for dataset in plan.datasets]
+    here = {path.name: size for path, size in named if path.parent == folder}
+    return Way(plan.transfer, f"watch {plan.watch}", str(folder), here)
 
 
 def _askers(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
@@ -99,19 +104,24 @@ async def offered(galaxy: Galaxy, names: Names) -> Offered:
         known = await galaxy.offers.datatypes()
         for ext, asker in names.exts.items():
             if ext not in known:
-                found.problems.append(
-                    _unknown("datatype", ext, known, "See the list at /api/datatypes.", f" ({asker})")
-                )
+                found.problems.append(unknown("datatype", ext, known, "See the list at /api/datatypes.", f" ({asker})"))
         await _by_path(galaxy, {ext: asker for ext, asker in names.path_exts.items() if ext in known}, found)
     if asked := {dbkey: asker for dbkey, asker in names.dbkeys.items() if dbkey != NO_DBKEY}:
         known = await galaxy.offers.dbkeys()
         for dbkey, asker in asked.items():
             if dbkey not in known:
                 hint = "An administrator adds genomes; a custom build of the account counts as well."
-                found.problems.append(_unknown("reference genome", dbkey, known, hint, f" ({asker})"))
+                found.problems.append(unknown("reference genome", dbkey, known, hint, f" ({asker})"))
     await _readers(galaxy, names, found)
     for ref in names.existing:
         await _history(galaxy, ref, found)
+    if names.ways or names.libraries:
+        identity = await galaxy.identify()  # afresh: somebody may just have corrected what it tells
+        for way in names.ways:
+            found.problems += await way_problems(galaxy, identity, way)
+        for library in names.libraries:
+            found.problems += await library_problems(galaxy, identity, library, found.told)
+        found.problems = list(dict.fromkeys(found.problems))  # several plans may meet the same
     return found
 
 
@@ -127,17 +137,6 @@ async def _by_path(galaxy: Galaxy, exts: Mapping[str, str], found: Offered) -> N
             found.problems.append(Problem(message, hint))
 
 
-def _unknown(what: str, name: str, known: Sequence[str], else_hint: str, more: str = "") -> Problem:
-    return Problem(f"Galaxy knows no {what} `{name}`{more}.", near(name, known) or else_hint)
-
-
-def near(name: str, known: Sequence[str]) -> str:
-    """Return "Did you mean …?" with the name that is nearest, whatever the case; empty when none is near."""
-    folded = {one.lower(): one for one in reversed(known)}
-    found = difflib.get_close_matches(name.lower(), folded, n=1)
-    return f"Did you mean `{folded[found[0]]}`?" if found else ""
-
-
 async def _readers(galaxy: Galaxy, names: Names, found: Offered) -> None:
     if names.users:
         own = (await galaxy.known_identity()).email
@@ -147,7 +146,7 @@ async def _readers(galaxy: Galaxy, names: Names, found: Offered) -> None:
         found.emails, nobody, found.untold = await galaxy.offers.known_users(others)
         for email in nobody:
             known = await galaxy.offers.emails_like(email)
-            found.problems.append(_unknown("user", email, known, "Each needs an account in this Galaxy."))
+            found.problems.append(unknown("user", email, known, "Each needs an account in this Galaxy."))
     if names.roles:
         rows = [role for role in await galaxy.offers.roles() if role.type not in NEVER_ROLES]
         held = await galaxy.offers.held_roles()
@@ -155,7 +154,7 @@ async def _readers(galaxy: Galaxy, names: Names, found: Offered) -> None:
         for name in names.roles:
             if name not in by_name:
                 hint = "An administrator of Galaxy makes roles."
-                found.problems.append(_unknown("role", name, list(by_name), hint))
+                found.problems.append(await unknown_role(galaxy, "role", name, list(by_name), hint))
             elif name not in held:
                 found.problems.append(
                     Problem(

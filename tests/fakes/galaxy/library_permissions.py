@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from tests.fakes.galaxy.account_state import LAB_ROLE, User
+from tests.fakes.galaxy.account_state import User
 from tests.fakes.galaxy.ids import encode
 from tests.fakes.galaxy.library_state import Library, LibraryFolder, LibraryItem, Rights
 from tests.fakes.galaxy.state import StoredFile, World
@@ -32,21 +32,22 @@ KEYS = {
 }
 
 
-def roles_of(user: User | None) -> set[int]:
-    """Give the roles an account holds."""
-    return {user.role, LAB_ROLE} if user else set()
+def roles_of(call: Call) -> set[int]:
+    """Give the roles the caller holds."""
+    user = call.user
+    return {role.number for role in call.world.all_roles() if user is not None and user.number in role.members}
 
 
 def may(call: Call, right: str, rights: Rights) -> bool:
     """Say whether the caller holds a right."""
     if call.user is None:
         return False
-    return call.user.is_admin or bool(roles_of(call.user) & set(rights.get(right, ())))
+    return call.user.is_admin or bool(roles_of(call) & set(rights.get(right, ())))
 
 
 def holds(call: Call, access: tuple[int, ...]) -> bool:
     """Say whether the caller may read a file with these access roles: all of them are needed."""
-    return (call.user is not None and call.user.is_admin) or set(access) <= roles_of(call.user)
+    return (call.user is not None and call.user.is_admin) or set(access) <= roles_of(call)
 
 
 def may_see(call: Call, library: Library) -> bool:
@@ -59,7 +60,7 @@ def may_read(call: Call, item: LibraryItem, *, listed: bool = False) -> bool:
     shelf = call.world.shelf
     if not may_see(call, shelf.libraries[shelf.folders[item.folder].library]):
         return False
-    if listed and set(item.file.access) & roles_of(call.user):
+    if listed and set(item.file.access) & roles_of(call):
         return True
     return holds(call, item.file.access)
 
@@ -102,8 +103,7 @@ def find_item(call: Call, encoded: Any) -> LibraryItem:
 
 
 def _names(world: World) -> dict[int, tuple[str, str]]:
-    names = {user.role: (user.email, "private") for user in world.users.values()}
-    return {**names, LAB_ROLE: ("whole lab", "admin")}
+    return {role.number: (role.name, role.kind) for role in world.all_roles()}
 
 
 def _shown(call: Call, kind: str, rights: Rights) -> Json:
@@ -119,7 +119,7 @@ def _valid(call: Call) -> dict[int, tuple[str, str]]:
     names = _names(call.world)
     if call.user is not None and call.user.is_admin:
         return names
-    return {number: name for number, name in names.items() if number in roles_of(call.user)}
+    return {number: name for number, name in names.items() if number in roles_of(call)}
 
 
 def _offered(call: Call) -> Json:

@@ -276,7 +276,9 @@ class World:
         self.invocations: dict[int, Invocation] = {}
         self.sessions: dict[str, Session] = {}
         self.shelf = LibraryShelf()
+        self.groups: list[tuple[str, tuple[int, ...]]] = []
         self.allow_path_paste = True
+        self.has_import_folder = self.has_user_import_folder = True
         self.import_folder = folder / "import"
         self.user_import_folder = folder / "userimport"
         for name in ("tus", "files", "import", "userimport"):

@@ -38,12 +38,12 @@ def show_configuration(call: Call) -> Json:
         "terms_url": None,
         "welcome_url": "/static/welcome.html",
     }
-    shown["allow_library_path_paste"] = call.world.allow_path_paste
-    shown["user_library_import_dir_available"] = True
+    shown["user_library_import_dir_available"] = call.world.has_user_import_folder
     if call.world.behaviour.sse:
         shown["enable_sse_updates"] = False
     if call.user is not None and call.user.is_admin:
-        shown["library_import_dir"] = str(call.world.import_folder)
+        shown["allow_library_path_paste"] = call.world.allow_path_paste
+        shown["library_import_dir"] = str(call.world.import_folder) if call.world.has_import_folder else None
     return shown
 
 

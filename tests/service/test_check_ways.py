@@ -1,0 +1,72 @@
+"""`check` says whether Galaxy takes a watch's files by itself, and whether a rule's library takes what comes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.service.test_check_offers import told
+from tests.stages.shelves import LIBRARY, into_library
+from tests.world import World
+from watcher.service.preflight import check_all
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    """Return a world whose account may make libraries."""
+    with World(tmp_path, admin=True) as made:
+        yield made
+
+
+async def test_files_by_path(world: World) -> None:
+    """What can be known is told, and that the mapping shows with the first run only."""
+    into_library(world, "link")
+    findings = await check_all(world.settings())
+    assert told(findings, well=False) == ""
+    well = told(findings, well=True)
+    assert f"watch miseq: Galaxy takes files by their path; whether it sees {world.watched} as {world.watched}" in well
+    assert f"rule all: the library `{LIBRARY}` will be made." in well
+    world.fake.state.allow_path_paste = False
+    bad = told(await check_all(world.settings()), well=False)
+    assert "watch miseq: Galaxy takes no files by their path" in bad and "transfer of watch miseq" in bad
+
+
+async def test_import_folders_are_compared(world: World) -> None:
+    """A watch in the import folder is looked for there; another folder of the same name shows."""
+    inner = world.fake.import_folder / "runs"
+    inner.mkdir()
+    into_library(world, "import_dir", path=str(inner))
+    well = told(await check_all(world.settings()), well=True)
+    assert f"watch miseq: Galaxy sees {inner} in its import folder." in well
+    ours = world.folder / "ours" / "runs"
+    ours.mkdir(parents=True)
+    (ours / "R1").mkdir()
+    into_library(world, "import_dir", path=str(ours))
+    text = world.config_file.read_text().replace(str(world.fake.import_folder), str(ours.parent))
+    world.config_file.write_text(text)
+    bad = told(await check_all(world.settings()), well=False)
+    assert "watch miseq: Galaxy does not see `R1` in a folder `runs` in its import folder" in bad
+    inner.rmdir()
+    assert "Galaxy does not see a folder `runs`" in told(await check_all(world.settings()), well=False)
+
+
+async def test_library_and_its_readers(world: World) -> None:
+    """What a template says is known with the run; all else is held against Galaxy, each problem once."""
+    root = world.fake.state.shelf.add_library("Sequencing", "", "")
+    world.fake.state.shelf.add_folder(world.fake.state.shelf.folders[root.root], "MiSeq", "")
+    place = {"name": LIBRARY, "folder": "MiSeq/{run}", "access": "bob@example.org", "manage": "whole labs"}
+    into_library(world, "tus", rule={"destination": {"library": place}})
+    bad = told(await check_all(world.settings()), well=False)
+    assert bad == "rule all: Galaxy knows no role or user `whole labs`. Did you mean `whole lab`?"
+    place["manage"] = "whole lab"
+    into_library(world, "tus", rule={"destination": {"library": place}})
+    findings = await check_all(world.settings())
+    assert told(findings, well=False) == ""
+    assert "rule all: Galaxy offers bob@example.org, whole lab." in told(findings, well=True)
+    assert f"the account may add to `{LIBRARY}/MiSeq` of the libraries." in told(findings, well=True)
+    into_library(world, "tus", rule={"destination": {"library": {**place, "name": "{project}"}}, "per": "project"})
+    findings = await check_all(world.settings())
+    assert told(findings, well=False) == "" and "the libraries" not in told(findings, well=True)
+    assert not any(world.fake.requests.all(method) for method in ("POST", "PUT", "PATCH", "DELETE"))
