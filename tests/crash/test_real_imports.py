@@ -65,7 +65,7 @@ async def assert_each_once(real: RealGalaxy, world: World, files: dict[str, Path
         found = Counter(row["name"] for row in rows if row["type"] == "folder" and row["name"] != "/")
         assert found == Counter(folders)
         items = [row for row in rows if row["type"] == "file"]
-        assert Counter(row["name"] for row in items) == Counter(files)
+        assert Counter(row["name"] for row in items) == Counter(list(files))
         for row in items:
             shown = galaxy.libraries.show_dataset(library["id"], row["id"])
             path = files[row["name"]]

@@ -180,12 +180,10 @@ class Items:
         if self.batch.plan.transfer in BY_PATH:
             await self._register_paths(group)
             return
+        # All folders are there by now, since it was looked what lies in them: made by Galaxy they could come twice.
         for one in await cut_imports(self.batch, self.rooms, self.galaxy, group):
             folder = await self.folder(one.inner)
-            for planned in one.members:  # all that it has to find; made by Galaxy they could come twice
-                await self.folder(planned.folder)
-            act = partial(ask, self.batch, self.galaxy, self._place.library, folder, one)
-            await self._once(one.members, act)
+            await self._once(one.members, partial(ask, self.batch, self.galaxy, self._place.library, folder, one))
 
     async def _register_paths(self, group: Sequence[PlannedDataset]) -> None:
         limit = self.rooms.settings.limits.library_files
