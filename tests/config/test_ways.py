@@ -81,9 +81,13 @@ def test_a_linked_watch_is_fine(write: WriteConfig) -> None:
     settings = load_config(write(LINKED))
     library = settings.rules[0].destination.library
     assert library is not None and library.access == ("Genomics", "anna@example.org")
+    assert not library.keep_folders
     text = LINKED.replace("[Genomics, anna@example.org]", "Genomics").replace(', folder: "{run}/{unit}"', "")
     library = load_config(write(text.replace("match: {watch: mi*}", "per: sample"))).rules[0].destination.library
     assert library is not None and (library.access, library.folder) == (("Genomics",), "{run}/{unit}/{sample}")
+    kept = load_config(write(LINKED.replace("{name: Runs,", "{name: Runs, keep_folders: true,")))
+    library = kept.rules[0].destination.library
+    assert library is not None and library.keep_folders
 
 
 PATHS = [

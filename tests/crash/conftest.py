@@ -35,23 +35,29 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 
 @contextmanager
-def library_world(folder: Path, transfer: str) -> Iterator[World]:
-    """Give a finished run of two files that goes into a library, one file with each request, and a workflow to import;
-    lost answers as above.
+def library_world(
+    folder: Path, transfer: str, *, at: tuple[str, ...] = (), keeps: bool = False, files: int = 1
+) -> Iterator[World]:
+    """Give a finished run of two files that goes into a library, so many files with each request, and a workflow to
+    import; lost answers as above. The files lie `at` these folders, which the library keeps or not.
     """
     with World(folder, admin=True) as made:
+        made.fake.state.import_folder = made.watched
         made.write_workflow(FROM_FILE)
         into_library(
             made,
             transfer,
             rule={
-                "destination": {"library": {"name": LIBRARY, "folder": "runs/{run}"}},
+                "destination": {"library": {"name": LIBRARY, "folder": "runs/{run}", "keep_folders": keeps}},
                 "workflow": made.workflow,
                 "deliver": {"folder": f"{made.results}/{{run}}"},
             },
-            limits={**LIMITS, "library_files": 1},
+            limits={**LIMITS, "library_files": files},
         )
-        made.add_run(samples=("S1",), reads=60, bases=60)
+        run = made.add_run(samples=("S1",), reads=60, bases=60)
+        for path, inside in zip(sorted(run.glob("*.fastq.gz")), at, strict=bool(at)):
+            (run / inside).mkdir(parents=True, exist_ok=True)
+            path.rename(run / inside / path.name)
         yield made
 
 
@@ -66,4 +72,18 @@ def linked(tmp_path: Path) -> Iterator[World]:
 def shelved(tmp_path: Path) -> Iterator[World]:
     """Return such a run that is sent."""
     with library_world(tmp_path, "tus") as made:
+        yield made
+
+
+@pytest.fixture
+def named(tmp_path: Path) -> Iterator[World]:
+    """Return such a run in a folder of Galaxy's import folder, which is taken whole and answered with its items."""
+    with library_world(tmp_path, "import_dir", at=("reads", "reads"), files=2) as made:
+        yield made
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Iterator[World]:
+    """Return such a run in folders that the library keeps, which are taken with one import."""
+    with library_world(tmp_path, "import_dir", at=("reads/one", "reads/two"), keeps=True, files=2) as made:
         yield made

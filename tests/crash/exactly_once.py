@@ -102,16 +102,16 @@ def assert_delivered_once(folder: Path) -> None:
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
-async def assert_linked_once(world: World) -> None:
+async def assert_linked_once(world: World, *, keeps: bool = False) -> None:
     """There is one library, one folder of each name, one item of each file and one copy of each item; the workflow ran
-    once on those, and what it made is delivered.
+    once on those, and what it made is delivered. The items lie in the folders of their files when it `keeps` them.
     """
     report = await world.status()
     assert [unit["status"] for unit in report["units"]] == ["done"], report
     (unit,) = report["units"]
     (batch,) = unit["batches"]
     assert (batch["status"], batch["checked"], report["obstacles"]) == ("done", "size", []), report
-    assert_items_once(world)
+    assert_items_once(world, keeps=keeps)
     copies = [row for row in world.fake.datasets() if row["name"] in world.fastqs()]
     assert sorted(row["name"] for row in copies) == sorted(world.fastqs())
     assert_one_history(world, batch["id"])
@@ -122,12 +122,15 @@ async def assert_linked_once(world: World) -> None:
     assert world.posts("resumable_upload") == 0
 
 
-def assert_items_once(world: World) -> None:
+def assert_items_once(world: World, *, keeps: bool = False) -> None:
     """There is one library, one folder of each name, and one item of each file, whole and private."""
     assert libraries(world) == [LIBRARY]
-    assert folders(world) == [f"{LIBRARY}/runs", f"{LIBRARY}/runs/{RUN}"]
+    run = world.watched / RUN
+    in_run = {path.name: path.relative_to(run).parent if keeps else Path() for path in run.rglob("*.fastq.gz")}
+    inner = {above for folder in in_run.values() for above in (folder, *folder.parents)}
+    assert folders(world) == sorted([f"{LIBRARY}/runs", *(str(Path(LIBRARY, "runs", RUN, one)) for one in inner)])
     there = items(world, deleted=True)
     assert {way: item["sha256"] for way, item in there.items()} == {
-        f"{LIBRARY}/runs/{RUN}/{name}": sha256 for name, sha256 in world.fastqs().items()
+        str(Path(LIBRARY, "runs", RUN, in_run[name], name)): sha256 for name, sha256 in world.fastqs().items()
     }
     assert all(item["state"] == "ok" and item["private"] for item in there.values())

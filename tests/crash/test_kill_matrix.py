@@ -6,6 +6,7 @@ import pytest
 
 from tests.crash.exactly_once import assert_exactly_once, assert_items_once, assert_linked_once, assert_shared
 from tests.crash.runner import LIMITS, Runner, reached
+from tests.rarer import rarer
 from tests.world import World
 from watcher.stages.effects import INSTANTS, POINTS
 
@@ -87,6 +88,12 @@ TWICE_LINKED = (
     ("upload.copy.act", "upload.copy.intent"),
 )
 
+IMPORTED = tuple(f"upload.import.{instant}" for instant in INSTANTS)
+"""Those at which a folder of an import folder is asked for."""
+
+LATER_TREE = (("upload.folder.intent", 3), ("upload.folder.act", 3), ("upload.folder.act", 5), ("upload.folder.act", 4))
+"""Folders that the library keeps are made before anything is asked for that goes into them."""
+
 
 async def test_every_point_is_passed(world: World, runner: Runner) -> None:
     """An undisturbed run reaches each point that is listed, but for those of libraries, and no point that is not."""
@@ -121,6 +128,43 @@ async def test_a_kill_while_it_is_put_there_doubles_nothing(
     runner.finish(shelved)
     await assert_exactly_once(shelved)
     assert_items_once(shelved)
+
+
+@pytest.mark.parametrize("point", IMPORTED)
+async def test_a_kill_while_a_folder_is_imported_doubles_nothing(named: World, runner: Runner, point: str) -> None:
+    """Of a folder that is answered with its items each is there once, also after a SIGKILL at the point."""
+    runner.die(named, point)
+    runner.finish(named)
+    await assert_linked_once(named)
+    assert named.posts("/api/libraries/datasets") == 0
+
+
+@pytest.mark.parametrize("point", IMPORTED)
+async def test_a_kill_while_a_tree_is_imported_doubles_nothing(tree: World, runner: Runner, point: str) -> None:
+    """Of a tree that Galaxy takes as a whole every folder and item is there once, also after a SIGKILL at the point."""
+    runner.die(tree, point)
+    runner.finish(tree)
+    await assert_linked_once(tree, keeps=True)
+    assert tree.posts("/api/libraries/datasets") == 1
+
+
+@pytest.mark.parametrize(("point", "time"), rarer(LATER_TREE, keep=2))
+async def test_a_kill_between_the_folders_of_a_tree(tree: World, runner: Runner, point: str, time: int) -> None:
+    """Folders below the batch's own are made once each, and all before the import."""
+    runner.die(tree, point, on=time)
+    assert tree.posts("/api/libraries/datasets") == 0
+    runner.finish(tree)
+    await assert_linked_once(tree, keeps=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("second", ["upload.import.act", "upload.import.intent", "upload.import.receipt"])
+async def test_a_second_kill_while_a_tree_recovers(tree: World, runner: Runner, second: str) -> None:
+    """An import that was never sent is sent once, whatever happens to the second try."""
+    runner.die(tree, "upload.import.intent")
+    runner.die(tree, second)
+    runner.finish(tree)
+    await assert_linked_once(tree, keeps=True)
 
 
 @pytest.mark.slow

@@ -28,6 +28,7 @@ SHARED_BY_STAGES = {
     "history": "the batch's own history: upload.py makes it once, revisions.py takes it over",
     "library": "the batch's place in a library: upload.py makes it once, plan.py and items.py know its row",
     "items": "how datasets come into that place, once; upload.py says which, and when",
+    "imports": "what Galaxy's import folders are asked for with one request, for items.py",
     "item_checks": "whether they are good there, and their copies in the history, for upload.py",
     "item_versions": "what an earlier plan or version put there, for upload.py",
     "dataset_checks": "whether the datasets in a history are what was sent; upload.py goes on when they are",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ def into_library(
     shown = {"here": str(world.folder), "there": str(world.folder)}
     imports = world.fake.import_folder
     own = imports.with_name("userimport") / world.fake.user.email
-    own.mkdir(exist_ok=True)
+    own.mkdir(parents=True, exist_ok=True)
     world.write_config(
         galaxy={"paths": [shown], "import_dir": str(imports), "user_import_dir": str(own)},
         watch={"transfer": transfer, **more},
@@ -98,3 +99,36 @@ def write_raw_run(folder: Path, files: int, size: int) -> dict[str, str]:
         with (folder / f"S{number:04d}.raw").open("wb") as file:
             file.truncate(size)
     return {f"{folder.name}/{path.name}": str(path) for path in folder.iterdir()}
+
+
+DEEP_LAYOUT = """\
+extends = "base"
+title = "Raw data in folders"
+id = ["name"]
+[run]
+has_any = ["**/*.raw"]
+[complete]
+all = [{ quiet = "0s" }]
+[files]
+include = ["**/*.raw"]
+[sample]
+project = "folder"
+"""
+"""The same at any depth; each folder is a project, so that its files may be called like those of another."""
+
+
+def write_deep_layout(folder: Path) -> Path:
+    """Write the layout `deep` into a folder of layouts, and return it."""
+    layouts = folder / "layouts"
+    layouts.mkdir()
+    (layouts / "deep.toml").write_text(DEEP_LAYOUT)
+    return layouts
+
+
+def write_deep_run(run: Path, files: Iterable[str]) -> Path:
+    """Write a run of files in folders, each of other bytes."""
+    for number, name in enumerate(files):
+        path = run / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"raw" * (number + 1))
+    return run

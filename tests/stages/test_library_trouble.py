@@ -69,6 +69,7 @@ async def test_a_lost_answer_doubles_nothing(world: World, kind: str, transfer: 
 
 def _imported_run(world: World) -> Path:
     run = world.add_run()
+    (run / "notes.txt").write_text("nobody wants it: so each file is asked for by itself\n")
     moved = world.fake.import_folder / run.name
     run.rename(moved)
     return moved

@@ -123,9 +123,11 @@ async def test_imports_take_what_was_planned_and_nothing_else(world: World, tran
         inside.mkdir()
         for path in run.glob("*.fastq.gz"):
             path.rename(inside / path.name)
+    else:
+        (run / "notes.txt").write_text("nobody wants it\n")
     await taken(world)
     assert {way: item["path"] for way, item in items(world).items()} == ways(run)
-    assert world.posts("/api/libraries/datasets") == (1 if all_of_it else 4)
+    assert world.posts("/api/libraries/datasets") + world.posts("/contents") == (1 if all_of_it else 4)
     assert world.fake.histories() == []
 
 

@@ -9,7 +9,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterator
 from datetime import date
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 
@@ -19,7 +19,7 @@ from tests.runs.instruments.trouble import ODD, names_like_names, two_projects
 from tests.runs.run_folders import LAYOUTS
 from tests.world import World
 from watcher.config import Settings, load_config
-from watcher.model import Plan, PlannedElement, Sample
+from watcher.model import Plan, PlannedElement, Sample, SampleFile
 from watcher.runs.grouping import group
 from watcher.runs.layout import judge, load_layouts
 from watcher.stages.choose import Facts
@@ -28,8 +28,8 @@ from watcher.stages.cut import cut
 WITH_READS = {name: one for name, one in {**INSTRUMENTS, **ODD}.items() if one.outcome == "ready"}
 
 
-def settings_of(folder: Path, per: str, lanes: str) -> Settings:
-    """Return a configuration with one rule that takes everything."""
+def settings_of(folder: Path, per: str, lanes: str, rule: str = "") -> Settings:
+    """Return a configuration with one rule that takes everything; `rule` is more of it."""
     key = folder / "key"
     key.touch(mode=0o600)
     key.write_text("k")
@@ -38,7 +38,7 @@ def settings_of(folder: Path, per: str, lanes: str) -> Settings:
         f"galaxy: {{url: 'http://127.0.0.1:9', api_key_file: {key}}}\n"
         f"state: {{path: {folder / 'state.sqlite'}}}\n"
         f"watches: [{{name: w, path: {folder}}}]\n"
-        f"rules: [{{name: all, per: {per}, lanes: {lanes}}}]\n"
+        f"rules: [{{name: all, per: {per}, lanes: {lanes}{rule}}}]\n"
     )
     return load_config(config, layouts=load_layouts)
 
@@ -90,6 +90,45 @@ def test_every_file_is_in_one_dataset_of_one_batch(tmp_path: Path, per: str, lan
                 keys = [dataset.key for dataset in plan.datasets]
                 assert sorted(leaves(plan.collection.elements)) == sorted(keys) and len(set(keys)) == len(keys), name
                 assert len({dataset.name for dataset in plan.datasets}) == len(keys), name
+
+
+KEPT = ", destination: {library: {name: L, keep_folders: true}}"
+
+
+@pytest.mark.parametrize("lanes", ["merge", "concat"])
+def test_a_library_that_keeps_folders_shows_each_file_where_it_lies(tmp_path: Path, lanes: str) -> None:
+    """Whatever the run: under its own name, in its own folder of the unit (of the run where a unit has none of its
+    own); what is joined where all of it lies.
+    """
+    settings = settings_of(tmp_path, "run", lanes, KEPT)
+    for name, instrument in WITH_READS.items():
+        for unit, samples in samples_of(instrument):
+            (plan,) = planned(settings, unit, samples).values()
+            assert len({(dataset.folder, dataset.name) for dataset in plan.datasets}) == len(plan.datasets), name
+            for dataset in plan.datasets:
+                in_unit = all(PurePosixPath(path).parent.is_relative_to(unit) for path in dataset.sources)
+                place = PurePosixPath(unit if in_unit else "", dataset.folder)
+                assert all(PurePosixPath(path).is_relative_to(place) for path in dataset.sources), name
+                if len(dataset.sources) == 1:
+                    assert dataset.sources == (str(place / dataset.name),), name
+
+
+@pytest.mark.parametrize(
+    ("unit", "files", "places"),
+    [
+        (".", ("x.bam", "A/x.bam", "A/B/x.bam"), ("x.bam", "A/x.bam", "A/B/x.bam")),
+        ("A/1", ("A/1/x.bam", "A/1/B/x.bam", "C/x.bam"), ("x.bam", "B/x.bam", "C/x.bam")),
+        ("A", ("A/B/x.bam", "B/x.bam"), ("A/B/x.bam", "B/x.bam")),
+    ],
+    ids=["run", "unit", "beside"],
+)
+def test_files_beside_a_unit_never_meet_those_in_it(
+    tmp_path: Path, unit: str, files: tuple[str, ...], places: tuple[str, ...]
+) -> None:
+    """Folders are those below the unit; where one beside it would be the same, all are told from the run."""
+    samples = tuple(Sample(name=f"S{n}", files=(SampleFile(path=path),)) for n, path in enumerate(files))
+    (plan,) = planned(settings_of(tmp_path, "run", "merge", KEPT), unit, samples).values()
+    assert tuple(str(PurePosixPath(one.folder, one.name)) for one in plan.datasets) == places
 
 
 def test_96_samples_over_8_lanes(tmp_path: Path) -> None:

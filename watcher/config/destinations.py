@@ -200,6 +200,11 @@ class LibrarySettings(Section):
     folder: InnerFolderTemplate = Field(
         DEFAULT_FOLDER["run"], description="Folder in it, nested by /; folders that are not there are made."
     )
+    keep_folders: bool = Field(
+        False,
+        description="Keep the folders in which the files lie in the run, as folders below this one; else only files of"
+        " one name get theirs.",
+    )
     description: OptionalTemplate = Field("", description="What a library that is made is described as.")
     synopsis: OptionalTemplate = Field("", description="The synopsis of a library that is made.")
     access: Holders = Field(
@@ -268,9 +273,9 @@ class Destination(Section):
     )
     library: LibrarySettings | None = Field(
         None,
-        description="A data library instead: {name: …, folder: …, description: …, synopsis: …, access: …, manage: …},"
-        " the first four as templates like history. A workflow or collection then works on copies in a history, which"
-        " take no room.",
+        description="A data library instead: {name: …, folder: …, description: …, synopsis: …, access: …, manage: …,"
+        " keep_folders: …}, the first four as templates like history. A workflow or collection then works on copies in"
+        " a history, which take no room.",
     )
 
 

@@ -12,13 +12,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from watcher.errors import AnswerLost, Refused
+from watcher.errors import AnswerLost, GalaxyBroken, Refused
 from watcher.galaxy.http import Http
 from watcher.galaxy.library_answers import NewItem, Started
 from watcher.model import FolderId, JobId, LibraryId, LibraryItemId
 
 LONG_READ_S = 600.0
 """Galaxy answers an import only when every file of it is a row."""
+
+NO_LIST = "Unable to get file list"
+"""What it says, as an internal error, of a folder that it cannot list (24.1.4 to 26.1.2)."""
 
 Source = Literal["admin_path", "importdir_file", "importdir_folder", "userdir_file", "userdir_folder"]
 """Where a path is looked up: as it is, in the server's import folder, or in the account's own one."""
@@ -61,15 +64,28 @@ class LibraryImports:
 
     async def upload_directory(
         self, library: LibraryId, folder: FolderId, server_dir: str, *, ext: str, dbkey: str = "?", link: bool
-    ) -> list[LibraryItemId]:
+    ) -> list[NewItem]:
         """Make an item of each file right in a folder of the server's import folder (of the account's own one, unless
-        it is an administrator's); folders below are left out.
+        it is an administrator's), and return them in no order; folders below are left out.
 
-        Raises Refused for a folder that leads out of where it may be or has no files, GalaxyBroken for one that is not
-        there, Forbidden when none is configured, AnswerLost when they may be made.
+        A linked item is called like its file, but one of a link like what that points to (measured on 24.1.4, 25.0.4
+        and 26.1.2). Raises Refused for a folder that leads out of where it may be, is not there or has no files (then
+        nothing is made), Forbidden when none is configured, AnswerLost when they may be made.
         """
         ways = {"upload_option": "upload_directory", "server_dir": server_dir}
-        return [item.id for item in await self._contents(library, folder, ways, ext=ext, dbkey=dbkey, link=link)]
+        try:
+            return await self._contents(library, folder, ways, ext=ext, dbkey=dbkey, link=link)
+        except GalaxyBroken as error:
+            if NO_LIST not in error.message:
+                raise
+            raise Refused(
+                f"Galaxy at {self._http.account.shown} does not see the folder `{server_dir}` below its import folder;"
+                " it made nothing.",
+                hint="Is the import folder that the configuration names the one that this Galaxy reads, for this"
+                " account, and may Galaxy list it?",
+                status=error.status,
+                request_id=error.request_id,
+            ) from error
 
     async def _contents(
         self, library: LibraryId, folder: FolderId, ways: dict[str, str], *, ext: str, dbkey: str, link: bool
@@ -98,6 +114,9 @@ class LibraryImports:
         preserve_dirs: bool = False,
     ) -> JobId:
         """Make items of a file or of all files below a folder, with its folders when `preserve_dirs`; return the job.
+
+        A folder that is there under the same name is taken, the first if there are several; but two requests at once
+        make it twice (24.1.4 and 26.1.2), so make it before. One that is made has the permissions of its parent.
 
         Only a `link` keeps every byte: for a copy Galaxy asks its upload tool for line ends of its own here (so its
         source says; not measured), which `link_paths` with `copy` does not.

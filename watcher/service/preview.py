@@ -151,7 +151,8 @@ def _batch(planned: Plan, found: FoundUnit, rule: str | None) -> dict[str, Any]:
             for sample in planned.samples
         ],
         "datasets": [
-            {"name": one.name, "ext": one.ext, "dbkey": one.dbkey, "size": one.size} for one in planned.datasets
+            {"name": one.name, "folder": one.folder, "ext": one.ext, "dbkey": one.dbkey, "size": one.size}
+            for one in planned.datasets
         ],
         "destination": _destination(planned) if rule else None,
         "collection": {

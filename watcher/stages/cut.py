@@ -8,6 +8,7 @@ what would be. Which rule takes which sample is found in `choose.py`; what Galax
 from __future__ import annotations
 
 import itertools
+import os.path
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -132,7 +133,7 @@ def _plan(settings: Settings, rule: RuleSettings, facts: Facts, samples: list[Sa
     )
     library = rule.destination.library
     if library is not None:
-        planned = _in_library(settings, galaxy, facts, planned)
+        planned = _in_library(settings, galaxy, facts, planned, library)
     shape, name = rule.destination.collection, render(rule.destination.collection_name, values)
     if library is not None and shape == "auto" and not rule.workflow:
         shape = "none"  # a collection needs copies in a history, which nobody asked for
@@ -178,29 +179,61 @@ def _library(asked: LibrarySettings, values: Mapping[str, str]) -> PlannedLibrar
 
 
 def _in_library(
-    settings: Settings, galaxy: GalaxySettings, facts: Facts, planned: Sequence[PlannedDataset]
+    settings: Settings,
+    galaxy: GalaxySettings,
+    facts: Facts,
+    planned: Sequence[PlannedDataset],
+    library: LibrarySettings,
 ) -> tuple[PlannedDataset, ...]:
-    """Return the datasets with the names that a library's items get, and where Galaxy finds those it fetches itself.
+    """Return the datasets with the names and folders that a library's items get, and where Galaxy finds those it
+    fetches itself.
 
     Such an item is called like its file, so files of one name get their folder below that of the batch.
     """
     watch = settings.watch(facts.watch)
     if watch is None or watch.transfer == "tus":
-        return tuple(planned)
+        return _in_their_folders(facts, planned) if library.keep_folders else tuple(planned)
     if joined := next((one for one in planned if len(one.sources) > 1), None):
         raise PlanError(
             f"`{joined.name}` would be joined from {len(joined.sources)} files, which cannot be done with files that"
             f" stay where they are (transfer: {watch.transfer}).",
             hint="Set `transfer: tus` for this watch, or `lanes: merge` in the rule.",
         )
-    counts = Counter(PurePosixPath(one.sources[0]).name for one in planned)
     found = []
     for one in planned:
-        source = PurePosixPath(one.sources[0])
-        known_as = _server_path(settings, watch, galaxy, facts, source)
-        folder = str(source.parent) if counts[source.name] > 1 else ""
-        found.append(one.model_copy(update={"name": source.name, "folder": folder, "server_path": known_as}))
-    return tuple(found)
+        known_as = _server_path(settings, watch, galaxy, facts, PurePosixPath(one.sources[0]))
+        found.append(one.model_copy(update={"server_path": known_as}))
+    if library.keep_folders:
+        return _in_their_folders(facts, found)
+    counts = Counter(PurePosixPath(one.sources[0]).name for one in planned)
+    return tuple(
+        _placed(one, source.name, _way(source.parent) if counts[source.name] > 1 else "")
+        for one, source in ((one, PurePosixPath(one.sources[0])) for one in found)
+    )
+
+
+def _in_their_folders(facts: Facts, planned: Sequence[PlannedDataset]) -> tuple[PlannedDataset, ...]:
+    """Return the datasets in the folders that their files have in the unit, each under its file's own name; what is
+    joined from several folders goes where those lie.
+    """
+    unit = PurePosixPath(facts.unit or ".")
+    in_run = [
+        PurePosixPath(os.path.commonpath([PurePosixPath(path).parent for path in one.sources])) for one in planned
+    ]
+    in_unit = [folder.relative_to(unit) if folder.is_relative_to(unit) else folder for folder in in_run]
+    own = [PurePosixPath(one.sources[0]).name if len(one.sources) == 1 else one.name for one in planned]
+    for folders, names in ((in_unit, own), (in_run, own), (in_run, [one.name for one in planned])):
+        if len(set(zip(folders, names, strict=True))) == len(planned):  # a file beside the unit may be another's equal
+            break
+    return tuple(_placed(one, name, _way(at)) for one, name, at in zip(planned, names, folders, strict=True))
+
+
+def _placed(one: PlannedDataset, name: str, folder: str) -> PlannedDataset:
+    return one.model_copy(update={"name": name, "folder": folder})
+
+
+def _way(folder: PurePosixPath) -> str:
+    return "" if folder == PurePosixPath(".") else str(folder)
 
 
 def _server_path(

@@ -3,7 +3,8 @@
 Galaxy makes an item of a file as often as it is asked to, so the folder is looked through first; an item is ours by its
 name and size, and one that a row of another batch names is never taken for it. After a lost answer the folder is looked
 at until it has not grown for a while and no upload job of ours runs: Galaxy works on imports long after the line was
-cut. Where the folder is, is told by `library.py`; what goes to it, and when, by `upload.py`.
+cut. Where the folder is, is told by `library.py`; what goes to it, and when, by `upload.py`; how import folders are
+asked for it by `imports.py`.
 """
 
 from __future__ import annotations
@@ -12,17 +13,15 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
-from pathlib import Path, PurePosixPath
-from typing import Literal
 
 from watcher.config.ways import BY_PATH
-from watcher.disk.scan import list_folder
 from watcher.errors import Uncertain
 from watcher.galaxy import Galaxy
 from watcher.galaxy.library_answers import LibraryItem
-from watcher.model import FolderId, Hold, JobId, Kind, LibraryItemId, PlannedDataset
+from watcher.model import FolderId, Hold, LibraryItemId, PlannedDataset
 from watcher.rows import NO_JOB, Batch, Dataset
 from watcher.stages.history import SUPERSEDED
+from watcher.stages.imports import Made, ask, cut_imports
 from watcher.stages.library import FOLDER, Place, ensure_inner_folder
 from watcher.stages.offered import NO_DBKEY
 from watcher.stages.rooms import Rooms
@@ -36,9 +35,6 @@ SEEN = "seen"
 
 Listed = Mapping[str, list[LibraryItem]]
 """What lies in the folders of a batch, by the way below its own."""
-
-Made = tuple[JobId, Mapping[str, LibraryItemId]]
-"""What Galaxy answered: a job, or the items by the keys of their datasets."""
 
 
 class Items:
@@ -181,20 +177,24 @@ class Items:
 
     async def register(self, group: Sequence[PlannedDataset]) -> None:
         """Let Galaxy make items of files that passed, by their paths; few at a time."""
+        if self.batch.plan.transfer in BY_PATH:
+            await self._register_paths(group)
+            return
+        # All folders are there by now, since it was looked what lies in them: made by Galaxy they could come twice.
+        for one in await cut_imports(self.batch, self.rooms, self.galaxy, group):
+            folder = await self.folder(one.inner)
+            await self._once(one.members, partial(ask, self.batch, self.galaxy, self._place.library, folder, one))
+
+    async def _register_paths(self, group: Sequence[PlannedDataset]) -> None:
         limit = self.rooms.settings.limits.library_files
         parts: dict[tuple[str, str, str], list[PlannedDataset]] = defaultdict(list)
         for planned in group:
             parts[planned.folder, planned.ext, planned.dbkey].append(planned)
         for (inner, _, _), members in parts.items():
+            folder = await self.folder(inner)
             for start in range(0, len(members), limit):
-                await self._register(await self.folder(inner), members[start : start + limit])
-
-    async def _register(self, folder: FolderId, members: Sequence[PlannedDataset]) -> None:
-        if self.batch.plan.transfer in BY_PATH:
-            await self._once(members, lambda: self._of_paths(folder, members))
-        else:
-            for source, part in await self._import_parts(members):
-                await self._once(part, partial(self._of_import_folder, folder, source, part))
+                some = members[start : start + limit]
+                await self._once(some, partial(self._of_paths, folder, some))
 
     async def _once(self, members: Sequence[PlannedDataset], act: Callable[[], Awaitable[Made]]) -> None:
         keys = [planned.key for planned in members]
@@ -230,38 +230,6 @@ class Items:
             copy=self.batch.plan.transfer == "copy",
         )
         return NO_JOB, {planned.key: item for planned, item in zip(members, made, strict=True)}
-
-    async def _import_parts(
-        self, members: Sequence[PlannedDataset]
-    ) -> list[tuple[PurePosixPath, Sequence[PlannedDataset]]]:
-        """Return what to import: a folder where everything in it is wanted, else each file by itself."""
-        by_folder: dict[PurePosixPath, list[PlannedDataset]] = defaultdict(list)
-        for planned in members:
-            by_folder[PurePosixPath(planned.server_path).parent].append(planned)
-        parts: list[tuple[PurePosixPath, Sequence[PlannedDataset]]] = []
-        for known_as, part in by_folder.items():
-            local = Path(self.batch.plan.path, part[0].sources[0]).parent
-            there = await list_folder(self.rooms.threads, local, depth=1, names_only=True, clock=self.rooms.clock)
-            wanted = {PurePosixPath(planned.sources[0]).name for planned in part}
-            is_all = all(facts.kind is Kind.FILE and path in wanted for path, facts in there.entries.items())
-            if is_all and len(part) > 1 and known_as != PurePosixPath("."):
-                parts.append((known_as, part))
-            else:
-                parts += ((PurePosixPath(planned.server_path), [planned]) for planned in part)
-        return parts
-
-    async def _of_import_folder(
-        self, folder: FolderId, source: PurePosixPath, members: Sequence[PlannedDataset]
-    ) -> Made:
-        is_own, is_folder = self.batch.plan.transfer == "user_import_dir", len(members) > 1
-        way: Literal["importdir_file", "importdir_folder", "userdir_file", "userdir_folder"]
-        if is_own:
-            way = "userdir_folder" if is_folder else "userdir_file"
-        else:
-            way = "importdir_folder" if is_folder else "importdir_file"
-        ext, dbkey = members[0].ext, members[0].dbkey or NO_DBKEY
-        job = await self.galaxy.libraries.import_path(folder, way, str(source), ext=ext, dbkey=dbkey, link=True)
-        return job, {}
 
 
 def _sizes(item: LibraryItem, row: Dataset) -> tuple[int, ...]:

@@ -13,6 +13,7 @@ reads before it believes. For files of run folders that come after the plan see 
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -65,12 +66,15 @@ async def inherit(batch: Batch, rooms: Rooms, galaxy: Galaxy) -> None:
         return
     _refuse_while_registering(rooms, await rooms.store.datasets(earlier.id))
     sent = await _sent(rooms, galaxy, HistoryId(history.galaxy_id), earlier) if batch.plan.transfer == "tus" else {}
-    dbkeys = {planned.name: planned.dbkey for planned in earlier.plan.datasets}
+    before, names = _by_name(earlier.plan.datasets), _by_name(batch.plan.datasets)
     for planned in batch.plan.datasets:
-        row = sent.get(planned.name)
+        by_name = before.get((planned.name, ())) if (planned.name, ()) in names else None
+        was = before.get((planned.name, planned.sources), by_name)
+        row = sent.get(was.key) if was is not None else None
         if (
-            row is not None
-            and dbkeys.get(planned.name) == planned.dbkey
+            was is not None
+            and row is not None
+            and was.dbkey == planned.dbkey
             and await same_bytes(batch, rooms, planned, row)
         ):
             await rooms.store.put_dataset(
@@ -97,6 +101,13 @@ async def inherit(batch: Batch, rooms: Rooms, galaxy: Galaxy) -> None:
         intent_at=history.intent_at,
         receipt_at=history.receipt_at,
     )
+
+
+def _by_name(datasets: Sequence[PlannedDataset]) -> dict[tuple[str, tuple[str, ...]], PlannedDataset]:
+    """Return the datasets by name and files, and those whose name is no other's by name alone."""
+    counts = Counter(one.name for one in datasets)
+    found = {(one.name, one.sources): one for one in datasets}
+    return found | {(one.name, ()): one for one in datasets if counts[one.name] == 1}
 
 
 def _place_of(plan: Plan) -> tuple[str, str]:
@@ -138,7 +149,7 @@ async def _is_there(galaxy: Galaxy, history_id: HistoryId) -> bool:
 
 
 async def _sent(rooms: Rooms, galaxy: Galaxy, history_id: HistoryId, earlier: Batch) -> dict[str, Dataset]:
-    """Return what Galaxy has of the earlier revision, by name: checked or not, but nothing that was deleted since.
+    """Return what Galaxy has of the earlier revision, by key: checked or not, but nothing that was deleted since.
 
     One that is not good any more counts as not checked, so that it is looked at and sent again. A dataset whose
     registration was never confirmed to us is found by its tag, or it would be made twice.
@@ -154,7 +165,7 @@ async def _sent(rooms: Rooms, galaxy: Galaxy, history_id: HistoryId, earlier: Ba
         galaxy_id = row.galaxy_id or tagged.get(f"watcher:{earlier.id}.{row.key}", "")
         if galaxy_id in there and row.sha256:
             checked = row.checked if there[galaxy_id].state == "ok" else ""
-            found[row.name] = replace(row, galaxy_id=DatasetId(galaxy_id), checked=checked)
+            found[row.key] = replace(row, galaxy_id=DatasetId(galaxy_id), checked=checked)
     return found
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from tests.contracts.room.conftest import GalaxyServer, as_user, fastq, send, sha256, until
 from tests.contracts.room.library import folder, library, settled, source
-from watcher.errors import Forbidden, GalaxyBroken, GalaxyError, Refused
+from watcher.errors import Forbidden, GalaxyError, Refused
 from watcher.galaxy import Galaxy
 from watcher.galaxy.fetch import FetchElement
 from watcher.galaxy.library_answers import Folder, Library
@@ -260,13 +260,68 @@ async def test_no_way_leads_out_of_the_import_folder(galaxy: Galaxy, library: Li
 async def test_directory_gives_only_its_own_files(
     galaxy: Galaxy, library: Library, folder: Folder, imports: Path
 ) -> None:
-    """The older way takes the files right in a folder of the import folder and leaves out folders below."""
+    """The older way takes the files right in a folder of the import folder, leaves out folders below, and names its
+    items.
+    """
+    odd = (".hidden", "a & <b> é .txt", "x.fastq.gz")
+    for name in odd:
+        (imports / name).write_bytes(b"odd\n")
     made = await galaxy.libraries.upload_directory(library.id, folder.id, imports.name, ext="txt", link=True)
-    listed = await settled(galaxy, folder.id, 2)
-    assert {item.id for item in listed} == set(made)
-    assert [item.name for item in listed] == ["one.txt", "two.txt"]
-    with pytest.raises(GalaxyBroken, match="No such file"):
-        await galaxy.libraries.upload_directory(library.id, folder.id, "no-such-folder", ext="txt", link=True)
+    listed = await settled(galaxy, folder.id, 5)
+    assert {item.id: item.name for item in listed} == {item.id: item.name for item in made}
+    assert sorted(item.name for item in made) == sorted([*odd, "one.txt", "two.txt"])
+    assert {(await galaxy.libraries.item(item.id)).file_name for item in made} == {
+        str(imports / item.name) for item in made
+    }
+
+
+async def test_directory_that_is_not_there_is_refused(
+    galaxy: Galaxy, library: Library, folder: Folder, imports: Path
+) -> None:
+    """Of a folder that the server does not see, or that holds nothing, nothing is made, and that is certain."""
+    (imports / "empty").mkdir()
+    for path, said in (("no-such-folder", "does not see"), (f"{imports.name}/empty", "no valid files")):
+        with pytest.raises(Refused, match=said):
+            await galaxy.libraries.upload_directory(library.id, folder.id, path, ext="txt", link=True)
+    assert await galaxy.libraries.items(folder.id) == []
+
+
+async def test_links_are_called_like_their_files_by_the_directory_way_alone(
+    galaxy: Galaxy, library: Library, folder: Folder, imports: Path
+) -> None:
+    """A link in an import folder is an item under its own name, or under that of its file, as it is asked for."""
+    (imports / "links").mkdir()
+    (imports / "links" / "other.txt").symlink_to("../one.txt")
+    path = f"{imports.name}/links"
+    (made,) = await galaxy.libraries.upload_directory(library.id, folder.id, path, ext="txt", link=True)
+    assert made.name == "one.txt"
+    await galaxy.libraries.import_path(folder.id, "importdir_folder", path, ext="txt", link=True)
+    assert [item.name for item in await settled(galaxy, folder.id, 2)] == ["one.txt", "other.txt"]
+
+
+async def test_folders_that_are_there_are_taken(galaxy: Galaxy, folder: Folder, imports: Path) -> None:
+    """Folders of a tree are found by their names, so that only the items of a second import are doubled."""
+    below = await galaxy.libraries.create_folder(folder.id, "sub")
+    for count in (1, 2):
+        await galaxy.libraries.import_path(
+            folder.id, "importdir_folder", imports.name, ext="txt", link=True, preserve_dirs=True
+        )
+        assert [one.id for one in await galaxy.libraries.folders(folder.id)] == [below.id]
+        assert [item.name for item in await settled(galaxy, below.id, count)] == ["three.txt"] * count
+
+
+async def test_folders_that_galaxy_makes_have_the_rights_of_their_parent(
+    galaxy: Galaxy, folder: Folder, imports: Path
+) -> None:
+    """Nobody gets a right to what an import makes who had none to the folder it was asked for."""
+    own = [await galaxy.users.own_role()]
+    await galaxy.libraries.set_permissions("folder", folder.id, add=own, manage=own, modify=own)
+    path = imports.name
+    await galaxy.libraries.import_path(folder.id, "importdir_folder", path, ext="txt", link=True, preserve_dirs=True)
+    (below,) = await galaxy.libraries.folders(folder.id)
+    assert await galaxy.libraries.permissions("folder", below.id) == await galaxy.libraries.permissions(
+        "folder", folder.id
+    )
 
 
 async def test_accounts_import_from_their_own_folder(
@@ -279,13 +334,21 @@ async def test_accounts_import_from_their_own_folder(
         (own / "sub").mkdir(parents=True)
         try:
             (own / "sub" / "mine.txt").write_bytes(b"mine\n")
+            (own / "sub" / "deep").mkdir()
+            (own / "sub" / "deep" / "mine.txt").write_bytes(b"mine\n")
             with pytest.raises(Forbidden):
                 await user.libraries.import_path(folder.id, "userdir_folder", "sub", ext="txt", link=True)
             role = next(one for one in await galaxy.libraries.roles_offered("folder", folder.id) if one.name == email)
             await galaxy.libraries.set_permissions("folder", folder.id, add=[role.id])
-            await user.libraries.import_path(folder.id, "userdir_folder", "sub", ext="txt", link=True)
+            await user.libraries.import_path(
+                folder.id, "userdir_folder", "sub", ext="txt", link=True, preserve_dirs=True
+            )
             await user.libraries.import_path(folder.id, "userdir_file", "sub/mine.txt", ext="txt", link=True)
-            assert [item.name for item in await settled(user, folder.id, 2)] == ["mine.txt", "mine.txt"]
+            (made,) = await user.libraries.upload_directory(library.id, folder.id, "sub", ext="txt", link=True)
+            assert made.name == "mine.txt"
+            assert [item.name for item in await settled(user, folder.id, 3)] == ["mine.txt"] * 3
+            (below,) = await user.libraries.folders(folder.id)
+            assert (below.name, len(await settled(user, below.id, 1))) == ("deep", 1)
             with pytest.raises(Refused, match="does not exist"):
                 await user.libraries.import_path(folder.id, "userdir_file", "nosuch.txt", ext="txt", link=True)
         finally:

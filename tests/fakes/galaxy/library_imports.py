@@ -146,9 +146,10 @@ def _add_directory(call: Call, work: _Import) -> None:
         problem = f"[Errno 2] No such file or directory: '{folder}'"
         setting = "library_import_dir" if _is_admin(call) else "user_library_import_dir"
         raise Refusal(500, 500001, f"Unable to get file list for configured {setting}, error: {problem}")
-    for path in sorted(folder.iterdir()):
+    for path in folder.iterdir():  # in no order
         if path.is_file():
-            work.add(path)
+            is_link = work.link and path.is_symlink()
+            work.add(path.resolve() if is_link else path)  # called like what the link names
     if not work.items:
         raise Refusal(400, 400008, f"The directory '{folder}' contains no valid files")
 
