@@ -20,10 +20,11 @@ LATE_S = 3.0
 
 ONE_BY_ONE = {**LIMITS, "transfers": 1}
 
-VERSIONS = ("24.1.4", "26.1.2")
+GONE = {"24.1.4": 500, "26.1.2": 404}
+"""What a part gets whose session was thrown away while it was under way."""
 
 
-@pytest.fixture(params=VERSIONS)
+@pytest.fixture(params=GONE)
 def versioned(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
     """Return a world with one pair of files in several parts, whose Galaxy behaves as that version."""
     with World(tmp_path / "world", version=request.param) as made:
@@ -60,7 +61,7 @@ async def test_a_kill_while_a_part_is_under_way(versioned: World, runner: Runner
         runner.finish(world)
         world.fake.wait_until(lambda: bool(proxy.carried_out))
         await assert_nobody_met(world, proxy)
-        assert proxy.carried_out == ([204] if after else [404])
+        assert proxy.carried_out == ([204] if after else [GONE[world.version]])
 
 
 @pytest.mark.parametrize("after", [0, 5])
@@ -75,7 +76,7 @@ async def test_a_kill_while_a_part_without_an_answer_is_waited_for(
         runner.finish(world)
         world.fake.wait_until(lambda: bool(proxy.carried_out))
         await assert_nobody_met(world, proxy)
-        assert proxy.carried_out == ([204] if after else [404])
+        assert proxy.carried_out == ([204] if after else [GONE[world.version]])
 
 
 async def test_a_part_that_arrives_while_nobody_runs(versioned: World, runner: Runner) -> None:
@@ -89,3 +90,16 @@ async def test_a_part_that_arrives_while_nobody_runs(versioned: World, runner: R
         await assert_nobody_met(world, proxy)
     sent = sum(seen.received for seen in world.fake.requests.all("PATCH"))
     assert sent == sum(path.stat().st_size for path in world.watched.rglob("*.fastq.gz"))
+
+
+async def test_a_part_that_takes_longer_than_anybody_waits(versioned: World, runner: Runner) -> None:
+    """Who gave up tells of a slow server, also to the next daemon: it sends the file into a session of its own."""
+    world = versioned
+    with Impatient(world.fake.port, PART, late_s=5 * LATE_S, after=5) as proxy:
+        world.write_config(galaxy={"url": proxy.url}, limits=ONE_BY_ONE)
+        die(world, runner.start(world), lambda: bool(set(proxy.given_up) & set(proxy.looks)))
+        runner.finish(world)
+        assert not proxy.carried_out
+        world.fake.wait_until(lambda: bool(proxy.carried_out))
+        await assert_nobody_met(world, proxy)
+        assert proxy.carried_out == [GONE[world.version]]
