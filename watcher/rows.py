@@ -164,6 +164,8 @@ class Dataset:
     item_id: LibraryItemId = NO_ITEM  # in a library; `galaxy_id` is then its copy in the history, where one is needed
     version_id: DatasetId = NO_DATASET  # what the item holds: the bytes that were checked
     copy_intent_at: datetime | None = None
+    quiet_at: datetime | None = None  # every request to the session had ended; None: one may be under way
+    doubt_end: int | None = None  # where the session ends once a request whose answer was lost has come true
 
 
 @dataclass(frozen=True, slots=True)

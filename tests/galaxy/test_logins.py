@@ -13,6 +13,7 @@ from tests.galaxy.conftest import KEY, ScriptedServer, reply, user, version
 from watcher.clock import ManualClock
 from watcher.errors import Forbidden, GalaxyAway, GalaxyBroken, GalaxyBusy, KeyRefused
 from watcher.galaxy import Account, Galaxy, Login
+from watcher.galaxy.http import Http
 
 PASSWORD = "correct horse battery"
 BASIC = "Basic " + base64.b64encode(f"seq:{PASSWORD}".encode()).decode()
@@ -319,6 +320,45 @@ async def test_proxy_on_our_side_is_asked_with_its_login(server: ScriptedServer,
     assert first.headers["host"] == "galaxy.invalid"
     assert first.headers["proxy-authorization"] == "Basic " + base64.b64encode(b"me:hush:hush").decode()
     assert "hush" not in repr(account)
+
+
+async def test_login_of_a_proxy_is_read_anew(server: ScriptedServer, clock: ManualClock) -> None:
+    """A login that is exchanged on the disk is used some seconds later; a file that is gone is told, nothing sent."""
+    now: list[tuple[str, str]] = [("me", "old")]
+
+    def read() -> tuple[str, str]:
+        if not now:
+            raise KeyRefused("The proxy login file does not exist.")
+        return now[0]
+
+    account = Account("test", "http://galaxy.invalid/g", lambda: KEY, proxy=server.url, read_proxy_login=read)
+    async with Galaxy(account, clock) as galaxy:
+        server.script = [user(), user(), user()]
+        await galaxy.users.current()
+        now[0] = ("me", "new")
+        await galaxy.users.current()
+        clock.advance(5)
+        await galaxy.users.current()
+        now.clear()
+        clock.advance(5)
+        with pytest.raises(KeyRefused, match="does not exist"):
+            await galaxy.users.current()
+    sent = [base64.b64decode(one.headers["proxy-authorization"].removeprefix("Basic ")) for one in server.requests]
+    assert sent == [b"me:old", b"me:old", b"me:new"]
+
+
+async def test_request_under_way_outlives_a_new_login(server: ScriptedServer, clock: ManualClock) -> None:
+    """What was begun through the proxy with the old login is not cut off by the new one."""
+    now = [("me", "old")]
+    account = Account("test", "http://galaxy.invalid/g", lambda: KEY, proxy=server.url, read_proxy_login=lambda: now[0])
+    async with Http(account, clock) as http:
+        server.script = [reply(200, {"whole": "answer"}), user()]
+        async with http.open(http.asked("GET", "send a file"), "/api/file") as response:
+            now[0] = ("me", "new")
+            clock.advance(5)
+            await http.send(http.asked("GET", "tell who we are"), "/api/users/current")
+            assert await response.aread() == b'{"whole": "answer"}'
+    assert len({one.headers["proxy-authorization"] for one in server.requests}) == 2
 
 
 async def test_proxy_that_opens_no_way_is_away(server: ScriptedServer, clock: ManualClock) -> None:

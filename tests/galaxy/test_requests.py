@@ -64,6 +64,15 @@ async def test_offset_settles_when_two_readings_agree(galaxy: Galaxy, server: Sc
     assert clock.monotonic() >= 4
 
 
+async def test_offset_settles_when_it_stood_still_for_so_long(galaxy: Galaxy, server: ScriptedServer) -> None:
+    """Whoever asks for a longer stillness gets the offset that did not move all that time."""
+    clock = HurryingClock()
+    server.script = [reply(200, upload_offset=offset) for offset in ("5", "5", "5", "8", *["8"] * 20)]
+    assert await galaxy.tus.settled_offset("s1", clock, still_s=60) == 8
+    assert len(server.requests) == 24
+    assert clock.monotonic() == 69
+
+
 async def test_offset_that_never_settles_is_told(galaxy: Galaxy, server: ScriptedServer) -> None:
     """An offset that moves at every reading means that somebody else sends."""
     server.script = [reply(200, upload_offset=str(offset)) for offset in range(100)]

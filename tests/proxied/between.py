@@ -1,18 +1,22 @@
 """Small faulty proxies between a client and a server of this machine, each in a thread of its own.
 
 `Relay` passes bytes on and cuts connections; `Impatient` understands just enough HTTP to answer 504 to parts of files
-that it delivers all the same, slowly. What a healthy proxy does is nginx's matter (`nginx.py`).
+that it delivers all the same, slowly, and writes down when which part of which upload was open at the server. What a
+healthy proxy does is nginx's matter (`nginx.py`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import re
 import socket
 import struct
 import threading
-from collections.abc import AsyncIterator, Mapping
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
@@ -178,17 +182,47 @@ class Relay(Between):
         return False
 
 
+@dataclass
+class Part:
+    """A part of a file on its way into the server: into which session, and from when to when."""
+
+    session: str
+    began: float
+    ended: float | None = None
+
+    def meets(self, other: Part) -> bool:
+        """Tell whether both were open at once, in the same session."""
+        first, second = sorted((self, other), key=lambda part: part.began)
+        return self.session == other.session and (first.ended is None or second.began < first.ended)
+
+
 class Impatient(Between):
     """Answers 504 at once to the first requests of each kind, and brings them to the server all the same, over `late_s`
     seconds; everything else passes. `gives_up` tells how many: {"PATCH /api/upload/": 2}.
+
+    `after` so many of each kind pass before. With `is_mute` there is no 504 and no answer at all.
     """
 
-    def __init__(self, port: int, gives_up: Mapping[str, int], *, late_s: float) -> None:
+    def __init__(
+        self, port: int, gives_up: Mapping[str, int], *, late_s: float, after: int = 0, is_mute: bool = False
+    ) -> None:
         super().__init__(port)
         self.left = dict(gives_up)
         self.late_s = late_s
+        self.is_mute = is_mute
         self.carried_out: list[int] = []
         """Statuses of what was carried out though it had been given up."""
+        self.given_up: list[str] = []
+        """Sessions, or other last parts of addresses, of what was given up."""
+        self.looks: list[str] = []
+        """The same of what was asked with HEAD after that."""
+        self.parts: list[Part] = []
+        self._after = dict.fromkeys(gives_up, after)
+
+    @property
+    def met(self) -> int:
+        """How often two parts were open in the same session at once."""
+        return sum(one.meets(other) for one, other in itertools.combinations(self.parts, 2))
 
     async def converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve the one request of a connection."""
@@ -196,33 +230,59 @@ class Impatient(Between):
         found = re.search(rb"(?im)^content-length: *(\d+)", head)
         body = await reader.readexactly(int(found[1])) if found else b""
         head = re.sub(rb"(?im)^connection:.*\r\n", b"", head).replace(b"\r\n", b"\r\nConnection: close\r\n", 1)
-        if self._gives_up(head.decode("latin-1")):
-            delivering = asyncio.ensure_future(self._deliver_late(head, body))
-            writer.write(GIVEN_UP)
-            await writer.drain()
-            writer.close()
+        method, path, _ = head.decode("latin-1").split(" ", 2)
+        last = path.rpartition("/")[2]
+        if self._gives_up(method, path):
+            self.given_up.append(last)
+            delivering = asyncio.ensure_future(self._deliver_late(head, body, method, last))
+            if not self.is_mute:
+                writer.write(GIVEN_UP)
+                await writer.drain()
+                writer.close()
             await delivering
             return
+        if method == "PATCH":
+            writer.write(await self._bring(head, [body], last))
+            await writer.drain()
+            return
+        if method == "HEAD" and self.given_up:
+            self.looks.append(last)
         async with self.server() as (back, on):
             on.write(head + body)
             while piece := await back.read(PIECE_BYTES):
                 writer.write(piece)
                 await writer.drain()
 
-    def _gives_up(self, head: str) -> bool:
+    def _gives_up(self, method: str, path: str) -> bool:
         for kind, left in self.left.items():
-            method, _, path = kind.partition(" ")
-            if left and head.startswith(f"{method} ") and path in head.partition("\r\n")[0]:
+            wanted, _, part = kind.partition(" ")
+            if left and method == wanted and part in path:
+                if self._after[kind]:
+                    self._after[kind] -= 1
+                    return False
                 self.left[kind] -= 1
                 return True
         return False
 
-    async def _deliver_late(self, head: bytes, body: bytes) -> None:
-        async with self.server() as (back, on):
-            on.write(head + body[: len(body) // 2])
-            await on.drain()
-            await asyncio.sleep(self.late_s)
-            on.write(body[len(body) // 2 :])
-            await on.drain()
-            answer = await back.read()
+    async def _deliver_late(self, head: bytes, body: bytes, method: str, last: str) -> None:
+        half = len(body) // 2
+        answer = await self._bring(head, [body[:half], body[half:]], last if method == "PATCH" else "")
         self.carried_out.append(int(answer.split(b" ", 2)[1]))
+
+    async def _bring(self, head: bytes, pieces: Sequence[bytes], session: str) -> bytes:
+        """Have the server carry a request out, with a pause between the pieces, and return its whole answer: whatever
+        becomes of the client.
+        """
+        part = Part(session, time.monotonic())
+        if session:
+            self.parts.append(part)
+        async with self.server() as (back, on):
+            on.write(head)
+            for number, piece in enumerate(pieces):
+                if number:
+                    await asyncio.sleep(self.late_s)
+                on.write(piece)
+                await on.drain()
+            answer = await back.read()
+        part.ended = time.monotonic()
+        return answer

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.crash.conftest import runner
 from tests.proxied.nginx import find_nginx
 from tests.world import world
 
-__all__ = ["world"]
+__all__ = ["runner", "world"]
 
 
 @pytest.fixture(scope="session")

@@ -181,6 +181,7 @@ async def test_rows_of_the_first_version(first_rows: str, clock: ManualClock) ->
     dataset = (await store.datasets("k7m2x9-1"))[0]
     assert (dataset.session, dataset.offset, dataset.records) == ("s", 2**33, None)
     assert (dataset.item_id, dataset.version_id, dataset.copy_intent_at) == ("", "", None)
+    assert (dataset.quiet_at, dataset.doubt_end) == (None, None)
     (delivered,) = await store.delivered_files("k7m2x9-1")
     assert (delivered.path, delivered.sha256, delivered.checked) == ("report.txt", "ab", "")
     await store.close()

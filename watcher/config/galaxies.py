@@ -154,7 +154,7 @@ class GalaxySettings(Section):
     )
     proxy_login_file: AbsolutePath | None = Field(
         None,
-        description="File that holds user:password for the proxy (chmod 600), read at the start.",
+        description="File that holds user:password for the proxy (chmod 600). Read anew like the key.",
     )
     headers_file: AbsolutePath | None = Field(
         None,

@@ -15,7 +15,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -35,7 +34,7 @@ from watcher.errors import (
 )
 from watcher.galaxy.account import Account
 from watcher.galaxy.answers import Answer, understand
-from watcher.galaxy.connections import proxy, trust
+from watcher.galaxy.connections import Connections
 from watcher.galaxy.keys import CurrentKey, basic
 from watcher.galaxy.refusals import IN_FRONT, Asked, away, not_understood, refusal
 from watcher.galaxy.rests import Rest
@@ -125,14 +124,7 @@ class Http:
         self._rest = Rest(clock)
         self._timeout = httpx.Timeout(account.read_s, connect=account.connect_s, pool=account.upload_read_s)
         _hush_foreign_logs()
-        self._client = httpx.AsyncClient(
-            verify=trust(account),
-            proxy=proxy(account),
-            timeout=self._timeout,
-            cookies=CookieJar(policy=DefaultCookiePolicy(allowed_domains=[])),
-            follow_redirects=False,
-            headers={"user-agent": "galaxy-watcher", "accept": "application/json"},
-        )
+        self._connections = Connections(account, clock, self._timeout)
 
     async def __aenter__(self) -> Self:
         return self
@@ -144,7 +136,7 @@ class Http:
 
     async def close(self) -> None:
         """Close all connections."""
-        await self._client.aclose()
+        await self._connections.close()
 
     def asked(self, method: str, purpose: str, *secrets: str) -> Asked:
         """Describe a request for messages; `secrets` never appear in one."""
@@ -351,13 +343,14 @@ class Http:
     ) -> httpx.Response:
         # A chunk is written in one go, so its time limit has to cover a slow line as well.
         timeout = self._timeout if read_s is None else httpx.Timeout(read_s, connect=self.account.connect_s)
+        client = self._connections.client()
         try:
             own = {**self._key.headers(), **({"x-api-key": key} if key else {}), **(headers or {})}
             body: bytes | AsyncIterator[bytes] | None = content
             if content is not None and len(content) > PIECE_BYTES:
                 own["content-length"] = str(len(content))  # else it would be sent chunked, which TUS does not know
                 body = _pieces(content)
-            request = self._client.build_request(
+            request = client.build_request(
                 asked.method,
                 self.account.base + path,
                 params=None if params is None else {name: _text(value) for name, value in params.items()},
@@ -365,7 +358,7 @@ class Http:
                 headers=own,
                 timeout=timeout,
             )
-            return await self._client.send(request, stream=True)
+            return await client.send(request, stream=True)
         except (httpx.HTTPError, httpx.InvalidURL, httpx.CookieConflict, httpx.StreamError) as error:
             raise map_error(error, asked) from error
 

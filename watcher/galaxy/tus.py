@@ -22,7 +22,8 @@ VERSION = {"tus-resumable": "1.0.0"}
 READING_PAUSE_S = 3.0
 """Between two readings of an offset that may still be moving."""
 
-MOST_READINGS = 40
+MOST_MOVES = 40
+"""An offset that moved at so many readings is moved by somebody who does not end."""
 
 SMALLEST_PIECE_BYTES = 64 * 1024
 """Who lets through less than this in one request cannot be sent to."""
@@ -41,8 +42,6 @@ class Tus:
         self._features = features
         self.largest_bytes: int | None = None
         """What a proxy on the way lets through in one request, as learnt from its refusals; None: no refusal yet."""
-        self.doubtful: set[str] = set()
-        """Sessions into which a request without an answer may still write: nobody else may."""
         self._cut_at: float | None = None
 
     def learn_too_large(self, refused_bytes: int) -> bool:
@@ -96,22 +95,26 @@ class Tus:
             return None
         return _offset(reply, not_understood(asked, "no offset", status=reply.status, request_id=reply.request_id))
 
-    async def settled_offset(self, session: str, clock: Clock) -> int | None:
-        """Return the offset once two readings some seconds apart agree; None when the session is gone.
+    async def settled_offset(self, session: str, clock: Clock, *, still_s: float = READING_PAUSE_S) -> int | None:
+        """Return the offset once it has stood still for so long, at least at two readings; None when the session is
+        gone.
 
         After a lost answer the chunk may still be on its way into Galaxy, where the offset stands still until the end:
         equal readings are no proof, the size and hash of the dataset are. Raises AnswerLost when the offset keeps
-        moving for two minutes.
+        moving.
         """
         before = await self.offset(session)
-        for _ in range(MOST_READINGS):
-            if before is None:
-                return None
+        moves, stood_s = 0, 0.0
+        while before is not None and moves < MOST_MOVES:
             await clock.sleep(READING_PAUSE_S)
             now = await self.offset(session)
-            if now == before:
+            stood_s += READING_PAUSE_S
+            if now != before:
+                before, moves, stood_s = now, moves + 1, 0.0
+            elif stood_s >= still_s:
                 return now
-            before = now
+        if before is None:
+            return None
         raise AnswerLost(
             f"Galaxy at {self._http.account.shown} still takes in bytes that nobody sends any more.",
             hint="Another process may write to the same upload session; a fresh one is cheaper than a doubtful one.",
@@ -144,7 +147,6 @@ class Tus:
 
     async def delete(self, session: str) -> None:
         """Forget the session and its bytes; one that is gone already is fine."""
-        self.doubtful.discard(session)
         asked = self._http.asked("DELETE", "forget an upload", session)
         try:
             await self._http.send(asked, f"{SESSIONS}/{session}", headers=VERSION)

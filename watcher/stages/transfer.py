@@ -3,9 +3,9 @@ when Galaxy fetches them itself.
 
 The content pass (SHA-256, gzip, FASTQ records, checksums of a manifest) runs on the very bytes that are sent: one
 read per byte. A session id is stored before the first byte and is a secret. After a lost answer the server's own
-offset decides; a session into which a lost request may still write is thrown away. Registering the bytes as datasets is
-not done here: see `upload.py`. At each chunk somebody else may get the transfer slot (`slots.py`); the file stays open
-meanwhile, and goes on where it was.
+offset decides; a session into which a lost request may still write is thrown away. Whether one may is in the row, so
+that a sudden death makes no second writer. Registering the bytes as datasets is not done here: see `upload.py`. At each
+chunk somebody else may get the transfer slot (`slots.py`); the file stays open meanwhile, and goes on where it was.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import structlog
 
@@ -32,6 +32,7 @@ from watcher.errors import (
     NotThere,
     Refused,
     SessionLost,
+    StateError,
 )
 from watcher.galaxy import Galaxy
 from watcher.galaxy.tus import READING_PAUSE_S
@@ -47,13 +48,15 @@ T = TypeVar("T")
 STILL_AT_WORK_S = 60.0
 """How long a request that a proxy gave up, or that we gave up, may still bring its bytes."""
 
+MAY_STILL_WRITE = "a request without an answer may still write into it"
+
 NOTE_EVERY = timedelta(seconds=2)
 
 log = structlog.get_logger("watcher")
 
 
 class _SessionLost(Exception):
-    """The session cannot be trusted any more: start afresh with a new one."""
+    """The session cannot be trusted any more: start afresh with a new one. Its text says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +90,8 @@ class Transfer:
         self._size = sum(source.expect.size for source in sources)
         self._noted_at = rooms.clock.monotonic()
         self._gone_on_at = ("", -1)
+        self._reached = 0  # what the session is known to hold
+        self._is_under_way = True  # a request to the session whose end nobody has seen
         self._slot = slot
         self._pace = pace
 
@@ -98,8 +103,15 @@ class Transfer:
             try:
                 await self._send(row)
                 return
-            except _SessionLost:
+            except _SessionLost as lost:
                 row = await self._fresh(row.key)  # the session may be younger than the row we were given
+                log.warning(
+                    "session.given_up",
+                    batch=self._batch.id,
+                    dataset=row.name,
+                    reason=str(lost),
+                    bytes_sent_again=self._reached,
+                )
                 await give_up_session(self._galaxy, self._batch, row)
                 await self._rooms.store.put_dataset(self._batch, row.key, session="", offset=0)
                 row = await self._fresh(row.key)
@@ -117,19 +129,16 @@ class Transfer:
         limits = (rooms.settings.limits.chunk_bytes, tus.largest_bytes, self._pace.piece_bytes)
         chunk_bytes = min([identity.chunk_bytes, *filter(None, limits)])
         session, offset = row.session, 0
-        if session in tus.doubtful:
-            raise _SessionLost
         if session:
-            known = await self._patiently(lambda: tus.settled_offset(session, rooms.clock))
-            if known is None or known > self._size:
-                raise _SessionLost
-            offset = known
+            offset = await self._where_to_go_on(row, chunk_bytes)
+            await self._keep(offset=offset, quiet_at=None, doubt_end=None)
         else:
             rooms.effects.reach("upload.session.intent")
             session = await self._patiently(lambda: tus.create(self._size, self._planned.name))
             rooms.effects.reach("upload.session.act")
-            await rooms.store.put_dataset(self._batch, row.key, session=session, offset=0, status=Status.WORKING)
+            await self._keep(session=session, offset=0, quiet_at=None, doubt_end=None, status=Status.WORKING)
             rooms.effects.reach("upload.session.receipt")
+        self._reached, self._is_under_way = offset, False
         rooms.effects.reach("upload.bytes.intent")
         first = self._sources[0]
         content = ContentPass(
@@ -142,18 +151,50 @@ class Transfer:
             facts = content.finish()
         except (ContentBroken, FileChanged, FileGone):
             await self._patiently(lambda: tus.delete(session))
-            await rooms.store.put_dataset(self._batch, row.key, session="", offset=0)
+            await self._keep(session="", offset=0)
+            raise
+        except _SessionLost:
+            raise
+        except BaseException:
+            await self._leave()
             raise
         rooms.progress.sent(self._batch.id, row.key, self._size)
-        await rooms.store.put_dataset(
-            self._batch,
-            row.key,
-            offset=self._size,
-            sha256=facts.sha256,
-            records=facts.records,
-            sent_at=rooms.clock.now(),
-        )
+        now = rooms.clock.now()
+        await self._keep(offset=self._size, sha256=facts.sha256, records=facts.records, sent_at=now, quiet_at=now)
         rooms.effects.reach("upload.bytes.receipt")
+
+    async def _where_to_go_on(self, row: Dataset, chunk_bytes: int) -> int:
+        """Return the offset of a session that was there before, once nobody else can write to it; else it is lost.
+
+        Whoever wrote to it may have died, or been stopped, with a request under way that Galaxy still carries out.
+        """
+        tus, session = self._galaxy.tus, row.session
+        known = await self._patiently(lambda: tus.offset(session))
+        has_ended = row.quiet_at is not None or known in (row.doubt_end, self._size)
+        # What one request brings is sent again sooner than waited for.
+        if not has_ended and known is not None and known > chunk_bytes:
+            log.info("session.doubted", batch=self._batch.id, dataset=row.name, seconds=STILL_AT_WORK_S)
+            async with self._slot.away():
+                known = await self._patiently(
+                    lambda: tus.settled_offset(session, self._rooms.clock, still_s=STILL_AT_WORK_S)
+                )
+            self._pace.refuse_outside_hours()
+            has_ended = row.doubt_end in (None, known)
+        self._reached = known or 0
+        if known is None or known > self._size:
+            raise _SessionLost("Galaxy does not have it any more" if known is None else "it holds more than was sent")
+        if not has_ended:
+            raise _SessionLost(MAY_STILL_WRITE)
+        return known
+
+    async def _leave(self) -> None:
+        """Note that nothing is under way into the session, where that is so: whoever goes on need not wait."""
+        if not self._is_under_way:
+            with contextlib.suppress(StateError):  # then it is waited for in vain
+                await self._keep(quiet_at=self._rooms.clock.now())
+
+    async def _keep(self, **values: Any) -> None:
+        await self._rooms.store.put_dataset(self._batch, self._planned.key, **values)
 
     async def _read_and_send(self, session: str, offset: int, content: ContentPass, chunk_bytes: int) -> None:
         start = 0
@@ -206,32 +247,36 @@ class Transfer:
             piece = chunk[sent : sent + most] if sent or len(chunk) > most else chunk
             before = offset + sent
             await self._pace.before_sending(self._slot, len(piece))
+            self._is_under_way = True
             try:
                 reached = await tus.send(session, before, piece)
-            except GalaxyBusy as busy:  # surely not taken; yet nothing is sent again without asking
-                await self._pace.leave_alone(self._slot, busy.retry_after_s)
-                if await self._patiently(lambda: tus.offset(session)) != before:
-                    raise _SessionLost from busy
-                continue
-            except Refused as error:
-                if error.status == 409:  # not where we think: the server knows better, and checks
-                    raise _SessionLost from error
-                if error.status != 413 or not tus.learn_too_large(len(piece)):
-                    raise
-                continue
-            except NotThere as error:
-                raise _SessionLost from error
-            except GalaxyBroken as error:
-                if error.status is None or error.status >= 300:
-                    raise
-                # Taken, but the session holds something else than we sent: an older request came after all.
-                raise _SessionLost from error
             except AnswerLost as lost:
                 reached = await self._offset_after_lost_answer(session, before, len(piece), lost)
+            except GalaxyError as error:
+                self._is_under_way = isinstance(error, GalaxyBroken)  # a 500 may be a proxy's own; else it has ended
+                await self._hear_refusal(session, before, len(piece), error)
+                continue
+            self._is_under_way, self._reached = False, reached
             self._rooms.effects.reach("upload.bytes.act")
             self._slot.moved(reached - before)
             sent = reached - offset
         return offset + sent
+
+    async def _hear_refusal(self, session: str, before: int, length: int, error: GalaxyError) -> None:
+        """Return when a piece that Galaxy surely did not take can be sent again; raises where it cannot."""
+        if isinstance(error, GalaxyBusy):  # surely not taken; yet nothing is sent again without asking
+            await self._pace.leave_alone(self._slot, error.retry_after_s)
+            if await self._patiently(lambda: self._galaxy.tus.offset(session)) != before:
+                raise _SessionLost("it moved while Galaxy asked to be left alone") from error
+        elif isinstance(error, NotThere):
+            raise _SessionLost("Galaxy does not have it any more") from error
+        elif isinstance(error, Refused) and error.status == 409:  # the server knows better, and checks
+            raise _SessionLost("it does not end where we think") from error
+        elif isinstance(error, GalaxyBroken) and error.status is not None and error.status < 300:
+            # Taken, but the session holds something else than we sent: an older request came after all.
+            raise _SessionLost("it holds something else than was sent") from error
+        elif not (isinstance(error, Refused) and error.status == 413 and self._galaxy.tus.learn_too_large(length)):
+            raise error
 
     async def _patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
         """Ask as often as the server says that it is busy, each time after it had its rest."""
@@ -250,25 +295,26 @@ class Transfer:
         tus, clock = self._galaxy.tus, self._rooms.clock
         checks = (await self._patiently(self._galaxy.features)).tus_checks_offset
         goes_on = not isinstance(lost, LineCut) and lost.status in (None, 408, 504)
-        if goes_on or not checks:
-            tus.doubtful.add(session)  # also when Galaxy is away now, and we come back later
+        is_doubtful = goes_on or not checks
+        if is_doubtful:  # also when Galaxy is away now, or we die, and somebody comes back later
+            await self._keep(doubt_end=before + length)
         reached = await self._patiently(lambda: tus.settled_offset(session, clock))
         deadline = clock.monotonic() + STILL_AT_WORK_S
         while goes_on and reached == before and clock.monotonic() < deadline:
             await clock.sleep(READING_PAUSE_S)
             reached = await self._patiently(lambda: tus.offset(session))
-        if reached == before + length:
-            tus.doubtful.discard(session)
-            return reached
-        if goes_on or isinstance(lost, LineCut):
-            tus.learn_cut(length)
-        if reached is None or not before <= reached <= before + length or not checks:
-            # A server that does not check may still append the lost request behind what we send now: a corrupt file.
-            raise _SessionLost
-        if reached == before and (goes_on or self._gone_on_at == (session, before)):
-            raise _SessionLost
-        self._gone_on_at = (session, before)
-        tus.doubtful.discard(session)
+        if reached != before + length:
+            if goes_on or isinstance(lost, LineCut):
+                tus.learn_cut(length)
+            if reached is None or not before <= reached <= before + length or not checks:
+                # A server that does not check may still append the lost request behind what we send now: a corrupt
+                # file.
+                raise _SessionLost(MAY_STILL_WRITE) from lost
+            if reached == before and (goes_on or self._gone_on_at == (session, before)):
+                raise _SessionLost(MAY_STILL_WRITE) from lost
+            self._gone_on_at = (session, before)
+        if is_doubtful:
+            await self._keep(doubt_end=None)
         return reached
 
     async def _note(self, offset: int) -> None:
@@ -276,7 +322,7 @@ class Transfer:
         now = self._rooms.clock.monotonic()
         if now - self._noted_at >= NOTE_EVERY.total_seconds():
             self._noted_at = now
-            await self._rooms.store.put_dataset(self._batch, self._planned.key, offset=offset)
+            await self._keep(offset=offset)
 
 
 async def sources_of(batch: Batch, rooms: Rooms) -> dict[str, tuple[Source, ...]]:

@@ -188,6 +188,8 @@ dataset = sa.Table(
     _text("item_id", server_default=sa.text("''")),
     _text("version_id", server_default=sa.text("''")),
     _time("copy_intent_at"),
+    _time("quiet_at"),
+    sa.Column("doubt_end", sa.BigInteger()),
 )
 
 galaxy_object = sa.Table(

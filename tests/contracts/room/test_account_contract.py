@@ -37,7 +37,7 @@ async def test_wrong_key_is_refused(galaxy_server: GalaxyServer) -> None:
 async def test_anonymous_visitor_is_no_account(galaxy_server: GalaxyServer) -> None:
     """Where a proxy takes the key away, Galaxy answers 200 to nobody, and the identity is refused all the same."""
     async with as_user(galaxy_server) as galaxy:
-        galaxy._http._client.event_hooks["request"].append(_drop_key)
+        galaxy._http._connections.client().event_hooks["request"].append(_drop_key)
         with pytest.raises(KeyRefused, match="anonymous"):
             await galaxy.identify()
 

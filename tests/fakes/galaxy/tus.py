@@ -184,6 +184,8 @@ async def append(request: Request) -> Response:
         return _refuse(world, 400, "Client disconnected")
     finally:
         session.writing = False
+    if session.sid not in world.sessions:  # thrown away meanwhile; before 26.0 the server misses its file too late
+        return _refuse(world, 404 if checks else 500, "Upload not found")
     session.offset = start + written
     full = session.offset >= session.length
     key = request.headers.get("x-api-key", "")
