@@ -16,6 +16,7 @@ import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import structlog
 
@@ -74,17 +75,7 @@ async def inherit(batch: Batch, rooms: Rooms, galaxy: Galaxy) -> None:
             and await same_bytes(batch, rooms, planned, row)
         ):
             await rooms.store.put_dataset(
-                batch,
-                planned.key,
-                galaxy_id=row.galaxy_id,
-                sha256=row.sha256,
-                records=row.records,
-                checked=row.checked,
-                sent_at=row.sent_at,
-                fetch_intent_at=row.fetch_intent_at,
-                fetch_receipt_at=row.fetch_receipt_at,
-                offset=row.size,
-                status=row.status,
+                batch, planned.key, galaxy_id=row.galaxy_id, offset=row.size, **proven_of(row)
             )
     await drop_sessions(rooms, galaxy, earlier)
     # Last: its presence says that the take-over is over. Status ready lets the history be marked for this revision.
@@ -97,6 +88,19 @@ async def inherit(batch: Batch, rooms: Rooms, galaxy: Galaxy) -> None:
         intent_at=history.intent_at,
         receipt_at=history.receipt_at,
     )
+
+
+def proven_of(row: Dataset) -> dict[str, Any]:
+    """Return what an earlier row knows of bytes that are the same and stay where they are, for the row after it."""
+    return {
+        "sha256": row.sha256,
+        "records": row.records,
+        "checked": row.checked,
+        "sent_at": row.sent_at,
+        "fetch_intent_at": row.fetch_intent_at,
+        "fetch_receipt_at": row.fetch_receipt_at,
+        "status": row.status,
+    }
 
 
 def _place_of(plan: Plan) -> tuple[str, str]:
