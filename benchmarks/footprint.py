@@ -30,7 +30,7 @@ def measure(folder: Path) -> Table:
         _write_config(world)
         for number in range(RUNS):
             world.add_run(_run(number), samples=("S1",))
-        ended = world.command("once", "--wait", "0s", timeout_s=240, **bytecode(folder))
+        ended = world.fresh_command("once", "--wait", "0s", timeout_s=240, **bytecode(folder))
         if ended.code:
             raise RuntimeError(f"once ended with {ended.code}:\n{ended.err}")
         starts = []

@@ -3,6 +3,7 @@
 It knows nothing of what is tested; fixtures live beside the tests that use them.
 """
 
+import gc
 import os
 from collections.abc import Generator
 
@@ -28,6 +29,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group("galaxy"))
             # Before whatever the module says: any of them may be the one that waits for Galaxy.
             item.add_marker(pytest.mark.timeout(REAL_TIMEOUT_S), append=False)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Keep Python from searching thousands of tests, and all that was imported for them, for garbage again and again.
+
+    It took a third of the collecting, and a twentieth of what came after. What a test leaves behind is still found.
+    """
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -137,7 +137,7 @@ def test_a_key_that_a_proxy_takes_away_ends_with_4(world: World, call: Call) -> 
 def test_once_with_a_missing_folder_ends_with_5(world: World) -> None:
     """A watch whose folder is not there is an obstacle that is named, not a crash."""
     world.watched.rmdir()
-    ended = world.command("once", "--wait", "1s", "--json")
+    ended = world.fresh_command("once", "--wait", "1s", "--json")
     assert ended.code == 5
     (obstacle,) = ended.report["obstacles"]
     assert (obstacle["kind"], obstacle["subject"]) == ("mount", "miseq")

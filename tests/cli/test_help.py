@@ -31,6 +31,6 @@ def test_help_page_is_the_stored_one(command: str, world: World) -> None:
 
 def test_every_command_has_a_page(world: World) -> None:
     """No command is without help."""
-    listed = world.command("--help", TERM="dumb").out.partition("Commands:")[2]
+    listed = world.fresh_command("--help", TERM="dumb").out.partition("Commands:")[2]
     names = {line.split()[0] for line in listed.splitlines() if line.startswith("  ") and line[2:3].isalpha()}
     assert names == {command.split()[0] for command in COMMANDS if command}

@@ -31,7 +31,7 @@ SHARED_BY_STAGES = {
     "imports": "what Galaxy's import folders are asked for with one request, for items.py",
     "item_checks": "whether they are good there, and their copies in the history, for upload.py",
     "item_versions": "what an earlier plan or version put there, for upload.py",
-    "dataset_checks": "whether the datasets in a history are what was sent; upload.py goes on when they are",
+    "dataset_checks": "whether the datasets in a history are what was sent, for upload.py; how a bad one starts afresh",
     "transfer": "how one file travels; upload.py says which files, and when they count",
     "readback": "how a dataset is read back; dataset_checks.py and item_checks.py say which, and what becomes of one",
     "shares": "who else may read a batch: upload.py opens it once all of it is checked",

@@ -198,13 +198,7 @@ def print_plan(report: Mapping[str, Any], console: Console | None = None) -> Non
     if not report["units"] and not report["left_out"]:
         console.print("Nothing that looks like a run is there.")
     for unit in report["units"]:
-        console.print(
-            Text(f"{unit['run']} {unit['unit']}  ")
-            .append_text(_status(unit["status"]))
-            .append(f"  (layout {unit['layout']})")
-        )
-        for reason in unit["reasons"]:
-            console.print(Text(f"  {reason}", style="yellow"))
+        _print_seen_unit(console, unit, f"layout {unit['layout']}")
         if unit["sheet"]:
             console.print(Text(f"  Sample sheet: {unit['sheet']['path']}"))
         _print_predicates(unit["predicates"], console)
@@ -214,6 +208,13 @@ def print_plan(report: Mapping[str, Any], console: Console | None = None) -> Non
     if report["left_out"]:
         console.print("In no unit:")
         _print_left_out(report["left_out"], console)
+
+
+def _print_seen_unit(console: Console, unit: Mapping[str, Any], known: str) -> None:
+    head = Text(f"{unit['run']} {unit['unit']}  ").append_text(_status(unit["status"])).append(f"  ({known})")
+    console.print(head)
+    for reason in unit["reasons"]:
+        console.print(Text(f"  {reason}", style="yellow"))
 
 
 def _print_planned_batch(console: Console, batch: Mapping[str, Any]) -> None:
@@ -262,13 +263,7 @@ def print_explain(report: Mapping[str, Any], console: Console | None = None) -> 
         console.print("Nothing that looks like a run is there.")
     for unit in report["units"]:
         instrument = f", instrument {unit['instrument']}" if unit["instrument"] else ""
-        console.print(
-            Text(f"{unit['run']} {unit['unit']}  ")
-            .append_text(_status(unit["status"]))
-            .append(f"  (watch {unit['watch']}, layout {unit['layout']}{instrument})")
-        )
-        for reason in unit["reasons"]:
-            console.print(Text(f"  {reason}", style="yellow"))
+        _print_seen_unit(console, unit, f"watch {unit['watch']}, layout {unit['layout']}{instrument}")
         for sample in unit["samples"]:
             project = f" of project {sample['project']}" if sample["project"] else ""
             takers = [sample["taken_by"] or "no rule", *sample["also_taken_by"]]

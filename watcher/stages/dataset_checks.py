@@ -2,12 +2,12 @@
 
 A dataset is good when its state, size and extension are, and its SHA-256 where Galaxy verifies it; what no server
 verified is read back when the plan says so. One that is not good is thrown away and sent once more, then a person is
-asked. The same is asked of library items in `item_checks.py`.
+asked. The same is asked of library items in `item_checks.py`, which throws away and waits as is done here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 
 from watcher.errors import OverQuota, SessionLost
@@ -41,13 +41,7 @@ async def check_datasets(batch: Batch, rooms: Rooms, galaxy: Galaxy, history_id:
         if held is not None:
             return held
         if open_rows:
-            age_s = (rooms.clock.now() - min(row.fetch_receipt_at or rooms.clock.now() for row in rows)).total_seconds()
-            pause = timedelta(seconds=min(max(age_s / 4, 0.5), 15))
-            return Wait(
-                pause,
-                f"{open_rows} of {len(batch.plan.datasets)} datasets are still being made by Galaxy.",
-                "galaxy_works",
-            )
+            return still_made(rooms, rows, f"{open_rows} of {len(batch.plan.datasets)} datasets")
         rooms.effects.reach("upload.check.receipt")
     return await all_checked(batch, rooms)
 
@@ -140,20 +134,38 @@ async def _broken(batch: Batch, rooms: Rooms, galaxy: Galaxy, row: Dataset, what
 
 
 async def _send_again(batch: Batch, rooms: Rooms, galaxy: Galaxy, row: Dataset, reason: str = "") -> None:
-    """Throw a bad dataset away, in Galaxy too, and start it afresh."""
+    await throw_away(batch, rooms, row, lambda: galaxy.datasets.delete(row.galaxy_id, purge=True), reason=reason)
+
+
+async def throw_away(
+    batch: Batch, rooms: Rooms, row: Dataset, delete: Callable[[], Awaitable[object]] | None, *, reason: str
+) -> None:
+    """Delete in Galaxy what was made of a file, None where there is nothing, and start its dataset afresh; `reason`
+    stays in the row, so that a second time is known for one.
+    """
     # Written first: after a crash in between nobody takes our own deleting for somebody else's.
     await rooms.store.put_dataset(batch, row.key, status=Status.FAILED, reason=reason)
-    await galaxy.datasets.delete(row.galaxy_id, purge=True)
+    if delete is not None:
+        await delete()
     await rooms.store.put_dataset(
         batch,
         row.key,
         galaxy_id="",
+        item_id="",
+        version_id="",
         session="",
         offset=0,
         sent_at=None,
         fetch_intent_at=None,
         fetch_receipt_at=None,
         job_id="",
-        reason=reason,
         status=Status.READY,
     )
+
+
+def still_made(rooms: Rooms, rows: Sequence[Dataset], what: str) -> Wait:
+    """Wait for Galaxy to make what is left of these rows; the longer it takes already, the longer the pause."""
+    now = rooms.clock.now()
+    age_s = (now - min(row.fetch_receipt_at or now for row in rows)).total_seconds()
+    pause = timedelta(seconds=min(max(age_s / 4, 0.5), 15))
+    return Wait(pause, f"{what} are still being made by Galaxy.", "galaxy_works")

@@ -12,13 +12,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection
-from datetime import datetime, timedelta
+from datetime import datetime
+from functools import partial
 from html import escape
 
 from watcher.errors import NotThere, SessionLost
 from watcher.galaxy.library_answers import LibraryItem
 from watcher.model import SIZE, DatasetId, HistoryId, Hold, JobId, LibraryItemId, Status, Wait
 from watcher.rows import Dataset
+from watcher.stages.dataset_checks import still_made, throw_away
 from watcher.stages.effects import together
 from watcher.stages.items import Items
 from watcher.stages.library import item_roles
@@ -72,12 +74,7 @@ async def check_items(items: Items) -> Hold | Wait | None:
         if bad := await _read_back(items, good):
             return await _once_more(items, bad)
     if len(good) < len(rows):
-        age_s = (rooms.clock.now() - min(row.fetch_receipt_at or rooms.clock.now() for row in rows)).total_seconds()
-        pause = timedelta(seconds=min(max(age_s / 4, 0.5), 15))
-        left = len(rows) - len(good)
-        return Wait(
-            pause, f"{left} of {len(batch.plan.datasets)} items are still being made by Galaxy.", "galaxy_works"
-        )
+        return still_made(rooms, rows, f"{len(rows) - len(good)} of {len(batch.plan.datasets)} items")
     rooms.effects.reach("upload.check.receipt")
     return None
 
@@ -157,23 +154,8 @@ async def _once_more(items: Items, bad: list[tuple[Dataset, LibraryItem | None, 
         )
     for row, item, what in bad:
         reason = what if row.status is Status.FAILED else f"made once more: {what}"[:500]
-        # Written first: after a death in between nobody takes our own deleting for somebody else's.
-        await store.put_dataset(batch, row.key, status=Status.FAILED, reason=reason)
-        if item is not None:
-            await items.galaxy.libraries.delete_item(item.id)
-        await store.put_dataset(
-            batch,
-            row.key,
-            item_id="",
-            version_id="",
-            session="",
-            offset=0,
-            sent_at=None,
-            fetch_intent_at=None,
-            fetch_receipt_at=None,
-            job_id="",
-            status=Status.READY,
-        )
+        delete = partial(items.galaxy.libraries.delete_item, item.id) if item is not None else None
+        await throw_away(batch, items.rooms, row, delete, reason=reason)
     row, _, what = bad[0]
     more = f" and {len(bad) - 1} more" if len(bad) > 1 else ""
     raise SessionLost(f"`{row.name}`{more} did not come into the library whole: {what}")

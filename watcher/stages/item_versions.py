@@ -15,7 +15,7 @@ from watcher.rows import Batch, Dataset, GalaxyObject
 from watcher.stages.history import SUPERSEDED
 from watcher.stages.items import Items
 from watcher.stages.library import FOLDER
-from watcher.stages.revisions import same_bytes
+from watcher.stages.revisions import proven_of, same_bytes
 
 MARKS = "marks"
 """Where the row of a folder keeps what the source files looked like when they were planned, by dataset."""
@@ -79,14 +79,8 @@ async def _take(items: Items, row: Dataset, earlier: Dataset) -> None:
         row.key,
         item_id=earlier.item_id,
         version_id=earlier.version_id,
-        sha256=earlier.sha256,
-        records=earlier.records,
-        checked=earlier.checked,
-        sent_at=earlier.sent_at,
-        fetch_intent_at=earlier.fetch_intent_at,
-        fetch_receipt_at=earlier.fetch_receipt_at,
         offset=earlier.offset,
-        status=earlier.status,
+        **proven_of(earlier),
     )
 
 

@@ -152,6 +152,24 @@ async def view_of(
     )
 
 
+async def view_again(unit: Unit, rooms: Rooms) -> tuple[Place, UnitView]:
+    """Look anew at a unit that has settled: what is in its folder now counts, how long it is quiet no more. Raises
+    MountGone, and what `find_again` raises when the unit is not there.
+    """
+    await see_root(unit.watch, rooms)
+    place, found = await find_again(unit, rooms)
+    view = await view_of(
+        rooms.threads,
+        place,
+        found,
+        rooms.watch(unit.watch),
+        quiet_s={},
+        assume_quiet=True,
+        wish=wish_of(rooms.settings, unit.watch, unit.layout),
+    )
+    return place, view
+
+
 def wish_of(settings: Settings, watch: str, layout: str) -> Wish:
     """Return what the rules that may take samples of this watch and layout ask for beyond what the layout takes."""
     asking = [rule for rule in settings.rules if rule.match.may_take(watch=watch, layout=layout)]

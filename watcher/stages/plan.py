@@ -35,7 +35,7 @@ from watcher.stages.afterwards import ENDED_AT, LATE, PLANNED_SHEET, SHEET_CHANG
 from watcher.stages.choose import Facts
 from watcher.stages.cut import GIVEN_UP, cut, numbers_of, sent_by
 from watcher.stages.library import FOLDER
-from watcher.stages.looking import find_again, problems_of, see_root, view_of, wish_of
+from watcher.stages.looking import problems_of, view_again
 from watcher.stages.offered import names_in, offered, plan_error
 from watcher.stages.revisions import REPLANNED
 from watcher.stages.rooms import Rooms
@@ -54,18 +54,7 @@ There is no batch yet that could."""
 
 async def plan(unit: Unit, rooms: Rooms) -> Outcome:
     """Freeze a plan per batch and make the batches' rows; holds what no rule takes."""
-    settings = rooms.watch(unit.watch)
-    await see_root(unit.watch, rooms)
-    place, found = await find_again(unit, rooms)
-    view = await view_of(
-        rooms.threads,
-        place,
-        found,
-        settings,
-        quiet_s={},
-        assume_quiet=True,
-        wish=wish_of(rooms.settings, unit.watch, unit.layout),
-    )
+    _, view = await view_again(unit, rooms)
     problems, files, grouping = await problems_of(rooms.threads, view)
     if problems or grouping is None:
         return Hold(" ".join(problems), "structure", hint="Correct what is named; the watcher sees it.", files=files)

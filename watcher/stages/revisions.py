@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import structlog
 
@@ -78,17 +79,7 @@ async def inherit(batch: Batch, rooms: Rooms, galaxy: Galaxy) -> None:
             and await same_bytes(batch, rooms, planned, row)
         ):
             await rooms.store.put_dataset(
-                batch,
-                planned.key,
-                galaxy_id=row.galaxy_id,
-                sha256=row.sha256,
-                records=row.records,
-                checked=row.checked,
-                sent_at=row.sent_at,
-                fetch_intent_at=row.fetch_intent_at,
-                fetch_receipt_at=row.fetch_receipt_at,
-                offset=row.size,
-                status=row.status,
+                batch, planned.key, galaxy_id=row.galaxy_id, offset=row.size, **proven_of(row)
             )
     await drop_sessions(rooms, galaxy, earlier)
     # Last: its presence says that the take-over is over. Status ready lets the history be marked for this revision.
@@ -108,6 +99,19 @@ def _by_name(datasets: Sequence[PlannedDataset]) -> dict[tuple[str, tuple[str, .
     counts = Counter(one.name for one in datasets)
     found = {(one.name, one.sources): one for one in datasets}
     return found | {(one.name, ()): one for one in datasets if counts[one.name] == 1}
+
+
+def proven_of(row: Dataset) -> dict[str, Any]:
+    """Return what an earlier row knows of bytes that are the same and stay where they are, for the row after it."""
+    return {
+        "sha256": row.sha256,
+        "records": row.records,
+        "checked": row.checked,
+        "sent_at": row.sent_at,
+        "fetch_intent_at": row.fetch_intent_at,
+        "fetch_receipt_at": row.fetch_receipt_at,
+        "status": row.status,
+    }
 
 
 def _place_of(plan: Plan) -> tuple[str, str]:

@@ -12,7 +12,7 @@ from watcher.model import Done, Hold, Ignore, Next, Outcome, Stage
 from watcher.rows import Unit
 from watcher.runs.manifests import expected_checksums
 from watcher.stages.copies import compared, copy_of
-from watcher.stages.looking import NO_FILES, find_again, left_out_of, problems_of, see_root, view_of, wish_of
+from watcher.stages.looking import NO_FILES, left_out_of, problems_of, view_again
 from watcher.stages.revisions import NAMESAKE, brings_nothing_new
 from watcher.stages.rooms import Rooms
 from watcher.stages.same_run import SAME_AS, TRACES, earlier_self, fingerprint, follow, traces
@@ -20,18 +20,7 @@ from watcher.stages.same_run import SAME_AS, TRACES, earlier_self, fingerprint, 
 
 async def verify(unit: Unit, rooms: Rooms) -> Outcome:
     """Look at the head and tail of every selected file, and at what the sheet and the names say."""
-    settings = rooms.watch(unit.watch)
-    await see_root(unit.watch, rooms)
-    place, found = await find_again(unit, rooms)
-    view = await view_of(
-        rooms.threads,
-        place,
-        found,
-        settings,
-        quiet_s={},
-        assume_quiet=True,
-        wish=wish_of(rooms.settings, unit.watch, unit.layout),
-    )
+    place, view = await view_again(unit, rooms)
     problems, files, grouping = await problems_of(rooms.threads, view)
     if grouping is not None:
         await rooms.store.touch(unit, more=left_out_of(grouping.left_out))
@@ -52,14 +41,14 @@ async def verify(unit: Unit, rooms: Rooms) -> Outcome:
         )
     selected = [view.listing.entries[path] for path in view.selection.selected]
     known_by_name = view.identity()[1] == "name"
-    unit = await rooms.store.touch(unit, fingerprint=fingerprint(found, selected), more={TRACES: traces(selected)})
+    unit = await rooms.store.touch(unit, fingerprint=fingerprint(view.found, selected), more={TRACES: traces(selected)})
     if known_by_name and (old := await earlier_self(rooms, unit, place, selected)) is not None:
         await follow(rooms, old, unit.watch, place, has_left=old.identity != unit.identity)
         return Ignore(f"This is {old.id} under another name: the same files.", SAME_AS)
     if known_by_name:
         unit, outcome = await copy_of(rooms, unit, place, selected)
     else:
-        unit, outcome = await compared(rooms, settings, unit, place, view)
+        unit, outcome = await compared(rooms, rooms.watch(unit.watch), unit, place, view)
     if outcome is not None:
         return outcome
     if await brings_nothing_new(rooms, unit, place.root, selected):

@@ -11,6 +11,7 @@ For a server in a process of its own see `__main__.py`.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import pickle
 import secrets
 import shutil
@@ -46,12 +47,13 @@ SAVED = "world.pickle"
 
 
 class _Server(uvicorn.Server):
-    """Says when it listens, so that nobody has to poll, and leaves no connection behind."""
+    """Says when it listens and is told when to end, so that nobody has to poll, and leaves no connection behind."""
 
     def __init__(self, config: uvicorn.Config, connections: Connections) -> None:
         super().__init__(config)
         self.listening = threading.Event()
         self.loop: asyncio.AbstractEventLoop | None = None
+        self.ending = asyncio.Event()
         self._connections = connections
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -59,8 +61,21 @@ class _Server(uvicorn.Server):
         self.loop = asyncio.get_running_loop()
         self.listening.set()
 
+    async def main_loop(self) -> None:
+        # uvicorn's own looks ten times a second whether it is to end: a tenth of a second for each of a thousand tests.
+        second = 0
+        while not await self.on_tick(second * 10):
+            second += 1
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(1):
+                    await self.ending.wait()
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().shutdown(sockets)
+        # uvicorn's own waits for clients to take their leave; here they are cut.
+        for server in self.servers:
+            server.close()
+        for bound in sockets or []:
+            bound.close()
         # What was accepted after the cut, or still has bytes to send, would outlive its loop: first it may say that
         # it is there, then it is reset, then it may say that it is lost.
         for _ in range(3):
@@ -233,6 +248,8 @@ class FakeGalaxy:
         self._connections.reset_all()
         for late in list(self._app.later):
             late.cancel()
+        if self._server is not None:
+            self._server.ending.set()
 
     def close(self) -> None:
         """Stop for good; the temporary folder goes, a `state_dir` keeps the state for the next process."""
