@@ -203,8 +203,11 @@ async def test_a_lost_answer_doubles_nothing(world: World, kind: str, rule: Json
 
 
 async def test_a_folder_that_galaxy_does_not_see_asks_a_person(world: World) -> None:
-    """It says so at once, certain that nothing was made; `retry` goes on when the folder is the right one."""
+    """Where it shows none of its import folder it says so when asked, certain that nothing was made; `retry` goes on
+    when the folder is the right one.
+    """
     prepare(world, "import_dir", FLAT, ("A/x.raw", "A/y.raw"))
+    world.fake.faults.add(Fault("status", method="GET", path="/api/remote_files", status=403, times=None))
     right = world.fake.state.import_folder
     world.fake.state.import_folder = world.folder
     unit = await taken(world, "held")
@@ -212,6 +215,20 @@ async def test_a_folder_that_galaxy_does_not_see_asks_a_person(world: World) -> 
     assert items(world) == {} and world.posts(DIRECTORY) == 1
     world.fake.state.import_folder = right
     assert world.command("retry", unit["batches"][0]["id"]).code == 0
+    await taken(world)
+    assert len(items(world)) == 2
+
+
+async def test_a_folder_that_galaxy_does_not_show_holds_the_plan(world: World) -> None:
+    """Where it shows its import folder nothing is asked of it before the folder is the right one."""
+    prepare(world, "import_dir", FLAT, ("A/x.raw", "A/y.raw"))
+    right = world.fake.state.import_folder
+    world.fake.state.import_folder = world.folder
+    unit = await taken(world, "held")
+    assert unit["stage"] == "plan" and "does not see a folder `runs/R1/A` in its import folder" in unit["reason"]
+    assert not world.posts("/api/libraries")
+    world.fake.state.import_folder = right
+    assert world.command("retry", unit["id"]).code == 0
     await taken(world)
     assert len(items(world)) == 2
 
