@@ -21,7 +21,7 @@ from watcher.service import engine
 from watcher.stages.rooms import Rooms
 from watcher.stages.verify import verify
 
-CHUNK = 64 * 1024
+CHUNK = 16 * 1024
 
 HANGING = """
 import asyncio, contextlib, pathlib, sys
@@ -47,8 +47,8 @@ async def test_sigterm_in_mid_upload_keeps_the_offset(world: World) -> None:
     world.write_config(limits={"chunk_bytes": CHUNK, "transfers": 1})
     run = world.add_run(samples=("S1",), reads=20_000, bases=60)
     size = sum(path.stat().st_size for path in run.glob("*.fastq.gz"))
-    assert size > 6 * CHUNK
-    hold = world.fake.faults.add(Fault("hold", method="PATCH", path="/api/upload/*", skip=3, times=1))
+    assert size > 24 * CHUNK
+    hold = world.fake.faults.add(Fault("hold", method="PATCH", path="/api/upload/*", skip=10, times=1))
     running = world.start("serve")
     await asyncio.to_thread(hold.wait, 20.0)
     began = SystemClock().monotonic()
