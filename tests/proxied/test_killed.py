@@ -28,7 +28,7 @@ GONE = {"24.1.4": 500, "26.1.2": 404}
 def versioned(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
     """Return a world with one pair of files in several parts, whose Galaxy behaves as that version."""
     with World(tmp_path / "world", version=request.param) as made:
-        made.add_run(samples=("S1",), reads=400, bases=60)
+        made.add_run(samples=("S1",), reads=1500, bases=60)
         yield made
 
 
@@ -49,7 +49,7 @@ async def assert_nobody_met(world: World, proxy: Impatient) -> None:
     assert world.fake.snapshot()["sessions"] == []
 
 
-@pytest.mark.parametrize("after", [0, 5])
+@pytest.mark.parametrize("after", [0, 12])
 async def test_a_kill_while_a_part_is_under_way(versioned: World, runner: Runner, after: int) -> None:
     """Nobody knows that it is still under way but the row: the next daemon waits for its end, or begins anew where that
     costs less.
@@ -64,7 +64,7 @@ async def test_a_kill_while_a_part_is_under_way(versioned: World, runner: Runner
         assert proxy.carried_out == ([204] if after else [GONE[world.version]])
 
 
-@pytest.mark.parametrize("after", [0, 5])
+@pytest.mark.parametrize("after", [0, 12])
 async def test_a_kill_while_a_part_without_an_answer_is_waited_for(
     versioned: World, runner: Runner, after: int
 ) -> None:
@@ -82,7 +82,7 @@ async def test_a_kill_while_a_part_without_an_answer_is_waited_for(
 async def test_a_part_that_arrives_while_nobody_runs(versioned: World, runner: Runner) -> None:
     """What Galaxy took in after a 504 and the daemon's death counts: nothing is sent again."""
     world = versioned
-    with Impatient(world.fake.port, PART, late_s=LATE_S, after=5) as proxy:
+    with Impatient(world.fake.port, PART, late_s=LATE_S, after=12) as proxy:
         world.write_config(galaxy={"url": proxy.url}, limits=ONE_BY_ONE)
         die(world, runner.start(world), lambda: bool(set(proxy.given_up) & set(proxy.looks)))
         world.fake.wait_until(lambda: bool(proxy.carried_out))
@@ -95,7 +95,7 @@ async def test_a_part_that_arrives_while_nobody_runs(versioned: World, runner: R
 async def test_a_part_that_takes_longer_than_anybody_waits(versioned: World, runner: Runner) -> None:
     """Who gave up tells of a slow server, also to the next daemon: it sends the file into a session of its own."""
     world = versioned
-    with Impatient(world.fake.port, PART, late_s=5 * LATE_S, after=5) as proxy:
+    with Impatient(world.fake.port, PART, late_s=5 * LATE_S, after=12) as proxy:
         world.write_config(galaxy={"url": proxy.url}, limits=ONE_BY_ONE)
         die(world, runner.start(world), lambda: bool(set(proxy.given_up) & set(proxy.looks)))
         runner.finish(world)

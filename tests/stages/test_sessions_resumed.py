@@ -69,15 +69,15 @@ async def test_a_stop_in_the_middle_of_a_part_is_waited_for(
 ) -> None:
     """A request that nobody saw end may still write: the next daemon waits, and goes on in the same session."""
     with World(tmp_path, version=version) as world:
-        world.write_config(**LIMITS)
+        world.write_config(limits={**LIMITS["limits"], "chunk_bytes": 4096})
         world.add_run(samples=("S1",), reads=8000, bases=60)
 
         async def is_held() -> bool:
             return held.used_up
 
-        held = world.fake.faults.add(Fault("hold_answer", method="PATCH", path=SESSIONS, skip=2))
+        held = world.fake.faults.add(Fault("hold_answer", method="PATCH", path=SESSIONS, skip=9))
         async with world.daemon():
-            await until(is_held, what="the third part")
+            await until(is_held, what="the tenth part")
         held.release()
         async with world.daemon(clock=QuickClock(time.time(), 10.0)):
             await world.until_status("done")

@@ -48,6 +48,9 @@ T = TypeVar("T")
 STILL_AT_WORK_S = 60.0
 """How long a request that a proxy gave up, or that we gave up, may still bring its bytes."""
 
+FEW_PARTS = 8
+"""What so many requests bring is sent again sooner than waited for."""
+
 MAY_STILL_WRITE = "a request without an answer may still write into it"
 
 NOTE_EVERY = timedelta(seconds=2)
@@ -171,8 +174,7 @@ class Transfer:
         tus, session = self._galaxy.tus, row.session
         known = await self._patiently(lambda: tus.offset(session))
         has_ended = row.quiet_at is not None or known in (row.doubt_end, self._size)
-        # What one request brings is sent again sooner than waited for.
-        if not has_ended and known is not None and known > chunk_bytes:
+        if not has_ended and known is not None and known > FEW_PARTS * chunk_bytes:
             log.info("session.doubted", batch=self._batch.id, dataset=row.name, seconds=STILL_AT_WORK_S)
             async with self._slot.away():
                 known = await self._patiently(
