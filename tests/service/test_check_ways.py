@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.fakes.galaxy import Fault
 from tests.service.test_check_offers import told
 from tests.stages.shelves import LIBRARY, into_library
 from tests.world import World
@@ -39,7 +40,9 @@ async def test_import_folders_are_compared(world: World) -> None:
     inner.mkdir()
     into_library(world, "import_dir", path=str(inner))
     well = told(await check_all(world.settings()), well=True)
-    assert f"watch miseq: Galaxy sees {inner} in its import folder." in well
+    assert f"watch miseq: Galaxy sees a folder `runs` in its import folder, {inner.parent}." in well
+    world.fake.faults.add(Fault("status", method="GET", path="/api/remote_files", status=403))
+    assert "Galaxy does not show its import folder" in told(await check_all(world.settings()), well=True)
     ours = world.folder / "ours" / "runs"
     ours.mkdir(parents=True)
     (ours / "R1").mkdir()

@@ -135,7 +135,8 @@ async def way_findings(watch: WatchSettings, galaxy: GalaxySettings, client: Gal
         identity = await client.identify()
         here = {} if watch.transfer in BY_PATH else _names_in(watch.path)
         way = Way(watch.transfer, f"transfer of watch {watch.name}", shown_as, here)
-        problems = await way_problems(client, identity, way)
+        told: list[str] = []
+        problems = await way_problems(client, identity, way, told)
     except WatcherError as error:
         return [Finding(subject, False, error.message, error.hint, error.exit_code)]
     if problems:
@@ -143,7 +144,7 @@ async def way_findings(watch: WatchSettings, galaxy: GalaxySettings, client: Gal
     if watch.transfer in BY_PATH:
         text = f"Galaxy takes files by their path; whether it sees {watch.path} as {shown_as} shows with the first run."
         return [Finding(subject, True, text)]
-    return [Finding(subject, True, f"Galaxy sees {watch.path} in its import folder.")]
+    return [Finding(subject, True, f"{told[0] if told else 'Galaxy does not show its import folder to anybody'}.")]
 
 
 def _names_in(folder: Path) -> dict[str, None]:

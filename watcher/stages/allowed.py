@@ -32,16 +32,16 @@ class Way:
     here: Mapping[str, int | None] = field(default_factory=dict)
 
 
-async def way_problems(galaxy: Galaxy, identity: Identity, way: Way) -> list[Problem]:
+async def way_problems(galaxy: Galaxy, identity: Identity, way: Way, told: list[str]) -> list[Problem]:
     """Return why Galaxy would not take files this way; `identity` has to be fresh, as somebody may just have corrected
-    it.
+    it. What was seen to be well is added to `told`.
     """
     if refused := _refused(identity, way.transfer, f" ({way.asker})"):
         return [refused]
     if way.transfer == "import_dir":
-        return await _unseen(galaxy, way, f"its import folder, {identity.import_folder}")
+        return await _unseen(galaxy, way, f"its import folder, {identity.import_folder}", told)
     if way.transfer == "user_import_dir":
-        return await _unseen(galaxy, way, f"the import folder of {identity.email}")
+        return await _unseen(galaxy, way, f"the import folder of {identity.email}", told)
     return []
 
 
@@ -74,7 +74,7 @@ def _refused(identity: Identity, transfer: str, asker: str) -> Problem | None:
     )
 
 
-async def _unseen(galaxy: Galaxy, way: Way, where: str) -> list[Problem]:
+async def _unseen(galaxy: Galaxy, way: Way, where: str, told: list[str]) -> list[Problem]:
     """Find out whether the folder is one and the same on both sides, as far as Galaxy shows its own."""
     folder = "" if way.folder == "." else way.folder
     try:
@@ -87,12 +87,13 @@ async def _unseen(galaxy: Galaxy, way: Way, where: str) -> list[Problem]:
         return [Problem(f"Galaxy does not see {place} ({way.asker}).", hint)]
     missing = [name for name in way.here if name not in there]
     if way.here and len(missing) == len(way.here):
-        told = ", ".join(f"`{name}`" for name in missing[:3])
-        return [Problem(f"Galaxy does not see {told} in {place} ({way.asker}).", hint)]
+        names = ", ".join(f"`{name}`" for name in missing[:3])
+        return [Problem(f"Galaxy does not see {names} in {place} ({way.asker}).", hint)]
     for name, size in way.here.items():
         if size is not None and there.get(name) not in (None, size):
-            told = f"`{name}` has {size} bytes here and {there[name]} in {place}, as Galaxy sees it ({way.asker})."
-            return [Problem(told, hint)]
+            message = f"`{name}` has {size} bytes here and {there[name]} in {place}, as Galaxy sees it ({way.asker})."
+            return [Problem(message, hint)]
+    told.append(f"Galaxy sees {place}")
     return []
 
 

@@ -118,7 +118,7 @@ async def offered(galaxy: Galaxy, names: Names) -> Offered:
     if names.ways or names.libraries:
         identity = await galaxy.identify()  # afresh: somebody may just have corrected what it tells
         for way in names.ways:
-            found.problems += await way_problems(galaxy, identity, way)
+            found.problems += await way_problems(galaxy, identity, way, found.told)
         for library in names.libraries:
             found.problems += await library_problems(galaxy, identity, library, found.told)
         found.problems = list(dict.fromkeys(found.problems))  # several plans may meet the same
