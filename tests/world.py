@@ -7,8 +7,9 @@
         async with world.daemon() as daemon: ...                # the daemon in this process
         running = world.start("serve"); running.wait_for("watcher.ready"); running.end()
 
-Times are short (settle 0 s, rescan 1 s, probes each second, answers uncertain for 2 s) and what is there already is
-taken (`existing: process`); `world.write_config(...)` changes anything. `world.fake.faults` breaks Galaxy (see
+Times are short (settle 0 s, rescan 1 s, probes each second, answers uncertain for 2 s; a daemon in this process asks
+soon for what the fake makes in no time) and what is there already is taken (`existing: process`);
+`world.write_config(...)` changes anything. `world.fake.faults` breaks Galaxy (see
 `fakes/galaxy/faults.py`). It knows the fake only through its public face, and checks nothing: tests do.
 """
 
@@ -30,6 +31,7 @@ from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from unittest import mock
 
 import pytest
 
@@ -41,14 +43,23 @@ from watcher.config import Settings, load_config
 from watcher.config.written import dump_yaml
 from watcher.errors import StateError
 from watcher.runs.layout import load_layouts
+from watcher.service import daemon as service_daemon
 from watcher.service.daemon import Daemon
 from watcher.service.report import show_report, status_report
+from watcher.stages import dataset_checks, poll
 from watcher.stages.effects import Points, pass_by
 from watcher.store.store import Store
 
 Json = dict[str, Any]
 PAUSE_S = 0.1
 """Between two askings: each reads all rows, and takes the processor from the daemon that is waited for."""
+
+SHORTER = (
+    (poll, "SHORTEST", timedelta(seconds=0.05)),
+    (dataset_checks, "SHORTEST_S", 0.05),
+    (service_daemon, "LOOK_AGAIN_S", 0.1),
+)
+"""Pauses that suit a real Galaxy: on a fake one they were three quarters of the time of a run."""
 
 ROOT = Path(__file__).parents[1]
 
@@ -154,6 +165,7 @@ class World:
     fake: FakeGalaxy = field(init=False)
     workflow: Json = field(default_factory=lambda: {"name": WORKFLOW, "inputs": {"Reads": "reads"}})
     _running: list[Running] = field(default_factory=list)
+    _quick: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
     _store: Store | None = None
 
     def __enter__(self) -> Self:
@@ -163,6 +175,8 @@ class World:
             self.version, second=self.second, quota_bytes=self.quota_bytes, admin=self.admin, lock_wait_s=0.5
         )
         self.fake.start()
+        for module, name, shorter in SHORTER:
+            self._quick.enter_context(mock.patch.object(module, name, shorter))
         self.workflow_id = self.fake.import_workflow(counting_workflow())
         self.write_key(self.fake.key)
         self.write_config()
@@ -171,6 +185,7 @@ class World:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._quick.close()
         for running in self._running:
             running.close()
         self.fake.close()
@@ -338,6 +353,15 @@ class World:
         except TimeoutError as error:
             raise TimeoutError(f"{error}\n{json.dumps(await self.status(), indent=1)}") from None
         return unit
+
+    async def until_planned_anew(self, unit_id: str) -> None:
+        """Wait until the unit's only batch has a second plan."""
+
+        async def planned() -> bool:
+            batches = (await self.show(unit_id))["batches"]
+            return [batch["id"] for batch in batches] == [f"{unit_id}-1", f"{unit_id}-1r2"]
+
+        await until(planned, 20, what="the new plan")
 
     async def journal(self, event: str) -> list[str]:
         """Return the texts of all journal lines of this event."""

@@ -10,7 +10,7 @@ import pytest
 from tests.fakes.galaxy import Fault
 from tests.runs.run_folders import sheet_v2
 from tests.stages.test_units import finished
-from tests.world import World, until
+from tests.world import World
 
 
 def sheet(run: Path) -> Path:
@@ -110,12 +110,7 @@ async def test_before_anything_is_sent_there_is_simply_a_new_plan(world: World) 
     async with world.daemon():
         unit = await world.until_status("waiting", stage="finish")
         edit(run)
-
-        async def planned_anew() -> bool:
-            batches = (await world.show(unit["id"]))["batches"]
-            return [batch["id"] for batch in batches] == [f"{unit['id']}-1", f"{unit['id']}-1r2"]
-
-        await until(planned_anew, 20, what="the new plan")
+        await world.until_planned_anew(unit["id"])
         world.fake.faults.clear()
         await world.until_status("done", timeout_s=20)
     report = (await world.status())["units"][0]

@@ -101,12 +101,7 @@ async def test_a_run_renamed_while_it_is_sent_goes_on_from_there(world: World) -
     async with world.daemon():
         unit = await world.until_status("waiting", stage="finish")
         run.rename(run.with_name("moved"))
-
-        async def planned_anew() -> bool:
-            batches = (await world.show(unit["id"]))["batches"]
-            return [batch["id"] for batch in batches] == [f"{unit['id']}-1", f"{unit['id']}-1r2"]
-
-        await until(planned_anew, 20, what="the new plan")
+        await world.until_planned_anew(unit["id"])
         world.fake.faults.clear()
         await world.until_status("done", timeout_s=20)
     assert world.uploads() == world.fastqs(run.with_name("moved"))

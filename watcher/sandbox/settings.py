@@ -10,12 +10,14 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from watcher.sandbox import warm_uploads
 from watcher.sandbox.install import Installation
 
 ADMIN_EMAIL = "admin@example.org"
@@ -29,7 +31,13 @@ QUICK_MODULE = "sandbox_quick"
 # Things without a setting. Each of the four steps of an upload would wait for the worker's next look, once a second.
 # Galaxy opens SQLite anew for each transaction, which reads the whole schema: several milliseconds, ten times a file.
 # And each transaction waits for the disk, which is for those who want to find their Galaxy again after a power cut.
+# And each file that it takes from a path or an import folder has it start Python and load all of Galaxy.
+# It writes down what each of its connections does.
 QUICK_CODE = """\
+import logging
+import subprocess
+import sys
+
 from galaxy.model.orm import engine_factory
 from kombu.transport.sqlalchemy import Transport
 from sqlalchemy import event
@@ -47,15 +55,27 @@ def do_not_wait_for_the_disk(connection, record):
     connection.execute("PRAGMA synchronous=OFF")
 
 
+logging.getLogger(__name__).setLevel(logging.INFO)
 Transport.polling_interval = 0.15
 engine_factory.NullPool = KeptOpen
 
 
 def factory():
+    subprocess.Popen([sys.executable, "-m", "warm_uploads"])
     from galaxy.webapps.galaxy.fast_factory import factory
 
     return factory()
 """
+START_CODE = f"""\
+import sys
+
+if sys.orig_argv[1:] and sys.orig_argv[1].endswith({warm_uploads.PROGRAM!r}):
+    import warm_uploads
+
+    warm_uploads.hand_over(sys.orig_argv)
+"""
+"""Python runs it, under the name `sitecustomize`, before anything else."""
+
 NO_TABLES = '<?xml version="1.0"?>\n<tables></tables>\n'
 QUEUES = "celery,galaxy.internal,galaxy.external"
 
@@ -76,6 +96,8 @@ def write_settings(
     (folder / "tool_conf.xml").write_text(_toolbox())
     (folder / "tool_data_tables.xml").write_text(NO_TABLES)
     (folder / "python" / f"{QUICK_MODULE}.py").write_text(QUICK_CODE)
+    (folder / "python" / "sitecustomize.py").write_text(START_CODE)
+    shutil.copy(warm_uploads.__file__, folder / "python")
     path = folder / CONFIG_FILE
     path.touch(mode=0o600)
     path.write_text(
@@ -129,7 +151,7 @@ def _settings(folder: Path, target: Installation, bootstrap_key: str) -> dict[st
         "monitor_thread_join_timeout": 5,  # its default makes every stop take half a minute
         "job_config": {
             "runners": {"local": {"load": "galaxy.jobs.runners.local:LocalJobRunner", "workers": 2}},
-            "execution": {"default": "local", "environments": {"local": {"runner": "local"}}},
+            "execution": {"default": "local", "environments": {"local": {"runner": "local", "env": _for_jobs(folder)}}},
         },
         "file_sources": [
             {
@@ -154,6 +176,17 @@ def _settings(folder: Path, target: Installation, bootstrap_key: str) -> dict[st
     }
 
 
+def _for_jobs(folder: Path) -> list[dict[str, str]]:
+    """Return what jobs are told beside what Galaxy tells them, which is nothing of its own environment."""
+    return [{"name": name, "value": value} for name, value in _python_environment(folder).items()]
+
+
+def _python_environment(folder: Path) -> dict[str, str]:
+    """Return what lets Galaxy's Python find what we give it (QUICK_CODE, START_CODE)."""
+    # A path too long for a socket leaves each upload job to itself, which is slower and nothing else.
+    return {"PYTHONPATH": str(folder / "python"), warm_uploads.PLACE: str(folder / "python" / "uploads")}
+
+
 def _sqlite(path: Path) -> str:
     return f"sqlite:///{path}?isolation_level=IMMEDIATE"
 
@@ -175,7 +208,7 @@ def environment_of(folder: Path, temporary: Path, target: Installation) -> dict[
         "GALAXY_CONFIG_FILE": str(folder / CONFIG_FILE),
         "VIRTUAL_ENV": str(target.venv),
         "PATH": f"{target.venv / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
-        "PYTHONPATH": str(folder / "python"),
+        **_python_environment(folder),
         "TMPDIR": str(temporary),
         "PYTHONWARNINGS": "ignore",
     }

@@ -19,6 +19,9 @@ from watcher.rows import Batch, Dataset
 from watcher.stages.readback import ReadBack, Shown, read_back_all
 from watcher.stages.rooms import Rooms
 
+SHORTEST_S, LONGEST_S = 0.5, 15.0
+"""How soon and how late Galaxy is asked again for what it still makes."""
+
 
 async def check_datasets(batch: Batch, rooms: Rooms, galaxy: Galaxy, history_id: HistoryId) -> Outcome:
     """Hold every registered dataset against what was sent."""
@@ -167,5 +170,5 @@ def still_made(rooms: Rooms, rows: Sequence[Dataset], what: str) -> Wait:
     """Wait for Galaxy to make what is left of these rows; the longer it takes already, the longer the pause."""
     now = rooms.clock.now()
     age_s = (now - min(row.fetch_receipt_at or now for row in rows)).total_seconds()
-    pause = timedelta(seconds=min(max(age_s / 4, 0.5), 15))
+    pause = timedelta(seconds=min(max(age_s / 4, SHORTEST_S), LONGEST_S))
     return Wait(pause, f"{what} are still being made by Galaxy.", "galaxy_works")
