@@ -12,7 +12,8 @@ from tests.world import World, fastq, packed
 
 pytestmark = pytest.mark.timeout(180)
 
-CHUNK_BYTES = 1024
+CHUNK_BYTES = 256
+"""Small, since a session with little in it is not gone on with."""
 LANES = 3
 READS = 120
 
@@ -30,7 +31,7 @@ def _written(world: World) -> dict[str, list[bytes]]:
     return lanes
 
 
-@pytest.mark.parametrize("time", [12, 20])
+@pytest.mark.parametrize("time", [48, 80])
 async def test_a_kill_in_a_later_file_goes_on_where_it_was(world: World, runner: Runner, time: int) -> None:
     """The next life reads the files before it once more for their checksums alone, and sends what is missing."""
     lanes = _written(world)

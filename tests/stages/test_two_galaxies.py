@@ -78,6 +78,11 @@ async def test_each_sample_goes_to_the_galaxy_of_its_rule(world: World, other: F
     assert world.fake.key.encode() not in sent(other)
 
 
+async def _waits_at_plan(world: World) -> bool:
+    (unit,) = (await world.status())["units"]
+    return (unit["stage"], unit["status"]) == ("plan", "waiting")
+
+
 @pytest.mark.parametrize("trouble", rarer(["down", "key"], keep=1))
 async def test_what_is_wrong_with_one_lets_the_batches_of_the_other_be_planned(
     world: World, other: FakeGalaxy, trouble: str
@@ -89,8 +94,8 @@ async def test_what_is_wrong_with_one_lets_the_batches_of_the_other_be_planned(
         other.stop()
     async with world.daemon():
         await until(lambda: _ended(world, "to-one", 1), timeout_s=40, what="the batch for the living Galaxy")
+        await until(lambda: _waits_at_plan(world), timeout_s=20, what="the plan that waits between its tries")
         (unit,) = (await world.status())["units"]
-        assert (unit["stage"], unit["status"]) == ("plan", "waiting")
         assert [one["rule"] for one in unit["batches"]] == ["to-one"]
         assert len((await world.status())["obstacles"]) == 1
         if trouble == "down":

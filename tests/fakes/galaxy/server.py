@@ -72,16 +72,19 @@ class _Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         # uvicorn's own waits for clients to take their leave; here they are cut.
+        loop = asyncio.get_running_loop()
+        for listening in (one for server in self.servers for one in server.sockets):
+            loop.remove_reader(listening.fileno())
+        # What was accepted after the cut, or still has bytes to send, would outlive its loop: first it may say that
+        # it is there, then it is reset, then it may say that it is lost. A closed server would not let it say so.
+        for _ in range(4):
+            await asyncio.sleep(0)
+            self._connections.reset_all()
+        await asyncio.sleep(0)
         for server in self.servers:
             server.close()
         for bound in sockets or []:
             bound.close()
-        # What was accepted after the cut, or still has bytes to send, would outlive its loop: first it may say that
-        # it is there, then it is reset, then it may say that it is lost.
-        for _ in range(3):
-            await asyncio.sleep(0)
-            self._connections.reset_all()
-        await asyncio.sleep(0)
 
 
 def _protocol(connections: Connections) -> type[asyncio.Protocol]:
