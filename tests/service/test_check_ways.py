@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
-
 from tests.fakes.galaxy import Fault
 from tests.service.test_check_offers import told
-from tests.stages.shelves import LIBRARY, into_library
+from tests.stages.shelves import LIBRARY, into_library, world
 from tests.world import World
 from watcher.service.preflight import check_all
 
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    """Return a world whose account may make libraries."""
-    with World(tmp_path, admin=True) as made:
-        yield made
+__all__ = ["world"]
 
 
 async def test_files_by_path(world: World) -> None:

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from tests.fakes.galaxy.inspection import sha256_of
 from tests.world import World
 
 Json = dict[str, Any]
 LIBRARY = "Sequencing"
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    """Return a world whose account may make libraries."""
+    with World(tmp_path, admin=True) as made:
+        yield made
 
 
 def into_library(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from tests.fakes.galaxy import Fault
-from tests.stages.shelves import LIBRARY, into_library, items
+from tests.stages.shelves import LIBRARY, into_library, items, world
 from tests.world import World
 from watcher.clock import SystemClock
 from watcher.galaxy import Account, Galaxy
@@ -17,16 +16,11 @@ from watcher.model import PlannedLibrary
 from watcher.stages.allowed import Way
 from watcher.stages.offered import Names, Offered, offered
 
+__all__ = ["world"]
+
 pytestmark = pytest.mark.timeout(180)
 
 Json = dict[str, Any]
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    """Return a world whose account may make libraries."""
-    with World(tmp_path, admin=True) as made:
-        yield made
 
 
 async def held_against(

@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.stages.shelves import LIBRARY, items, ways
+from tests.stages.shelves import LIBRARY, items, ways, world
 from tests.world import World
+
+__all__ = ["world"]
 
 pytestmark = pytest.mark.timeout(180)
 
 Json = dict[str, Any]
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    """Return a world whose account may make libraries."""
-    with World(tmp_path, admin=True) as made:
-        yield made
 
 
 def linked(world: World, readback: str, *, there: Path | None = None, content: str = "full", **rule: Any) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,21 +17,17 @@ from tests.stages.shelves import (
     items,
     libraries,
     ways,
+    world,
     write_raw_layout,
     write_raw_run,
 )
 from tests.world import World, fastq, packed
 
+__all__ = ["world"]
+
 pytestmark = pytest.mark.timeout(180)
 
 Json = dict[str, Any]
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    """Return a world whose account may make libraries."""
-    with World(tmp_path, admin=True) as made:
-        yield made
 
 
 async def taken(world: World, status: str = "done") -> Json:

@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.stages.shelves import LIBRARY, folders, into_library, items, libraries, ways
+from tests.stages.shelves import LIBRARY, folders, into_library, items, libraries, ways, world
 from tests.world import World, write_bclconvert
+
+__all__ = ["world"]
 
 pytestmark = pytest.mark.timeout(180)
 
 Json = dict[str, Any]
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    """Return a world whose account may make libraries."""
-    with World(tmp_path, admin=True) as made:
-        yield made
 
 
 async def taken(world: World) -> Json:
