@@ -18,7 +18,7 @@ from watcher.sandbox import warm_uploads
 from watcher.sandbox.settings import START_CODE
 
 PROGRAM = """\
-import json, os, sys, time
+import json, os, signal, sys
 import heavy
 
 class Registry:
@@ -30,7 +30,8 @@ if __name__ == "__main__":
     print("said", file=sys.stderr)
     sys.stdout.flush()
     if sys.argv[3] == "for ever":
-        time.sleep(60)
+        signal.alarm(60)
+        signal.pause()
     sys.exit(int(sys.argv[3]))
 """
 

@@ -158,7 +158,7 @@ async def test_who_may_be_let_in(world: World) -> None:
     )
     no_admin(world)
     assert await asked(("lab of soil",), (fake.user.email,)) == ""
-    assert "watcher@example.org has not the role `others`" in await asked(("others",))
+    assert "watcher@example.org does not have the role `others`" in await asked(("others",))
     assert "watcher@example.org cannot let bob@example.org in" in await asked(("bob@example.org",))
     assert "Name a role that both have" in await asked((), ("bob@example.org",))
 

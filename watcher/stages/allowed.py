@@ -170,7 +170,9 @@ async def _reader_problems(galaxy: Galaxy, identity: Identity, library: PlannedL
             known = [role.name for role in rows.values()]
             problems.append(await unknown_role(galaxy, "role or user", name, known, hint))
         elif not identity.is_admin and name.lower() not in held:
-            message = f"{identity.email} has not the role `{name}`, and only administrators give others than their own."
+            message = (
+                f"{identity.email} does not have the role `{name}`: only administrators give other roles than theirs."
+            )
             problems.append(Problem(message, "An administrator of Galaxy gives it to the account."))
     alone = [name for name in library.access if name.lower() in rows and rows[name.lower()].type == "private"]
     if len(alone) > 1:

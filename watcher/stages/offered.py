@@ -28,7 +28,7 @@ NO_DBKEY = "?"
 @dataclass(frozen=True, slots=True)
 class Names:
     """What is asked for; `exts` and `dbkeys` with what asks for each, for people. `path_exts` are those of files that
-    Galaxy reads by their path.
+    Galaxy reads by their path, `ways` how it is to read them. A library without a name is known with the run.
     """
 
     exts: Mapping[str, str] = field(default_factory=dict)
