@@ -84,6 +84,7 @@ async def test_broken_content_never_becomes_a_dataset(world: World, broken: byte
     assert unit["status"] == "held"
     assert bad.name in unit["reason"]
     assert not [name for name in world.uploads() if name.startswith("S2")]
+    world.fake.wait_idle()  # the whole sample is being made
     assert world.fake.snapshot()["sessions"] == []
     assert world.fake.invocations() == []
 

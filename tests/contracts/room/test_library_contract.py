@@ -78,6 +78,11 @@ async def test_uploads_become_items(galaxy: Galaxy, history: HistoryId, folder: 
     ]
     job = await galaxy.libraries.register(history, folder.id, elements)
     good, broken = await settled(galaxy, folder.id, 2)
+
+    async def has_ended() -> bool:
+        return (await galaxy.jobs.detail(job)).state in ("ok", "error")
+
+    await until(has_ended)  # the job may end a moment after its last item
     assert (await galaxy.jobs.detail(job)).state == "ok"
     assert (good.name, good.state, good.ext, good.size) == ("a & <b>.fastq.gz", "ok", "fastqsanger.gz", len(content))
     assert good.tags == ()
