@@ -267,19 +267,45 @@ class PlannedCollection(Stored):
     elements: tuple[PlannedElement, ...]
 
 
+class PlannedReference(Stored):
+    """Data that was there before, as found when the plan was frozen: `src` is Galaxy's word (hda, hdca, ldda), `name`
+    what people call it.
+    """
+
+    src: str
+    id: str
+    name: str
+
+
 class PlannedWorkflow(Stored):
-    """A workflow as asked for (`ref` = id, name or file) and as found in Galaxy when the plan was frozen; `cells` are
-    inputs that the sample sheet fills.
+    """A workflow as asked for (`ref` = id, name, file or registry id) and as found in Galaxy when the plan was frozen.
+
+    `inputs` are as written in the rule, `cells` those that the sample sheet fills, `references` those that name data of
+    before, found; keys are labels, or numbers where there are none. `after` are the keys of the workflows that have to
+    end well before. `version` is the one to start, None for the newest; `digest` tells what it was like.
     """
 
     key: str
     ref: str
-    by: str  # "id", "name" or "file"
+    by: str  # "id", "name", "file" or "trs"
     workflow_id: WorkflowId = WorkflowId("")
     uuid: str = ""
+    version: int | None = None
+    trs: tuple[str, str, str] = ("", "", "")  # id, version and server of a registry
+    after: tuple[str, ...] = ()
     inputs: Mapping[str, Any] = {}
     cells: Mapping[str, str] = {}
+    references: Mapping[str, PlannedReference] = {}
     steps: Mapping[str, Mapping[str, Any]] = {}
+    replacements: Mapping[str, str] = {}
+    use_cached_job: bool = False
+    upgrades: str = "refuse"  # refuse, allow: other versions of tools, settings that Galaxy corrects
+    may_fail: tuple[str, ...] = ()
+    min_ok: float = 1.0  # share of the samples
+    retries: int = 0
+    reviews: str = "in_galaxy"  # in_galaxy, release: who may confirm a step that waits for review
+    stuck_after_s: float = 172800.0
+    digest: Mapping[str, Any] = {}
 
 
 class PlannedLibrary(Stored):

@@ -185,7 +185,12 @@ class GalaxyObject:
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
-    """One use of a workflow by Galaxy, attempt by attempt."""
+    """One use of a workflow by Galaxy, attempt by attempt.
+
+    `inner` are the invocations of its subworkflows, `moved_at` is when a job last moved. `samples` are those that are
+    not good, each with why, `replaced` the datasets that a person made anew by re-running a job, by those they stand
+    for. `code` tells an ending that is not good, short and stable.
+    """
 
     batch_id: str
     key: str
@@ -198,6 +203,26 @@ class Invocation:
     intent_at: datetime | None = None
     receipt_at: datetime | None = None
     reason: str = ""
+    code: str = ""
+    inner: Sequence[InvocationId] = field(default_factory=list)
+    moved_at: datetime | None = None
+    samples: Mapping[str, str] = field(default_factory=dict)
+    replaced: Mapping[str, str] = field(default_factory=dict)
+    request_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class InvocationRecord:
+    """What is kept of an invocation that has ended: Galaxy's report (markdown), and its steps with tool, version,
+    parameters and metrics of their jobs.
+    """
+
+    batch_id: str
+    key: str
+    number: int
+    made_at: datetime | None = None
+    report: str = ""
+    steps: Sequence[Mapping[str, Any]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,10 @@ from watcher.config.example import effective_yaml, example_yaml, json_schema
 from watcher.config.galaxies import GalaxySettings
 from watcher.config.load import load_config
 from watcher.config.match import Match
-from watcher.config.rules import RuleSettings, WorkflowSettings
+from watcher.config.rules import RuleSettings
 from watcher.config.settings import LimitSettings, LogSettings, Settings, StateSettings
 from watcher.config.watches import WatchSettings
+from watcher.config.workflows import TrsSettings, WorkflowSettings
 
 __all__ = [
     "DeliverySettings",
@@ -24,6 +25,7 @@ __all__ = [
     "RuleSettings",
     "Settings",
     "StateSettings",
+    "TrsSettings",
     "WatchSettings",
     "WorkflowSettings",
     "effective_yaml",

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from watcher.config.deliveries import DeliverySettings
 from watcher.config.destinations import (
@@ -27,7 +27,6 @@ from watcher.config.destinations import (
 )
 from watcher.config.match import Match
 from watcher.config.values import (
-    AbsolutePath,
     KeyPath,
     Misfit,
     Name,
@@ -39,48 +38,7 @@ from watcher.config.values import (
     refuse_control,
     wrong,
 )
-
-
-def column_of(value: object) -> str:
-    """Return the column that `sheet.COLUMN` names, "" for any other value."""
-    return value.removeprefix(SHEET).strip() if isinstance(value, str) and value.startswith(SHEET) else ""
-
-
-class WorkflowSettings(Section):
-    """A workflow to run on a batch, with its inputs and tool parameters. Exactly one of `id`, `name`, `file` is set."""
-
-    id: Text | None = Field(None, description="Id of the workflow in Galaxy.")
-    name: Text | None = Field(None, description="Exact name of the workflow in Galaxy.")
-    file: AbsolutePath | None = Field(None, description="Workflow file (.ga or gxformat2); imported once.")
-    key: Name = Field("", description="Short name of this entry; its number when left out.")
-    inputs: Mapping[str, JsonValue] = Field(
-        default_factory=dict,
-        description="Inputs by label: reads means the collection, sheet.COLUMN what the sample sheet says in that"
-        " column for all samples of the batch, all else is a value.",
-    )
-    steps: Mapping[str, Mapping[str, JsonValue]] = Field(
-        default_factory=dict, description="Tool parameters by label, number or tool id of the step."
-    )
-
-    @property
-    def by(self) -> Literal["id", "name", "file"]:
-        """How the workflow is told."""
-        return "id" if self.id is not None else "name" if self.name is not None else "file"
-
-    @property
-    def columns(self) -> Mapping[str, str]:
-        """Columns of the sample sheet by the label of the input that takes what they say."""
-        return {label: column for label, value in self.inputs.items() if (column := column_of(value))}
-
-    @property
-    def values(self) -> Mapping[str, JsonValue]:
-        """Inputs by label that are the same for every batch."""
-        return {label: value for label, value in self.inputs.items() if not column_of(value)}
-
-    @property
-    def ref(self) -> str:
-        """Id, name or file, whichever is set."""
-        return str(self.id if self.id is not None else self.name if self.name is not None else self.file)
+from watcher.config.workflows import WorkflowSettings, column_of, workflow_misfits
 
 
 class FinishSettings(Section):
@@ -191,7 +149,8 @@ class RuleSettings(Section):
         place, library = self.destination, self.destination.library
         names = (place.existing or place.history, place.annotation, place.collection_name, *self.tags)
         places = (*(library.templates if library else ()), *(delivery.folder for delivery in self.deliver))
-        return sheet_columns(*names, *places)
+        replaced = (template for workflow in self.workflow for template in workflow.replacements.values())
+        return sheet_columns(*names, *places, *replaced)
 
     @model_validator(mode="before")
     @classmethod
@@ -219,7 +178,7 @@ def rule_misfits(rule: RuleSettings) -> Iterator[Misfit]:
     """Find what is wrong between the values of one rule, apart from its templates."""
     yield from _history_misfits(rule)
     yield from _delivery_misfits(rule)
-    yield from _workflow_misfits(rule)
+    yield from workflow_misfits(rule.workflow)
 
 
 def template_misfits(rule: RuleSettings) -> Iterator[Misfit]:
@@ -230,6 +189,11 @@ def template_misfits(rule: RuleSettings) -> Iterator[Misfit]:
         (("destination", "annotation"), rule.destination.annotation),
         *((("tags", number), tag) for number, tag in enumerate(rule.tags)),
         *_library_names(rule),
+        *(
+            (("workflow", number, "replacements", word), template)
+            for number, workflow in enumerate(rule.workflow)
+            for word, template in workflow.replacements.items()
+        ),
     ]
     new: list[tuple[KeyPath, str]] = [(("destination", "history"), rule.destination.history)]
     places: list[tuple[KeyPath, str]] = [
@@ -284,16 +248,3 @@ def _delivery_misfits(rule: RuleSettings) -> Iterator[Misfit]:
                 f"is the folder of deliver[{first}] as well.",
                 "Put all patterns into one delivery, or use two folders.",
             )
-
-
-def _workflow_misfits(rule: RuleSettings) -> Iterator[Misfit]:
-    keys: dict[str, int] = {}
-    for number, workflow in enumerate(rule.workflow):
-        told = [by for by in ("id", "name", "file") if getattr(workflow, by) is not None]
-        if len(told) > 1:
-            yield Misfit(("workflow", number), f"is told by {' and '.join(told)}.", "Keep one of them.")
-        elif not told:
-            yield Misfit(("workflow", number), "does not say which workflow.", "Add one of id, name or file.", True)
-        first = keys.setdefault(workflow.key, number)
-        if first != number:
-            yield Misfit(("workflow", number, "key"), f"is the key of workflow[{first}] as well.", "Give each its own.")

@@ -17,8 +17,8 @@ from pathlib import Path
 from watcher.clock import Clock
 from watcher.config import GalaxySettings, RuleSettings, WatchSettings
 from watcher.config.destinations import LibrarySettings, fields_of, render, render_folder
-from watcher.config.rules import column_of
 from watcher.config.ways import BY_PATH, server_path
+from watcher.config.workflows import column_of
 from watcher.errors import WatcherError
 from watcher.galaxy import Galaxy
 from watcher.galaxy.client import Identity

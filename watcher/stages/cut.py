@@ -17,8 +17,9 @@ from pathlib import Path, PurePosixPath
 from watcher.config import DeliverySettings, RuleSettings, Settings, WatchSettings
 from watcher.config.destinations import SHEET, LibrarySettings, fixed_folder, render, render_folder, sheet_columns
 from watcher.config.galaxies import GalaxySettings
-from watcher.config.rules import WorkflowSettings, column_of, is_dbkey, is_ext
+from watcher.config.rules import is_dbkey, is_ext
 from watcher.config.ways import server_path
+from watcher.config.workflows import WorkflowSettings, column_of
 from watcher.errors import PlanError
 from watcher.model import (
     Plan,
@@ -160,7 +161,7 @@ def _plan(settings: Settings, rule: RuleSettings, facts: Facts, samples: list[Sa
         collection=collection(
             shape, name, samples, planned, pair_of(rule.reads), lambda sample: _element(rule, sample)
         ),
-        workflows=tuple(_workflow(one, samples) for one in rule.workflow),
+        workflows=tuple(_workflow(one, samples, values) for one in rule.workflow),
         deliveries=tuple(_delivery(delivery, str(place), values) for place, delivery in enumerate(rule.deliver, 1)),
         priority=rule.priority,
         rule_text=rule.model_dump(mode="json"),
@@ -254,10 +255,25 @@ def _server_path(
     return found
 
 
-def _workflow(asked: WorkflowSettings, samples: Sequence[Sample]) -> PlannedWorkflow:
-    cells = {label: shared_cell(samples, column) for label, column in asked.columns.items()}
+def _workflow(asked: WorkflowSettings, samples: Sequence[Sample], values: Mapping[str, str]) -> PlannedWorkflow:
     return PlannedWorkflow(
-        key=asked.key, ref=asked.ref, by=asked.by, inputs=asked.values, cells=cells, steps=asked.steps
+        key=asked.key,
+        ref=asked.ref,
+        by=asked.by,
+        version=asked.version,
+        trs=(asked.trs.id, asked.trs.version, asked.trs.server) if asked.trs else ("", "", ""),
+        after=asked.waits_for,
+        inputs=asked.values,
+        cells={label: shared_cell(samples, column) for label, column in asked.columns.items()},
+        steps=asked.steps,
+        replacements={word: render(template, values) for word, template in asked.replacements.items()},
+        use_cached_job=asked.use_cached_job,
+        upgrades=asked.upgrades,
+        may_fail=asked.may_fail,
+        min_ok=asked.min_ok,
+        retries=asked.retries,
+        reviews=asked.reviews,
+        stuck_after_s=asked.stuck_after.total_seconds(),
     )
 
 

@@ -16,7 +16,17 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from watcher.errors import StateError
-from watcher.rows import Batch, Dataset, DeliveredFile, DeliveryRow, GalaxyObject, Invocation, SourceFile, Unit
+from watcher.rows import (
+    Batch,
+    Dataset,
+    DeliveredFile,
+    DeliveryRow,
+    GalaxyObject,
+    Invocation,
+    InvocationRecord,
+    SourceFile,
+    Unit,
+)
 from watcher.store.database import Database
 from watcher.store.rows import TABLES, K, first, listed, refuse_overtaken, refuse_unknown, select_of, values_of
 
@@ -116,6 +126,14 @@ class Children(Database):
     async def put_invocation(self, batch: Batch, key: str, number: int, **values: Any) -> Invocation:
         """Make or change an invocation; `number` counts the attempts under a key."""
         return await self._put(Invocation, batch, {"key": key, "number": number}, values)
+
+    async def invocation_records(self, batch_id: str) -> list[InvocationRecord]:
+        """Return what is kept of the batch's invocations, by key and number."""
+        return await self._children(InvocationRecord, {"batch_id": batch_id})
+
+    async def put_invocation_record(self, batch: Batch, key: str, number: int, **values: Any) -> InvocationRecord:
+        """Make or change what is kept of an invocation."""
+        return await self._put(InvocationRecord, batch, {"key": key, "number": number}, values)
 
     async def deliveries(self, batch_id: str) -> list[DeliveryRow]:
         """Return the batch's deliveries by key."""

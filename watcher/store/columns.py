@@ -8,6 +8,7 @@ tables are in `schema.py`.
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, TypeVar
@@ -103,3 +104,22 @@ class PlanText(TypeDecorator[Plan]):
     def process_result_value(self, value: Any, dialect: Dialect) -> Plan | None:
         """Read it as this version understands it."""
         return None if value is None else Plan.model_validate(value)
+
+
+class JsonText(TypeDecorator[Any]):
+    """JSON in a text column, which a migration can add with a default in both databases: no text is an empty value."""
+
+    impl = sa.Text
+    cache_ok = True
+
+    def __init__(self, empty: type[dict[str, Any]] | type[list[Any]]) -> None:
+        super().__init__()
+        self.empty = empty
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> str:
+        """Return it as text of ASCII alone; an empty value as no text."""
+        return json.dumps(value) if value else ""
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
+        """Read it."""
+        return json.loads(value) if value else self.empty()

@@ -23,6 +23,7 @@ from watcher.rows import (
     FolderLook,
     GalaxyObject,
     Invocation,
+    InvocationRecord,
     JournalEntry,
     Obstacle,
     Row,
@@ -42,6 +43,7 @@ Kept = (
     | Dataset
     | GalaxyObject
     | Invocation
+    | InvocationRecord
     | DeliveryRow
     | DeliveredFile
     | Obstacle
@@ -63,6 +65,7 @@ TABLES: Mapping[type[Any], sa.Table] = {
     Dataset: schema.dataset,
     GalaxyObject: schema.galaxy_object,
     Invocation: schema.invocation,
+    InvocationRecord: schema.invocation_record,
     DeliveryRow: schema.delivery,
     DeliveredFile: schema.delivered_file,
     Obstacle: schema.obstacle,

@@ -15,7 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from watcher.model import Stage, Status
-from watcher.store.columns import PlainText, PlanText, UnsignedInteger, UtcTime, Word
+from watcher.store.columns import JsonText, PlainText, PlanText, UnsignedInteger, UtcTime, Word
 
 metadata = sa.MetaData(
     naming_convention={
@@ -45,6 +45,10 @@ def _time(name: str, *, nullable: bool = True) -> sa.Column[Any]:
 
 def _json(name: str) -> sa.Column[Any]:
     return sa.Column(name, sa.JSON(), nullable=False)
+
+
+def _added_json(name: str, empty: type[dict[str, Any]] | type[list[Any]]) -> sa.Column[Any]:
+    return sa.Column(name, JsonText(empty), nullable=False, server_default=sa.text("''"))
 
 
 def _one_of(column: str, words: type[StrEnum]) -> sa.CheckConstraint:
@@ -221,6 +225,24 @@ invocation = sa.Table(
     _time("intent_at"),
     _time("receipt_at"),
     _text("reason"),
+    # Rows of the first layouts have none of the next ones.
+    _text("code", server_default=sa.text("''")),
+    _added_json("inner", list),
+    _added_json("samples", dict),
+    _added_json("replaced", dict),
+    _text("request_id", server_default=sa.text("''")),
+    _time("moved_at"),
+)
+
+invocation_record = sa.Table(
+    "invocation_record",
+    metadata,
+    _below("batch"),
+    _text("key", primary_key=True),
+    sa.Column("number", sa.Integer(), primary_key=True, autoincrement=False),
+    _time("made_at"),
+    _text("report"),
+    _json("steps"),
 )
 
 delivery = sa.Table(
