@@ -18,6 +18,9 @@ ROOMS = {"config", "disk", "runs", "galaxy", "store", "delivery"}
 DOORS = {"cli", "web"}
 RANK = {"words": 0, "rooms": 1, "stages": 2, "service": 3, "doors": 4}
 SHARED_BY_STAGES = {
+    "rounds": "one request for the counts of many invocations, for poll.py",
+    "chain": "which workflow of a batch may start, and which cannot: invoke.py, poll.py and deliver.py go by it",
+    "endings": "how an invocation ended, from what Galaxy says: poll.py asks, and acts on it",
     "effects": "intent, act, receipt: what every outside effect has in common",
     "rooms": "what every stage is handed: the rooms, transfer slots, poll rounds",
     "slots": "how many files move at once, and whose turn it is",

@@ -22,6 +22,7 @@ from watcher.config.hours import Hours
 from watcher.config.rules import RuleSettings
 from watcher.config.values import AbsolutePath, Count, Interval, Misfit, Name, Section, Size, at_least_one, wrong
 from watcher.config.watches import WatchSettings
+from watcher.config.workflows import Share
 
 DEFAULT_STATE = Path("/var/lib/galaxy-watcher/state.sqlite")
 
@@ -68,7 +69,12 @@ class LimitSettings(Section):
 
     transfers: Count = Field(4, description="Files sent at the same time.")
     per_mount_looks: Count = Field(2, description="Threads that look at one file system.")
-    invocations: Count = Field(10, description="Workflows that run in Galaxy at the same time.")
+    invocations: Count = Field(10, description="Workflows that run on one Galaxy at the same time.")
+    unfinished_share: Share = Field(
+        1.0,
+        description="No further workflow while more than this share of those started on that Galaxy within a day, ten at"
+        " least, has not ended: a server that is behind gets no more. 100%: never.",
+    )
     library_files: Count = Field(
         100,
         description="Files put into a library with one request: Galaxy works on all of them before it answers.",

@@ -20,7 +20,8 @@ from watcher.galaxy import Account, Galaxy, Login
 from watcher.runs.layout import load_layouts
 from watcher.stages.effects import EffectRunner, Points, pass_by
 from watcher.stages.pace import Bandwidth
-from watcher.stages.rooms import PollRounds, Rooms
+from watcher.stages.rooms import Rooms
+from watcher.stages.rounds import PollRounds
 from watcher.stages.slots import Slots
 from watcher.store.store import Store
 

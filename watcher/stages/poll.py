@@ -1,170 +1,241 @@
 """Stage poll: how did it truly end?
 
-Success is read from job counts, never from the state of the invocation: `completed` only means that nothing moves any
-more. Below Galaxy 26.0 the counts of the outer invocation are blind to subworkflows, so every inner invocation is
-asked for in the same request (measured on 24.1.4 to 26.1.2). Whatever the ending, the batch goes on to `deliver.py`,
-which chooses by it.
+Counts of jobs come in rounds (`rounds.py`), a request for each hundred invocations; an invocation itself is read when
+its jobs are there, and when none moves any more. Below Galaxy 26.0 the counts of the outer invocation are blind to
+subworkflows, so every inner one is counted beside it (measured on 24.1.4 to 26.1.2). What the answers mean is told by
+`endings.py`. Whatever the ending, the batch goes on to `deliver.py`, which chooses by it; first comes what waits for a
+workflow that ended well, or a second try.
 """
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 from watcher.errors import NotThere
 from watcher.galaxy import Galaxy
-from watcher.galaxy.answers import InvocationDetail, JobCounts
-from watcher.model import DatasetId, HistoryId, Hold, InvocationId, Next, Outcome, Stage, Status, Wait
+from watcher.galaxy.invocation_answers import InvocationDetail
+from watcher.galaxy.jobs import JobFailure
+from watcher.model import (
+    DatasetId,
+    HistoryId,
+    Hold,
+    InvocationId,
+    Next,
+    Outcome,
+    PlannedWorkflow,
+    Stage,
+    Status,
+    Wait,
+)
 from watcher.rows import Batch, Invocation
+from watcher.stages.attempts import AGAIN, is_to_try_again, take_up_again, try_again
+from watcher.stages.causes import deleted_inputs, not_scheduled, resume
+from watcher.stages.chain import current_invocations, never_started, running, to_start
+from watcher.stages.endings import PAUSED, Ending, counts_of, first_look, is_populated, judged, moving, told_counts
+from watcher.stages.records import keep_record
+from watcher.stages.reviews import review
 from watcher.stages.rooms import Rooms
+from watcher.stages.rounds import pause_after
 
-GOOD = frozenset({"ok", "skipped"})
-BAD = frozenset({"error", "deleted", "deleting", "failed", "stopped", "stop"})
-LAST_WORDS = 400
-SHORTEST, LONGEST = timedelta(seconds=1), timedelta(seconds=60)
+STUCK = "workflow_stuck"
 
 
 async def poll(batch: Batch, rooms: Rooms) -> Outcome:
-    """Follow every invocation of the batch until no job moves any more."""
+    """Follow every invocation of the batch until no job moves any more, then go on with what comes after it."""
     galaxy = rooms.galaxy(batch.plan.galaxy)
     history_id = next(
         HistoryId(row.galaxy_id) for row in await rooms.store.galaxy_objects(batch.id) if row.key == "history"
     )
+    if batch.more.get(AGAIN):
+        await take_up_again(batch, rooms, galaxy)
     waits: list[Wait] = []
-    for row in current_invocations(await rooms.store.invocations(batch.id)):
-        if row.status not in (Status.WORKING, Status.READY, Status.WAITING):
-            continue
+    holds: list[Hold] = []
+    for row in running(await rooms.store.invocations(batch.id)):
         outcome = await _follow(batch, rooms, galaxy, history_id, row)
         if isinstance(outcome, Hold):
-            return outcome
-        if outcome is not None:
+            holds.append(outcome)
+        elif outcome is not None:
             waits.append(outcome)
-    if waits:
+    rows = await rooms.store.invocations(batch.id)
+    if to_start(batch.plan, rows):
+        return Next(Stage.INVOKE, _next_told(batch, rows))
+    if waits and not holds:
         return min(waits, key=lambda wait: wait.after)
-    rows = current_invocations(await rooms.store.invocations(batch.id))
-    if any(row.status is Status.CANCELLED for row in rows) or len(rows) < len(batch.plan.workflows):
-        return Next(Stage.INVOKE, "The workflow was cancelled before; it is started once more.")
-    failed = [row for row in rows if row.status is Status.FAILED]
-    return Next(Stage.DELIVER, " ".join(row.reason for row in failed) or "The workflow ended well.")
+    if holds:
+        return holds[0]
+    failed = [row for row in current_invocations(rows) if row.status is Status.FAILED]
+    kept = [row.reason for row in current_invocations(rows) if row.status is Status.DONE and row.reason]
+    skipped = [f"`{planned.ref}` was not started." for planned in never_started(batch.plan, rows)]
+    return Next(Stage.DELIVER, " ".join([*(row.reason for row in failed), *skipped, *kept]) or "The workflow ended well.")
 
 
-def current_invocations(rows: list[Invocation]) -> list[Invocation]:
-    """Return the latest attempt of each workflow."""
-    latest: dict[str, Invocation] = {}
-    for row in sorted(rows, key=lambda row: row.number):
-        latest[row.key] = row
-    return list(latest.values())
+def _next_told(batch: Batch, rows: Sequence[Invocation]) -> str:
+    names = " and ".join(f"`{planned.ref}`" for planned in to_start(batch.plan, rows))
+    return f"Now comes {names}."
 
 
 async def _follow(
     batch: Batch, rooms: Rooms, galaxy: Galaxy, history_id: HistoryId, row: Invocation
 ) -> Wait | Hold | None:
     """Return None when the invocation has ended (its row says how), else what to wait for."""
-    age = rooms.clock.now() - (row.receipt_at or rooms.clock.now())
-    pause = min(max(age / 10, SHORTEST), LONGEST)
-    detail = await galaxy.invocations.get(row.galaxy_id)
-    ids = (row.galaxy_id, *(() if not detail.subworkflow_ids else await galaxy.invocations.nested(row.galaxy_id)))
+    planned = next(one for one in batch.plan.workflows if one.key == row.key)
+    pause = pause_after(row.receipt_at, rooms.clock.now())
+    ids = (row.galaxy_id, *row.inner)
     answer = await rooms.rounds.counts(galaxy, history_id, ids, fresh_s=pause.total_seconds() / 2)
-    counts: Counter[str] = Counter()
-    inner = ids[1:] if not (await galaxy.known_identity()).features.outer_counts_include_nested else ()
-    for one in (row.galaxy_id, *inner):
-        counts.update(answer[one].states if one in answer else {})
-    await rooms.store.put_invocation(batch, row.key, row.number, state=detail.state, counts=dict(counts))
-    verdict = ending(detail, counts, all_scheduled=all(_scheduled(answer.get(one)) for one in ids))
+    outer_has_all = (await galaxy.known_identity()).features.outer_counts_include_nested
+    counts = counts_of(ids, answer, outer_has_all=outer_has_all)
+    row = await _note_moves(batch, rooms, row, dict(counts))
+    is_known = row.state in ("scheduled", "completed")
+    if is_known and moving(counts) or not (is_known or counts or is_populated(answer.get(row.galaxy_id))):
+        return _stuck(rooms, planned, row) or _still_running(row, pause)
+    details = await _read(batch, rooms, galaxy, row)
+    row = await rooms.store.put_invocation(
+        batch, row.key, row.number, state=details[0].state, inner=[one.id for one in details[1:]]
+    )
+    all_scheduled = all(is_populated(answer.get(detail.id)) for detail in details)
+    verdict = first_look(details, counts, all_scheduled=all_scheduled)
+    if verdict == "review":
+        return await review(batch, rooms, galaxy, planned, details)
     if verdict == "running":
-        return Wait(pause, f"Galaxy runs the workflow: {_told(counts)}.", "workflow_runs")
-    rooms.rounds.forget(galaxy, ids)
-    if (await galaxy.histories.get(history_id)).deleted:  # its jobs end well all the same, and their results vanish
+        return _stuck(rooms, planned, row) or _still_running(row, pause)
+    rooms.rounds.forget(galaxy, [detail.id for detail in details])
+    await _refuse_deleted_history(batch, galaxy, history_id)
+    failures, replaced = await _failures(galaxy, history_id, details) if verdict == "bad" else ((), {})
+    ending = await _ending(batch, rooms, galaxy, history_id, planned, details, failures, verdict)
+    if ending.kind == PAUSED:
+        if await resume(batch, rooms, galaxy, ending, failures):
+            return Wait(pause, "Galaxy was asked to go on with paused jobs.", "resumed")
+        return Hold(
+            ending.reason,
+            ending.code,
+            hint=f"Put right what is named, then `galaxy-watcher retry {batch.id}` lets them go on; or resume them in"
+            f" Galaxy. `galaxy-watcher retry {batch.id} --from invoke` starts the workflow anew.",
+        )
+    await keep_record(batch, rooms, galaxy, row, details)
+    await _conclude(batch, rooms, planned, row, ending, replaced)
+    return None
+
+
+async def _failures(
+    galaxy: Galaxy, history_id: HistoryId, details: Sequence[InvocationDetail]
+) -> tuple[list[JobFailure], dict[DatasetId, DatasetId]]:
+    """Return the jobs that did not end well, without those that a person ran again with success, whose results are
+    returned by the datasets they stand for.
+
+    Such a job stays outside of the invocation, whose counts keep the failed one for good (measured on 24.1.4, 26.1.2).
+    """
+    left, replaced = [], dict[DatasetId, DatasetId]()
+    for failure in await galaxy.jobs.failures(details):
+        found = await galaxy.jobs.rerun_of(history_id, failure) if failure.state != PAUSED else {}
+        replaced |= found
+        if not found:
+            left.append(failure)
+    return left, replaced
+
+
+async def _note_moves(batch: Batch, rooms: Rooms, row: Invocation, counts: dict[str, int]) -> Invocation:
+    if counts == row.counts and row.moved_at is not None:
+        return row
+    return await rooms.store.put_invocation(batch, row.key, row.number, counts=counts, moved_at=rooms.clock.now())
+
+
+async def _read(batch: Batch, rooms: Rooms, galaxy: Galaxy, row: Invocation) -> list[InvocationDetail]:
+    """Return the invocation and those of all its subworkflows, however deep, outer ones first."""
+    found = [await galaxy.invocations.get(row.galaxy_id)]
+    for detail in found:
+        known = {one.id for one in found}
+        found += [await galaxy.invocations.get(inner) for inner in detail.subworkflow_ids if inner not in known]
+    return found
+
+
+def _still_running(row: Invocation, pause: timedelta) -> Wait:
+    return Wait(pause, f"Galaxy runs the workflow: {told_counts(row.counts)}.", "workflow_runs")
+
+
+def _stuck(rooms: Rooms, planned: PlannedWorkflow, row: Invocation) -> Hold | None:
+    """Return a hold when no job has moved for too long: the node of a job may be gone, and Galaxy never notices."""
+    still_s = (rooms.clock.now() - (row.moved_at or rooms.clock.now())).total_seconds()
+    if still_s < planned.stuck_after_s:
+        return None
+    since = row.moved_at.isoformat(timespec="minutes") if row.moved_at else "its start"
+    return Hold(
+        f"No job of the workflow `{planned.ref}` has moved since {since}: {told_counts(row.counts)}.",
+        STUCK,
+        hint=f"Look at its jobs in Galaxy. When one moves, it goes on by itself; `galaxy-watcher cancel {row.batch_id}`"
+        " ends it.",
+    )
+
+
+async def _refuse_deleted_history(batch: Batch, galaxy: Galaxy, history_id: HistoryId) -> None:
+    """Jobs in a deleted history end well all the same, and their results vanish."""
+    if (await galaxy.histories.get(history_id)).deleted:
         raise NotThere(
             f"The history of batch {batch.id} was deleted in Galaxy while the workflow ran.",
             hint=f"Undelete it and `galaxy-watcher retry {batch.id}`, or `galaxy-watcher cancel {batch.id}`.",
         )
-    if verdict == "ok":
-        await rooms.store.put_invocation(batch, row.key, row.number, status=Status.DONE)
-        return None
-    reason = await _reason(batch, rooms, galaxy, history_id, detail, ids, counts)
-    if verdict == "paused":
-        return Hold(
-            reason,
-            "workflow_paused",
-            hint=f"Resume or re-run the paused jobs in Galaxy, then `galaxy-watcher retry {batch.id}`.",
-        )
-    await rooms.store.put_invocation(batch, row.key, row.number, status=Status.FAILED, reason=reason)
-    return None
 
 
-def _scheduled(counts: JobCounts | None) -> bool:
-    return counts is not None and counts.populated not in ("new", "")
-
-
-def ending(detail: InvocationDetail, counts: Counter[str], *, all_scheduled: bool) -> str:
-    """Tell how an invocation stands: `running`, `ok`, `paused` or `failed`.
-
-    Ended means: scheduling is over and every job is in a terminal state, where `paused` counts as terminal because
-    nothing moves it but a person. An error beside paused jobs is a failure: the paused ones only wait for its output.
-    """
-    if detail.state in ("cancelled", "cancelling", "failed"):
-        return "failed"
-    moving = sum(count for state, count in counts.items() if state not in GOOD | BAD | {"paused"})
-    if detail.state not in ("scheduled", "completed") or moving or not all_scheduled:
-        return "running"
-    if any(counts[state] for state in BAD):
-        return "failed"
-    return "paused" if counts["paused"] else "ok"
-
-
-def _told(counts: Counter[str]) -> str:
-    return ", ".join(f"{count} {state}" for state, count in sorted(counts.items()) if count) or "no job yet"
-
-
-async def _reason(
+async def _ending(
     batch: Batch,
     rooms: Rooms,
     galaxy: Galaxy,
     history_id: HistoryId,
-    detail: InvocationDetail,
-    ids: tuple[InvocationId, ...],
-    counts: Counter[str],
-) -> str:
-    """Say why a workflow did not end well: cancelled, paused, or the first failed job's last words."""
-    told_by_galaxy = "; ".join(detail.message_texts) or "no reason given"
-    if detail.state in ("cancelled", "cancelling"):
-        return f"The workflow of batch {batch.id} was cancelled in Galaxy ({told_by_galaxy})."
-    if failed := await _first_failed_job(galaxy, ids):
-        return f"{failed} ({_told(counts)})."
-    if counts["paused"]:
-        cause = (
-            await _deleted_inputs(batch, rooms, galaxy, history_id)
-            or await _pause_cause(galaxy, history_id)
-            or "an input failed, or a person paused them"
-        )
-        return f"{counts['paused']} jobs of batch {batch.id} are paused in Galaxy: {cause}."
-    if detail.state == "failed":
-        return f"Galaxy could not schedule the workflow of batch {batch.id}: {told_by_galaxy}."
-    return f"Jobs of batch {batch.id} were deleted in Galaxy ({_told(counts)})."
+    planned: PlannedWorkflow,
+    details: Sequence[InvocationDetail],
+    failures: Sequence[JobFailure],
+    verdict: str,
+) -> Ending:
+    """Say how it ended, and why, from the jobs themselves where they did not all end well."""
+    if verdict == "ok":
+        return Ending("ok")
+    if verdict == "failed":
+        return not_scheduled(batch, details)
+    if verdict == "cancelled":
+        why = "; ".join(text for detail in details for text in detail.message_texts) or "no reason given"
+        return Ending("failed", f"The workflow of batch {batch.id} was cancelled in Galaxy ({why}).", "cancelled_there")
+    total = len(batch.plan.collection.elements) if batch.plan.collection else len(batch.plan.samples)
+    ending = judged(planned, failures, total, _places(details), _after(planned))
+    if ending.kind == PAUSED and (gone := await deleted_inputs(batch, rooms, galaxy, history_id)):
+        return replace(ending, reason=f"{ending.reason.rstrip('.')}: {gone}.", cause="deleted input")
+    return ending
 
 
-async def _first_failed_job(galaxy: Galaxy, ids: tuple[InvocationId, ...]) -> str:
-    for invocation_id in ids:
-        for job in await galaxy.jobs.of_invocation(invocation_id):
-            if job.state in ("error", "failed"):
-                told = await galaxy.jobs.detail(job.id)
-                words = (told.stderr or told.stdout or " ".join(told.messages)).strip()[-LAST_WORDS:]
-                return f"Tool `{job.tool_id}` failed with exit code {told.exit_code}{f': {words}' if words else ''}"
-    return ""
+def _places(details: Sequence[InvocationDetail]) -> dict[InvocationId, int]:
+    """Return the step of the outer workflow that each inner invocation belongs to."""
+    places: dict[InvocationId, int] = {}
+    for detail in details:
+        for step in detail.steps:
+            if step.subworkflow_invocation_id:
+                inner = InvocationId(step.subworkflow_invocation_id)
+                places[inner] = places.get(detail.id, step.index)
+    return places
 
 
-async def _deleted_inputs(batch: Batch, rooms: Rooms, galaxy: Galaxy, history_id: HistoryId) -> str:
-    """Return which of the batch's own datasets somebody deleted, whatever Galaxy makes of it."""
-    rows = {row.galaxy_id: row.name for row in await rooms.store.datasets(batch.id)}
-    facts = await galaxy.datasets.many(history_id, list(rows))
-    names = [name for one, name in rows.items() if one not in facts or facts[one].deleted or facts[one].purged]
-    return f"{', '.join(f'`{name}`' for name in names)} was deleted in Galaxy" if names else ""
+def _after(planned: PlannedWorkflow) -> dict[int, list[int]]:
+    """Return the steps that hang on each step, as the plan saw the workflow."""
+    return {int(step["index"]): list(step["downstream"]) for step in planned.digest.get("steps", ())}
 
 
-async def _pause_cause(galaxy: Galaxy, history_id: HistoryId) -> str:
-    """Return what Galaxy writes on the first paused output."""
-    for content in await galaxy.histories.contents(HistoryId(history_id)):
-        if content.kind == "dataset" and content.state == "paused":
-            return (await galaxy.datasets.get(DatasetId(content.id))).misc_info.strip().rstrip(".")
-    return ""
+async def _conclude(
+    batch: Batch,
+    rooms: Rooms,
+    planned: PlannedWorkflow,
+    row: Invocation,
+    ending: Ending,
+    replaced: Mapping[DatasetId, DatasetId],
+) -> None:
+    """Store the ending; what is to be tried again gets the row of its next attempt first, or a death in between would
+    forget it.
+    """
+    is_well = ending.kind == "ok"
+    reason = ending.reason
+    if is_well and replaced:
+        reason = f"{len(replaced)} results are of jobs that were run again by hand in Galaxy. {reason}".strip()
+    if not is_well and is_to_try_again(planned, row, ending):
+        await try_again(batch, rooms, row, reason)
+    await rooms.store.put_invocation(
+        batch, row.key, row.number, status=Status.DONE if is_well else Status.FAILED,
+        reason=reason, code=ending.code, samples=dict(ending.samples), replaced=dict(replaced),
+    )  # fmt: skip

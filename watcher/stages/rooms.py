@@ -1,7 +1,7 @@
 """What every stage may use: the rooms, wired together once by `service/build.py`.
 
 Beside the rooms stand the things that stages share in memory: transfer slots (`slots.py`), the bandwidth of watches
-(`pace.py`), live progress, and one poll round for all invocations of an account. None of them is the truth; after a
+(`pace.py`), live progress, and the poll rounds of each account (`rounds.py`). None of them is the truth; after a
 restart they start empty and the rows tell what is to be done.
 """
 
@@ -23,18 +23,14 @@ from watcher.disk.reader import FileReader
 from watcher.disk.threads import DiskThreads
 from watcher.errors import PlanError
 from watcher.galaxy import Galaxy
-from watcher.galaxy.answers import JobCounts
-from watcher.model import BlockingCalls, HistoryId, InvocationId
+from watcher.model import BlockingCalls
 from watcher.rows import FolderLook
 from watcher.runs.layout import Layout
 from watcher.stages.effects import EffectRunner
 from watcher.stages.pace import Bandwidth
+from watcher.stages.rounds import PollRounds
 from watcher.stages.slots import Slots
 from watcher.store.store import Store
-
-ASKED_LATELY_S = 300.0
-"""Whose counts nobody wanted for so long is left out of the next round."""
-
 
 class Progress:
     """Bytes moved so far, for the live display only; keyed by batch and by what moves."""
@@ -55,43 +51,6 @@ class Progress:
         """Drop a batch that has ended."""
         self.sent_bytes.pop(batch_id, None)
         self.fetched_bytes.pop(batch_id, None)
-
-
-class PollRounds:
-    """One request per round for the job counts of all invocations of an account, however many batches ask."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._wanted: dict[str, dict[InvocationId, float]] = {}
-        self._known: dict[str, dict[InvocationId, tuple[float, JobCounts]]] = {}
-        self._turn: dict[str, asyncio.Lock] = {}
-
-    async def counts(
-        self, galaxy: Galaxy, history_id: HistoryId, invocation_ids: tuple[InvocationId, ...], *, fresh_s: float
-    ) -> Mapping[InvocationId, JobCounts]:
-        """Return the counts of these invocations, at most `fresh_s` old; asks for everybody else's in the same
-        request.
-        """
-        account = galaxy.account.name
-        wanted = self._wanted.setdefault(account, {})
-        wanted |= dict.fromkeys(invocation_ids, self._clock.monotonic())
-        async with self._turn.setdefault(account, asyncio.Lock()):
-            known = self._known.setdefault(account, {})
-            now = self._clock.monotonic()
-            if not all(one in known and now - known[one][0] <= fresh_s for one in invocation_ids):
-                # What was cancelled or held meanwhile is not asked for by anybody any more.
-                asked = sorted(one for one, at in wanted.items() if now - at <= ASKED_LATELY_S)
-                for start in range(0, len(asked), 100):
-                    answer = await galaxy.invocations.counts(history_id, asked[start : start + 100])
-                    known.update({one: (now, counts) for one, counts in answer.items()})
-            return {one: known[one][1] for one in invocation_ids if one in known}
-
-    def forget(self, galaxy: Galaxy, invocation_ids: tuple[InvocationId, ...]) -> None:
-        """Stop asking for invocations that have ended."""
-        account = galaxy.account.name
-        for one in invocation_ids:
-            self._wanted.get(account, {}).pop(one, None)
-            self._known.get(account, {}).pop(one, None)
 
 
 @dataclass(frozen=True, slots=True)

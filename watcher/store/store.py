@@ -13,6 +13,7 @@ from __future__ import annotations
 import secrets
 import sqlite3
 from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -42,10 +43,17 @@ DIGITS = "23456789"
 _MOST_NAMES = 500
 _TRIES = 100
 
+_ACCOUNT = sa.type_coerce(schema.batch.c.plan, sa.JSON)["galaxy"].as_string()
+"""The account of a batch, read by the database out of its plan."""
+
 
 def random_word() -> str:
     """Return six letters and digits, a letter first, so that no reader takes it for a number."""
     return secrets.choice(LETTERS) + "".join(secrets.choice(LETTERS + DIGITS) for _ in range(5))
+
+
+async def _rows(connection: AsyncConnection, select: sa.Select[Any]) -> list[sa.Row[Any]]:
+    return list((await connection.execute(select)).all())
 
 
 class Store(Moving, Children, Shared):
@@ -297,6 +305,32 @@ class Store(Moving, Children, Shared):
         if stage is not None:
             select = select.where(table.c.stage == stage)
         return await self._read(lambda connection: listed(connection, Batch, select))
+
+    async def invocations_followed(self) -> list[tuple[str, str, int]]:
+        """Return id, account and number of running invocations of each batch that is being followed; plans stay
+        unread, since whoever waits for a slot asks every few seconds.
+        """
+        batch, invocation = schema.batch, schema.invocation
+        runs = (invocation.c.batch_id == batch.c.id) & (invocation.c.status == Status.WORKING)
+        alive = {Status.READY, Status.WORKING, Status.WAITING}
+        select = (
+            sa.select(batch.c.id, _ACCOUNT, sa.func.count(invocation.c.key))
+            .select_from(batch.outerjoin(invocation, runs))
+            .where(batch.c.stage == Stage.POLL, batch.c.status.in_(alive))
+            .group_by(batch.c.id, _ACCOUNT)
+        )
+        return [(row[0], row[1], row[2]) for row in await self._read(lambda connection: _rows(connection, select))]
+
+    async def invocations_since(self, moment: datetime) -> list[tuple[str, bool]]:
+        """Return account, and whether it still runs, of each invocation that was started since then."""
+        batch, invocation = schema.batch, schema.invocation
+        select = (
+            sa.select(_ACCOUNT, invocation.c.status)
+            .select_from(invocation.join(batch, invocation.c.batch_id == batch.c.id))
+            .where(invocation.c.receipt_at >= moment)
+        )
+        rows = await self._read(lambda connection: _rows(connection, select))
+        return [(row[0], row[1] is Status.WORKING) for row in rows]
 
     async def add_batch(
         self, unit: Unit, number: int, rule: str, plan: Plan, priority: int = 0, revision: int = 1
