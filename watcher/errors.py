@@ -44,6 +44,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 
 class WatcherError(Exception):
@@ -269,9 +270,10 @@ class NotThere(GalaxyError):
 
 
 class Refused(GalaxyError):
-    """Galaxy does not accept the request."""
+    """Galaxy does not accept the request; `details` are what it tells programs, often nothing."""
 
     code = "refused"
+    details: Any = None
 
 
 class SessionLost(GalaxyError):

@@ -179,12 +179,14 @@ def refusal(
         )
     else:
         hint = ""
-    return Refused(
+    error = Refused(
         f"{where} refused to {asked.purpose}: {text or 'no explanation'} ({status}).",
         hint=hint,
         status=status,
         request_id=request_id,
     )
+    error.details = explained.details
+    return error
 
 
 def not_understood(asked: Asked, what: str, *, status: int, request_id: str) -> GalaxyError:
@@ -205,6 +207,7 @@ class _Explained:
     code: int = 0
     is_unknown_address: bool = False
     is_page: bool = False
+    details: Any = None
 
 
 def _explain(body: bytes, content_type: str) -> _Explained:
@@ -222,7 +225,7 @@ def _explain(body: bytes, content_type: str) -> _Explained:
     if "err_msg" in answer:
         more = answer.get("err_data")
         text = f"{answer['err_msg']} {more}" if more else str(answer["err_msg"])
-        return _Explained(_short(text), code if isinstance(code, int) else 0)
+        return _Explained(_short(text), code if isinstance(code, int) else 0, details=more)
     if "detail" in answer:
         return _Explained(_short(str(answer["detail"])), is_unknown_address=answer["detail"] == "Not Found")
     # What Galaxy's old web framework makes of its HTML page when asked for JSON.
