@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from watcher.errors import NotThere
-from watcher.galaxy.answers import InvocationDetail, InvocationFacts, JobCounts
 from watcher.galaxy.http import Http, Params
+from watcher.galaxy.invocation_answers import InvocationDetail, InvocationFacts, JobCounts
 from watcher.model import HistoryId, InvocationId, WorkflowId
 
 PAGE = 100

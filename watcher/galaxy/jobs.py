@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from watcher.galaxy.answers import JobFacts, understand
+from watcher.galaxy.answers import understand
 from watcher.galaxy.http import Http, Params
+from watcher.galaxy.invocation_answers import JobFacts
 from watcher.model import InvocationId, JobId
 
 PAGE = 500

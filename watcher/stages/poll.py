@@ -13,7 +13,7 @@ from datetime import timedelta
 
 from watcher.errors import NotThere
 from watcher.galaxy import Galaxy
-from watcher.galaxy.answers import InvocationDetail, JobCounts
+from watcher.galaxy.invocation_answers import InvocationDetail, JobCounts
 from watcher.model import DatasetId, HistoryId, Hold, InvocationId, Next, Outcome, Stage, Status, Wait
 from watcher.rows import Batch, Invocation
 from watcher.stages.rooms import Rooms

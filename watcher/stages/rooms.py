@@ -23,7 +23,7 @@ from watcher.disk.reader import FileReader
 from watcher.disk.threads import DiskThreads
 from watcher.errors import PlanError
 from watcher.galaxy import Galaxy
-from watcher.galaxy.answers import JobCounts
+from watcher.galaxy.invocation_answers import JobCounts
 from watcher.model import BlockingCalls, HistoryId, InvocationId
 from watcher.rows import FolderLook
 from watcher.runs.layout import Layout
