@@ -156,6 +156,8 @@ class DatasetFacts(Answer):
     visible: bool = True
     tags: Tags = ()
     dbkey: Text = ""
+    hid: Number = 0
+    creating_job: Text = ""
     access_roles: tuple[str, ...] | None = None
 
     @model_validator(mode="before")
@@ -189,6 +191,7 @@ class CollectionElement(Answer):
     state: str = ""
     ext: str = ""
     size: int = 0
+    misc_info: str = ""
     collection_type: str = ""
     elements: tuple[CollectionElement, ...] = ()
 
@@ -210,6 +213,7 @@ class CollectionElement(Answer):
             "state": inner.get("state") or "",
             "ext": inner.get("file_ext") or inner.get("extension") or "",
             "size": inner.get("file_size") or 0,
+            "misc_info": inner.get("misc_info") or "",
         }
 
     def leaves(self, above: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], CollectionElement]]:

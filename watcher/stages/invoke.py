@@ -225,9 +225,10 @@ async def _start(
     async def act() -> InvocationId:
         if is_older:
             await _look_once_more(batch, rooms, galaxy, history_id)
-        return await galaxy.invocations.start(
+        started = await galaxy.invocations.start(
             planned.workflow_id, history_id, binding.inputs(collection_id), binding.parameters, version=version
         )
+        return started.id
 
     async def keep(invocation_id: InvocationId) -> None:
         await rooms.store.put_invocation(
