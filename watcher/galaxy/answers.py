@@ -2,7 +2,7 @@
 
 Whatever else an answer holds is ignored, so that other versions of Galaxy fit; what is read and missing makes an answer
 that is not understood. Field names of Galaxy are translated here and nowhere else (`extension` is `ext`, `file_size` is
-`size`). Workflows have their own module, `workflows.py`.
+`size`). Workflows have their own module, `workflows.py`, and so have invocations and jobs, `invocation_answers.py`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter,
 
 from watcher.errors import GalaxyBroken, GalaxyError
 from watcher.galaxy.refusals import Asked, not_understood
-from watcher.model import CollectionId, DatasetId, HistoryId, InvocationId, JobId, WorkflowId
+from watcher.model import CollectionId, DatasetId, HistoryId
 
 T = TypeVar("T")
 
@@ -156,6 +156,8 @@ class DatasetFacts(Answer):
     visible: bool = True
     tags: Tags = ()
     dbkey: Text = ""
+    hid: Number = 0
+    creating_job: Text = ""
     access_roles: tuple[str, ...] | None = None
 
     @model_validator(mode="before")
@@ -189,6 +191,7 @@ class CollectionElement(Answer):
     state: str = ""
     ext: str = ""
     size: int = 0
+    misc_info: str = ""
     collection_type: str = ""
     elements: tuple[CollectionElement, ...] = ()
 
@@ -210,6 +213,7 @@ class CollectionElement(Answer):
             "state": inner.get("state") or "",
             "ext": inner.get("file_ext") or inner.get("extension") or "",
             "size": inner.get("file_size") or 0,
+            "misc_info": inner.get("misc_info") or "",
         }
 
     def leaves(self, above: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], CollectionElement]]:
@@ -236,97 +240,3 @@ class CollectionFacts(Answer):
     def leaves(self) -> list[tuple[tuple[str, ...], CollectionElement]]:
         """Return all datasets with their path of element identifiers, in order."""
         return [leaf for element in self.elements for leaf in element.leaves()]
-
-
-class JobFacts(Answer):
-    """A job; the last three are only filled by `Jobs.detail`."""
-
-    id: JobId
-    tool_id: Text = ""
-    state: Text = ""
-    exit_code: int | None = None
-    stderr: Text = ""
-    stdout: Text = ""
-    messages: tuple[str, ...] = ()
-
-
-class JobCounts(Answer):
-    """How many jobs of an invocation stand where; `populated` is "new" until everything is scheduled.
-
-    Below Galaxy 26.0 the jobs of subworkflows are not in it: ask for those invocations as well.
-    """
-
-    id: InvocationId
-    populated: Text = Field(default="", validation_alias="populated_state")
-    states: Mapping[str, int] = {}
-
-
-class OutputRef(Answer):
-    """What an output label points to: `src` is "hda" (dataset) or "hdca" (collection)."""
-
-    src: str
-    id: str
-
-
-class InvocationStep(Answer):
-    """A step of an invocation; `subworkflow_invocation_id` when the step is a workflow of its own."""
-
-    index: Number = Field(default=0, validation_alias="order_index")
-    label: Text = Field(default="", validation_alias="workflow_step_label")
-    state: Text = ""
-    job_id: Text = ""
-    subworkflow_invocation_id: Text = ""
-
-
-class InvocationFacts(Answer):
-    """A row of a history's invocations; `input_ids` are the ids of its datasets and collections."""
-
-    id: InvocationId
-    workflow_id: WorkflowId
-    state: Text = ""
-    create_time: Text = ""
-    input_ids: frozenset[str] = frozenset()
-
-    @model_validator(mode="before")
-    @classmethod
-    def _translate(cls, row: Any) -> Any:
-        if isinstance(row, dict) and "input_ids" not in row:
-            return {
-                **row,
-                "input_ids": [given["id"] for given in (row.get("inputs") or {}).values() if given.get("id")],
-            }
-        return row
-
-
-class InvocationDetail(InvocationFacts):
-    """One invocation with its steps, labelled outputs and Galaxy's messages about it (a failing job leaves none)."""
-
-    history_id: HistoryId
-    steps: tuple[InvocationStep, ...] = ()
-    outputs: Mapping[str, OutputRef] = {}
-    output_collections: Mapping[str, OutputRef] = {}
-    messages: tuple[Mapping[str, Any], ...] = ()
-
-    @property
-    def subworkflow_ids(self) -> tuple[InvocationId, ...]:
-        """The invocations one level below."""
-        return tuple(
-            InvocationId(step.subworkflow_invocation_id) for step in self.steps if step.subworkflow_invocation_id
-        )
-
-    @property
-    def message_texts(self) -> tuple[str, ...]:
-        """Galaxy's messages as short texts: the reason and what it is about."""
-        return tuple(
-            ", ".join(
-                [
-                    str(message.get("reason", "unknown")),
-                    *(
-                        f"{key} {value}"
-                        for key, value in sorted(message.items())
-                        if key != "reason" and isinstance(value, str | int)
-                    ),
-                ]
-            )
-            for message in self.messages
-        )

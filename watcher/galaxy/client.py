@@ -77,8 +77,8 @@ class Galaxy:
         self.datasets = Datasets(self._http, self.histories)
         self.collections = Collections(self._http, self.histories)
         self.workflows = Workflows(self._http)
-        self.invocations = Invocations(self._http)
-        self.jobs = Jobs(self._http)
+        self.invocations = Invocations(self._http, self.features)
+        self.jobs = Jobs(self._http, self.invocations, self.collections, self.datasets, self.histories)
         self.libraries = Libraries(self._http, self.features)
 
     async def __aenter__(self) -> Self:

@@ -59,6 +59,15 @@ class Collections:
             await self.mark(history, collection, tags)
         return collection
 
+    async def copy_within(
+        self, history: HistoryId, collection: CollectionId, name: str, tags: Sequence[str]
+    ) -> CollectionId:
+        """Copy a collection inside its history over the same datasets, for one invocation alone, which names the copy's
+        id among its inputs, also where it is mapped over; `find` finds it again with the source among `but`. Raises as
+        `Histories.copy`.
+        """
+        return CollectionId(await self._histories.copy(history, "hdca", collection, name, tags))
+
     async def mark(self, history: HistoryId, collection: CollectionId, tags: Sequence[str]) -> None:
         """Set the tags; repeating it changes nothing."""
         path = f"/api/histories/{history}/contents/dataset_collections/{collection}"

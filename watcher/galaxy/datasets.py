@@ -6,7 +6,7 @@ The state of an upload is read here and never from its job (which is `ok` even w
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 
 import httpx
@@ -51,6 +51,19 @@ class Datasets:
         # Ids of datasets and of collections are counted apart: the same text may name one of each.
         chosen = [row for row in rows if row.get("history_content_type") == "dataset" and row.get("id") in wanted]
         return {facts.id: facts for facts in understand(list[DatasetFacts], chosen, asked)}
+
+    async def copy_within(self, history: HistoryId, dataset: DatasetId, name: str, tags: Sequence[str]) -> DatasetId:
+        """Copy a dataset inside its history, without its bytes, for one invocation alone, which names the copy's id
+        among its inputs; `find_copy` finds it again. Raises as `Histories.copy`.
+        """
+        return DatasetId(await self._histories.copy(history, "hda", dataset, name, tags))
+
+    async def find_copy(self, history: HistoryId, name: str, tag: str) -> DatasetId | None:
+        """Return the oldest dataset of that name with exactly that tag which is not deleted."""
+        for content in sorted(await self._histories.contents(history, tag=tag), key=lambda content: content.hid):
+            if content.kind == "dataset" and content.name == name and tag in content.tags and not content.deleted:
+                return DatasetId(content.id)
+        return None
 
     async def make_private(self, dataset: DatasetId) -> None:
         """Let only the account read the dataset; results made from it are private then as well."""

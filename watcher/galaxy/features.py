@@ -53,6 +53,11 @@ class Features:
         return self.version >= (25, 0)
 
     @property
+    def invocation_metrics(self) -> bool:
+        """The figures of all jobs of an invocation come in one answer; before, each job has to be asked for."""
+        return self.version >= (24, 2)
+
+    @property
     def shows_library_files(self) -> bool:
         """Any part of a library's file can be read by itself; on 24.1 that is a 500, and all of it has to be read."""
         return self.version >= (25, 0)

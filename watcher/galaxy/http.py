@@ -162,9 +162,22 @@ class Http:
 
         `read_s` is for what Galaxy answers only when it is done.
         """
+        return (await self.post_noting(path, purpose, kind, json=json, secrets=secrets, read_s=read_s))[0]
+
+    async def post_noting(
+        self,
+        path: str,
+        purpose: str,
+        kind: type[T],
+        *,
+        json: Any,
+        secrets: Sequence[str] = (),
+        read_s: float | None = None,
+    ) -> tuple[T, str]:
+        """Return the answer as `post` does, and what Galaxy calls the request in its log."""
         asked = self.asked("POST", purpose, *secrets)
         reply = await self.send(asked, path, content=json_text.dumps(json).encode(), headers=_JSON, read_s=read_s)
-        return understand(kind, _decode(reply, asked), asked)
+        return understand(kind, _decode(reply, asked), asked), reply.request_id
 
     async def patch(self, path: str, purpose: str, kind: type[T], *, json: Any) -> T:
         """Change something once and return what it is now; raises AnswerLost when in doubt."""

@@ -1,6 +1,8 @@
 """The results of invocations, as a delivery reads them: by output label, collections as folders, from any offset.
 
-Only labelled outputs are results; a mapped output is a collection whose element identifiers become path parts.
+Only labelled outputs are results; of a workflow that labels none, those outputs which no later step takes, named after
+their steps. A mapped output is a collection whose element identifiers become path parts. Datasets that a person made
+anew in Galaxy can stand in for others.
 Elements that did not end well are never handed out. A result carries the SHA-256 that Galaxy lists for it, which for
 the output of a tool is often none: Galaxy hashes those only when its administrator wants it. Knows no delivery: it is a
 `ResultSource` (`watcher/model.py`).
@@ -8,28 +10,40 @@ the output of a tool is often none: Galaxy hashes those only when its administra
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from fnmatch import fnmatchcase
+from types import MappingProxyType
 
 from watcher.galaxy.answers import CollectionFacts
 from watcher.galaxy.client import Galaxy
+from watcher.galaxy.invocation_answers import OutputRef
+from watcher.galaxy.result_names import result_name
 from watcher.model import CollectionId, DatasetId, HistoryId, InvocationId, ResultFile
+
+WORKING_STEPS = frozenset({"tool", "subworkflow"})
+"""The steps that make something; what goes in is nobody's result."""
 
 
 class GalaxyResults:
-    """Labelled outputs of some invocations, in their order."""
+    """Outputs of some invocations, in their order; `replaced` names the dataset to read instead of another."""
 
-    def __init__(self, galaxy: Galaxy, invocations: Sequence[InvocationId]) -> None:
+    def __init__(
+        self,
+        galaxy: Galaxy,
+        invocations: Sequence[InvocationId],
+        replaced: Mapping[DatasetId, DatasetId] = MappingProxyType({}),
+    ) -> None:
         self._galaxy = galaxy
         self._invocations = tuple(invocations)
+        self._replaced = replaced
 
     async def labels(self) -> list[str]:
         """Return every output label there is."""
         found: dict[str, None] = {}
         for invocation in self._invocations:
-            detail = await self._galaxy.invocations.get(invocation)
-            found.update(dict.fromkeys([*detail.outputs, *detail.output_collections]))
+            outputs, output_collections = await self._outputs(invocation)
+            found.update(dict.fromkeys([*outputs, *output_collections]))
         return list(found)
 
     async def files(self, outputs: Sequence[str]) -> list[ResultFile]:
@@ -41,11 +55,11 @@ class GalaxyResults:
         found: list[ResultFile] = []
         not_good: list[str] = []
         for invocation in self._invocations:
-            detail = await self._galaxy.invocations.get(invocation)
-            for label, ref in detail.outputs.items():
+            datasets, output_collections = await self._outputs(invocation)
+            for label, ref in datasets.items():
                 if selects(label, outputs):
                     await self._dataset(label, DatasetId(ref.id), found, not_good)
-            for label, ref in detail.output_collections.items():
+            for label, ref in output_collections.items():
                 if selects(label, outputs):
                     await self._collection(label, CollectionId(ref.id), found, not_good)
         return found, not_good
@@ -54,13 +68,36 @@ class GalaxyResults:
         """Open the bytes from `offset` on."""
         return self._galaxy.datasets.open(DatasetId(file.galaxy_id), offset=offset)
 
-    async def _dataset(self, label: str, dataset: DatasetId, found: list[ResultFile], not_good: list[str]) -> None:
-        facts = await self._galaxy.datasets.get(dataset)
+    async def _outputs(self, invocation: InvocationId) -> tuple[Mapping[str, OutputRef], Mapping[str, OutputRef]]:
+        """Return the datasets and the collections that are results, by label or by the name they get instead."""
+        detail = await self._galaxy.invocations.get(invocation)
+        if detail.outputs or detail.output_collections:
+            return detail.outputs, detail.output_collections
+        version = await self._galaxy.invocations.workflow_version(detail.workflow_version_id)
+        if version.has_labelled_outputs:  # they are not there yet
+            return {}, {}
+        datasets: dict[str, OutputRef] = {}
+        output_collections: dict[str, OutputRef] = {}
+        for step in (await self._galaxy.invocations.detailed(invocation)).steps:
+            if step.type not in WORKING_STEPS:
+                continue
+            tool = step.tool_id or step.type
+            for found, refs in ((datasets, step.outputs), (output_collections, step.output_collections)):
+                for name, ref in refs.items():
+                    if (step.index, name) not in version.taken:
+                        found[result_name(step.index, step.label, tool, name)] = ref
+        return datasets, output_collections
+
+    async def _dataset(
+        self, label: str, dataset: DatasetId, found: list[ResultFile], not_good: list[str], path: tuple[str, ...] = ()
+    ) -> None:
+        facts = await self._galaxy.datasets.get(self._replaced.get(dataset, dataset))
         if facts.state != "ok" or facts.deleted:
-            not_good.append(f"{label} ({'deleted' if facts.deleted else facts.state})")
+            name = "/".join((label, *path))
+            not_good.append(f"{name} ({'deleted' if facts.deleted else facts.state})")
             return
         sha256 = await self._checked_hash(facts.sha256)
-        found.append(ResultFile(facts.id, (label,), facts.ext, facts.size, sha256))
+        found.append(ResultFile(facts.id, (label, *path), facts.ext, facts.size, sha256))
 
     async def _collection(
         self, label: str, collection: CollectionId, found: list[ResultFile], not_good: list[str]
@@ -71,7 +108,9 @@ class GalaxyResults:
             return
         hashes = await self._hashes(facts)
         for path, leaf in facts.leaves():
-            if leaf.state == "ok":
+            if leaf.dataset_id in self._replaced:
+                await self._dataset(label, leaf.dataset_id, found, not_good, path)
+            elif leaf.state == "ok":
                 sha256 = hashes.get(leaf.dataset_id, "")
                 found.append(ResultFile(leaf.dataset_id, (label, *path), leaf.ext, leaf.size, sha256))
             else:

@@ -199,7 +199,8 @@ async def prepare(server: GalaxyServer) -> Prepared:
         for code in (0, 3):
             binding = bind(facts, {"Reads": "reads", "minlen": 8}, {"wait": {"code": code}}, "list:paired")
             inputs = binding.inputs(collection)
-            started.append(await galaxy.invocations.start(workflow.id, history, inputs, binding.parameters))
+            start = await galaxy.invocations.start(workflow.id, history, inputs, binding.parameters)
+            started.append(start.id)
 
         async def counted() -> bool:
             counts = await galaxy.invocations.counts(history, started)

@@ -100,7 +100,7 @@ async def test_what_fits_an_input_runs(galaxy: Galaxy, prepared: Prepared, have:
     binding = bind(facts, {"Reads": "reads"}, None, have)
     assert binding.problems == ()
     inputs = binding.inputs(await built(galaxy, prepared, have))
-    started = await galaxy.invocations.start(workflow.id, prepared.history, inputs, binding.parameters)
+    started = (await galaxy.invocations.start(workflow.id, prepared.history, inputs, binding.parameters)).id
     await until(lambda: _all_ok(galaxy, prepared.history, started, 2 * jobs))
     await galaxy.workflows.delete(workflow.id)
 
