@@ -60,16 +60,16 @@ def problems(inputs: dict[str, Any], steps: dict[str, dict[str, Any]] | None = N
 
 
 def test_reads_go_where_they_are_wanted() -> None:
-    """The collection is put under the label that says `reads`, constants beside it in the type the input wants."""
+    """The collection is put at the number of the input that says `reads`, constants beside it in the wanted type."""
     inputs = {"Reads": "reads", "minlen": "50", "Cutoff": "0.5", "Strict": "no", "Kit": "truseq"}
     binding = bind(FACTS, inputs, {"trim": {"quality": 20}, "7": {"minlen": 3}}, "list:paired")
     assert binding.problems == ()
-    assert binding.inputs(CollectionId("c1")) == {
-        "Reads": {"src": "hdca", "id": "c1"},
-        "minlen": 50,
-        "Cutoff": 0.5,
-        "Strict": False,
-        "Kit": "truseq",
+    assert binding.request(CollectionId("c1"), {}, {}) == {
+        "0": {"src": "hdca", "id": "c1"},
+        "2": 50,
+        "3": 0.5,
+        "4": False,
+        "5": "truseq",
     }
     assert binding.parameters == {"6": {"quality": 20}, "7": {"minlen": 3}}
 
@@ -78,7 +78,7 @@ def test_dataset_of_galaxy_is_taken_as_it_is() -> None:
     """A dataset that lies in Galaxy already is named by source and id."""
     binding = bind(FACTS, {**GOOD, "Reference": {"src": "hda", "id": "d1"}}, None, "list:paired")
     assert binding.problems == ()
-    assert binding.constants == {"Reference": {"src": "hda", "id": "d1"}}
+    assert binding.constants == {"1": {"src": "hda", "id": "d1"}}
 
 
 @pytest.mark.parametrize(
@@ -166,7 +166,7 @@ def test_options_and_lists_are_taken_where_the_tool_takes_them(name: str, value:
 def test_an_input_that_takes_several_values_takes_a_list() -> None:
     """Several values go where the workflow allows several."""
     binding = bind(FACTS, {**GOOD, "Kits": ["truseq", "nextera"]}, None, "list:paired")
-    assert (binding.problems, binding.constants) == ((), {"Kits": ["truseq", "nextera"]})
+    assert (binding.problems, binding.constants) == ((), {"10": ["truseq", "nextera"]})
 
 
 @pytest.mark.parametrize("name", ["trim", "6", "fastp", FASTP, FASTP.rpartition("/")[0]])
@@ -233,7 +233,8 @@ def test_nothing_is_lost_between_values_and_request(inputs: dict[str, Any], step
     """Whatever is written is either in the request or told as a problem, never dropped and never a crash."""
     binding = bind(FACTS, inputs, steps, "list:paired")
     if not binding.problems:
-        assert set(binding.inputs(CollectionId("c"))) == set(inputs)
+        asked = binding.request(CollectionId("c"), {}, {})
+        assert {binding.names[index] for index in asked} == set(inputs)
         assert sum(map(len, binding.parameters.values())) == sum(map(len, steps.values()))
 
 
@@ -258,8 +259,9 @@ def test_cells_of_a_sample_sheet_are_constants(label: str, cell: str | None, tol
         assert told in "\n".join(binding.problems)
     else:
         assert binding.problems == ()
-        assert binding.constants.get(label) == told
-        assert binding.reads_inputs == ("Reads",)
+        index = next(str(one.index) for one in FACTS.inputs if one.label == label)
+        assert binding.constants.get(index) == told
+        assert binding.reads_inputs == ("0",)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,47 @@
+"""Extensions meet the inputs of a workflow: what a dataset is against what an input takes.
+
+Galaxy accepts an invocation with a dataset of a wrong datatype and runs its tools on it, to `ok` or to nonsense
+(measured on 24.1.4 to 26.1.2). What counts as a subtype, and what Galaxy converts by itself, it tells; here it is only
+asked of `Datatypes`. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from watcher.galaxy.workflows import WorkflowInput
+
+
+class Datatypes(Protocol):
+    """What a Galaxy knows of its datatypes."""
+
+    def fits(self, ext: str, wanted: Sequence[str]) -> bool:
+        """Tell whether the extension is one of those, or of a subtype."""
+        ...
+
+    def converts(self, ext: str, wanted: Sequence[str]) -> bool:
+        """Tell whether Galaxy converts it to one of those by itself."""
+        ...
+
+
+def accepted(wanted: WorkflowInput) -> tuple[tuple[str, ...], ...]:
+    """Return groups of extensions: of each, one has to be fitted; no group where everything fits."""
+    named = (wanted.extensions,) if wanted.extensions else ()
+    groups: tuple[tuple[str, ...], ...] = getattr(wanted, "accepts", named)
+    return groups
+
+
+def extension_problems(wanted: WorkflowInput, exts: Mapping[str, str], datatypes: Datatypes) -> list[str]:
+    """Return a sentence for each extension that the input does not take; `exts` tell of each what has it, for people.
+
+    What Galaxy would convert by itself is taken.
+    """
+    problems = []
+    for ext, what in exts.items():
+        for group in accepted(wanted):
+            if not (datatypes.fits(ext, group) or datatypes.converts(ext, group)):
+                name = wanted.label or str(wanted.index)
+                problems.append(f"Input “{name}” takes {' or '.join(group)}, and {what} is {ext}.")
+                break
+    return problems
