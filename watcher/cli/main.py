@@ -159,6 +159,14 @@ def retry(
 
 
 @app.command()
+def release(id: Id, config: ConfigPath = None) -> None:
+    """Confirm the review that a workflow waits for, where its rule says `reviews: release`."""
+    from watcher.cli.act import act
+
+    act(config, "release", id, {})
+
+
+@app.command()
 def cancel(id: Id, config: ConfigPath = None) -> None:
     """Give something up for good, in Galaxy too; what is there stays."""
     from watcher.cli.act import act

@@ -281,6 +281,24 @@ def print_explain(report: Mapping[str, Any], console: Console | None = None) -> 
         _print_left_out(report["left_out"], console)
 
 
+def _print_invocation(invocation: Mapping[str, Any], console: Console) -> None:
+    jobs = ", ".join(f"{count} {state}" for state, count in sorted(invocation["jobs"].items()))
+    attempt = f"attempt {invocation['attempt']}  " if invocation["attempt"] > 1 else ""
+    told = f"  invocation  {invocation['workflow']}  {attempt}{invocation['status']}  {jobs}  {invocation['url']}"
+    console.print(Text(told.rstrip()))
+    if invocation["reason"]:
+        console.print(Text(f"              {invocation['reason']}"))
+    for sample, why in sorted(invocation["samples_not_good"].items()):
+        console.print(Text(f"    not good  {sample}: {why}"))
+
+
+def _jobs_of(step: Mapping[str, Any]) -> str:
+    """Say how many jobs a step had, and which of their exit codes is not 0."""
+    bad = sorted({str(job["exit_code"]) for job in step["jobs"] if job["exit_code"]})
+    count = len(step["jobs"])
+    return f"{count} {'job' if count == 1 else 'jobs'}" + (f", exit code {', '.join(bad)}" if bad else "")
+
+
 def print_show(report: Mapping[str, Any], console: Console | None = None) -> None:
     """Print one unit with everything below it."""
     console = _console(console)
@@ -296,8 +314,11 @@ def print_show(report: Mapping[str, Any], console: Console | None = None) -> Non
         if batch["history_url"]:
             console.print(f"  history     {batch['history']}  {batch['history_url']}")
         for invocation in batch["invocations"]:
-            jobs = ", ".join(f"{count} {state}" for state, count in sorted(invocation["jobs"].items()))
-            console.print(f"  invocation  {invocation['workflow']}  {invocation['status']}  {jobs}")
+            _print_invocation(invocation, console)
+        for record in batch["records"]:
+            for step in record["steps"]:
+                name = f"{step['index']} {step['label']}".strip()
+                console.print(Text(f"    step      {name}  {step['tool_id']} {step['tool_version']}  {_jobs_of(step)}"))
         for row in batch["datasets"]:
             level = row["checked"] or row["status"]
             console.print(f"  dataset     {row['name']}  {size_text(row['size'])}  {level}  {row['sha256'][:12]}")

@@ -72,8 +72,8 @@ class LimitSettings(Section):
     invocations: Count = Field(10, description="Workflows that run on one Galaxy at the same time.")
     unfinished_share: Share = Field(
         1.0,
-        description="No further workflow while more than this share of those started on that Galaxy within a day, ten at"
-        " least, has not ended: a server that is behind gets no more. 100%: never.",
+        description="No further workflow while more than this share of those started on that Galaxy within a day, ten"
+        " at least, has not ended: a server that is behind gets no more. 100%: never.",
     )
     library_files: Count = Field(
         100,

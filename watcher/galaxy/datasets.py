@@ -58,11 +58,23 @@ class Datasets:
         """
         return DatasetId(await self._histories.copy(history, "hda", dataset, name, tags))
 
-    async def find_copy(self, history: HistoryId, name: str, tag: str) -> DatasetId | None:
-        """Return the oldest dataset of that name with exactly that tag which is not deleted."""
-        for content in sorted(await self._histories.contents(history, tag=tag), key=lambda content: content.hid):
-            if content.kind == "dataset" and content.name == name and tag in content.tags and not content.deleted:
-                return DatasetId(content.id)
+    async def find_copy(
+        self, history: HistoryId, name: str, tag: str, *, of: DatasetId, but: Collection[str] = ()
+    ) -> DatasetId | None:
+        """Return the oldest copy of that name with exactly that tag; else one that is not marked yet: it has name and
+        tags of its source at first, is none of `but`, and is marked now.
+        """
+        rows = sorted(await self._histories.contents(history), key=lambda content: content.hid)
+        alive = [row for row in rows if row.kind == "dataset" and not row.deleted and row.id != of]
+        for row in alive:
+            if row.name == name and tag in row.tags:
+                return DatasetId(row.id)
+        source = await self.get(of)
+        for row in alive:
+            like = (row.name, sorted(row.tags), row.size) == (source.name, sorted(source.tags), source.size)
+            if like and row.id not in but:
+                await self._histories.name_copy(history, "hda", row.id, name, [tag])
+                return DatasetId(row.id)
         return None
 
     async def make_private(self, dataset: DatasetId) -> None:

@@ -39,6 +39,9 @@ def plain_tag(text: str) -> str:
     return clean_tag(name, value) if colon else re.sub(r"[\s.]+", "_", text.strip())
 
 
+_KINDS = {"hda": "dataset", "hdca": "dataset_collection"}
+
+
 class _Copied(Answer):
     id: str
 
@@ -131,13 +134,16 @@ class Histories:
         ignored, and the copy has those of its source at first (measured on 24.1.4 and 26.1.2). Raises AnswerLost when
         it may have been made: one without the tags is of no use and in nobody's way.
         """
-        kind, place = {"hda": ("dataset", "datasets"), "hdca": ("dataset_collection", "dataset_collections")}[source]
+        json = {"source": source, "content": content, "type": _KINDS[source], "copy_elements": False}
         path = f"/api/histories/{history}/contents"
-        json = {"source": source, "content": content, "type": kind, "copy_elements": False}
         made = await self._http.post(path, "copy within a history", _Copied, json=json)
-        marks = {"name": name, "tags": list(tags)}
-        await self._http.put(f"{path}/{place}/{made.id}", "name a copy", json=marks)
+        await self.name_copy(history, source, made.id, name, tags)
         return made.id
+
+    async def name_copy(self, history: HistoryId, source: str, copy: str, name: str, tags: Sequence[str]) -> None:
+        """Set name and tags of a copy; repeating it changes nothing."""
+        path = f"/api/histories/{history}/contents/{_KINDS[source]}s/{copy}"
+        await self._http.put(path, "name a copy", json={"name": name, "tags": list(tags)})
 
     async def rows(self, history: HistoryId, *, tag: str = "", until: Collection[str] = ()) -> list[dict[str, Any]]:
         """Return the raw rows of the contents, page by page; stops early once all ids of `until` were seen."""

@@ -13,6 +13,9 @@ from pydantic import Field, model_validator
 from watcher.galaxy.answers import Answer, Number, Text
 from watcher.model import HistoryId, InvocationId, JobId, WorkflowId
 
+PAUSE = "pause"
+"""Galaxy's word for a step at which an invocation waits for a person."""
+
 
 class OutputRef(Answer):
     """What an output or input points to: `src` is "hda" (dataset) or "hdca" (collection)."""
@@ -137,7 +140,7 @@ class InvocationDetail(InvocationFacts):
         if self.state != "ready":
             return ()
         return tuple(
-            step for step in self.steps if step.type == "pause" and step.state == "scheduled" and step.action is None
+            step for step in self.steps if step.type == PAUSE and step.state == "scheduled" and step.action is None
         )
 
     @property
@@ -197,8 +200,17 @@ class WorkflowVersion(Answer):
 
     @property
     def taken(self) -> frozenset[tuple[int, str]]:
-        """The outputs that a later step takes, as (step index, output name)."""
-        return frozenset(link for step in self.steps.values() for link in step.takes)
+        """The outputs that a later step takes, as (step index, output name), also those that reach it through a review;
+        a review itself takes nothing away.
+        """
+        waiting = [link for step in self.steps.values() if step.type != PAUSE for link in step.takes]
+        found = set[tuple[int, str]]()
+        while waiting:
+            link = waiting.pop()
+            if link not in found and (maker := self.steps.get(link[0])) is not None and maker.type == PAUSE:
+                waiting += maker.takes
+            found.add(link)
+        return frozenset(found)
 
 
 class Metric(Answer):

@@ -12,8 +12,8 @@ from enum import StrEnum
 from watcher.galaxy.invocation_answers import JobFacts
 from watcher.model import DatasetId, InvocationId, JobId
 
-FAILED_STATES = frozenset({"error", "failed", "paused", "stopped"})
-"""How a job ends that made no good result; one that was deleted did as it was told."""
+FAILED_STATES = frozenset({"error", "failed", "paused", "stop", "stopped", "deleting", "deleted"})
+"""How a job ends that made no good result, by itself or by hand."""
 
 WORDS_LINES = 10
 

@@ -1,16 +1,21 @@
-"""Names of results that their workflow does not name itself."""
+"""What a result is called whose workflow gives it no label.
+
+Pure, and the same for everybody who asks: what a workflow promises and what an invocation made meet under this name.
+"""
 
 from __future__ import annotations
 
 
 def result_name(step_index: int, step_label: str, tool_id: str, output_name: str) -> str:
-    """Return the name of an output without a label: after its step's label, else after its tool and place."""
-    if step_label:
-        return f"{step_label}.{output_name}"
-    return f"{_short(tool_id)} {step_index}.{output_name}"
+    """Return a name such as `count_reads 2.report`; a label of the step stands in the place of tool and number.
+
+    `step_index` counts from 0, as in the workflow file; a step without a tool is called `step 2`.
+    """
+    tool = short_tool_id(tool_id) or "step"
+    return f"{step_label or f'{tool} {step_index}'}.{output_name}"
 
 
-def _short(tool_id: str) -> str:
-    """Return the tool's own name of `host/repos/owner/repository/tool/version`, any other id as it is."""
+def short_tool_id(tool_id: str) -> str:
+    """Return the last name of a tool: `toolshed.example.org/repos/owner/repository/fastp/0.23` is called fastp."""
     parts = tool_id.split("/")
-    return parts[-2] if len(parts) >= 6 and parts[1] == "repos" else tool_id
+    return parts[-2] if len(parts) > 2 else tool_id

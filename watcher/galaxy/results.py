@@ -64,6 +64,14 @@ class GalaxyResults:
                     await self._collection(label, CollectionId(ref.id), found, not_good)
         return found, not_good
 
+    async def refs(self) -> dict[str, OutputRef]:
+        """Return where each result is in Galaxy, by its label or the name it gets instead."""
+        found: dict[str, OutputRef] = {}
+        for invocation in self._invocations:
+            for outputs in await self._outputs(invocation):
+                found |= outputs
+        return found
+
     def read(self, file: ResultFile, offset: int) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
         """Open the bytes from `offset` on."""
         return self._galaxy.datasets.open(DatasetId(file.galaxy_id), offset=offset)
@@ -81,11 +89,10 @@ class GalaxyResults:
         for step in (await self._galaxy.invocations.detailed(invocation)).steps:
             if step.type not in WORKING_STEPS:
                 continue
-            tool = step.tool_id or step.type
             for found, refs in ((datasets, step.outputs), (output_collections, step.output_collections)):
                 for name, ref in refs.items():
                     if (step.index, name) not in version.taken:
-                        found[result_name(step.index, step.label, tool, name)] = ref
+                        found[result_name(step.index, step.label, step.tool_id, name)] = ref
         return datasets, output_collections
 
     async def _dataset(

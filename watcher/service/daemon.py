@@ -28,6 +28,7 @@ from watcher.rows import Batch, Unit
 from watcher.service.build import build
 from watcher.service.embedded import Embedded
 from watcher.service.engine import Engine
+from watcher.service.galaxy_moves import release_moved_holds
 from watcher.service.holds import release_changed_holds
 from watcher.service.obstacles import probe_obstacles
 from watcher.service.systemd import notify
@@ -160,7 +161,9 @@ class Daemon:
             log.error("state.lost", reason=error.message, hint=error.hint)
             self.stop.set()
             return
-        if await probe_obstacles(self.rooms) or await release_changed_holds(self.rooms):
+        gone = await probe_obstacles(self.rooms)
+        released = await release_changed_holds(self.rooms) + await release_moved_holds(self.rooms)
+        if gone or released:
             self.dispatcher.nudge()
         await self._verbs()
 

@@ -41,7 +41,12 @@ async def _quota_left(rooms: Rooms, obstacle: Obstacle) -> bool:
     if limit is not None and used >= limit:
         return False
     stuck = [one for one in await rooms.store.units(stage=Stage.PLAN) if one.obstacle == obstacle.key]
-    paused = [one for one in await rooms.store.batches(stage=Stage.UPLOAD) if one.obstacle == obstacle.key]
+    paused = [
+        one
+        for stage in (Stage.UPLOAD, Stage.POLL)
+        for one in await rooms.store.batches(stage=stage)
+        if one.obstacle == obstacle.key
+    ]
     if not (stuck or paused):  # the row that met it may not stand behind it yet
         return obstacle.since <= rooms.clock.now() - rooms.settings.limits.probe
     fit = [one for one in stuck if await _has_room(rooms, obstacle.subject, one)]

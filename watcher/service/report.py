@@ -13,8 +13,8 @@ from typing import Any
 
 from watcher.model import Stage, Status, weakest
 from watcher.rows import Batch, Dataset, DeliveredFile, DeliveryRow, Obstacle, Unit, Watch
+from watcher.stages.chain import current_invocations
 from watcher.stages.library import FOLDER
-from watcher.stages.poll import current_invocations
 from watcher.stages.rooms import Progress
 from watcher.stages.settle import OVERDUE
 from watcher.store.store import Store
@@ -90,10 +90,16 @@ async def _batch(store: Store, batch: Batch, urls: Mapping[str, str], progress: 
         "invocations": [
             {
                 "id": row.galaxy_id,
+                "key": row.key,
+                "attempt": row.number,
                 "workflow": names.get(row.key, row.key),
+                "url": f"{url}/workflows/invocations/{row.galaxy_id}" if url and row.galaxy_id else "",
                 "state": row.state,
                 "status": str(row.status),
+                "code": row.code,
+                "reason": row.reason,
                 "jobs": dict(row.counts),
+                "samples_not_good": dict(row.samples),
             }
             for row in current_invocations(await store.invocations(batch.id))
         ],
@@ -184,6 +190,21 @@ async def show_report(
                 "version_id": row.version_id, "status": str(row.status), "reason": row.reason,
             }
             for row in await store.datasets(batch["id"])
+        ]  # fmt: skip
+        batch["attempts"] = [
+            {
+                "key": row.key, "number": row.number, "id": row.galaxy_id, "status": str(row.status),
+                "reason": row.reason, "started": _time(row.receipt_at), "request_id": row.request_id,
+                "run_again_by_hand": dict(row.replaced),
+            }
+            for row in await store.invocations(batch["id"])
+        ]  # fmt: skip
+        batch["records"] = [
+            {
+                "key": row.key, "number": row.number, "made": _time(row.made_at), "report": row.report,
+                "steps": [dict(step) for step in row.steps],
+            }
+            for row in await store.invocation_records(batch["id"])
         ]  # fmt: skip
         batch["results"] = [
             {

@@ -1,5 +1,5 @@
-"""Carries out what people ask for: `retry`, `cancel`. A verb is a row with its actor, so it works with the daemon up
-or down.
+"""Carries out what people ask for: `retry`, `release`, `cancel`. A verb is a row with its actor, so it works with the
+daemon up or down.
 
 The engine stays the only writer of stage and status: this module is part of it, called between stages. A running
 stage of the row is stopped first, so that nobody writes behind the verb's back.
@@ -18,8 +18,12 @@ from watcher.rows import Batch, Unit, Verb
 from watcher.service.embedded import Embedded
 from watcher.service.engine import wake_finish
 from watcher.stages.afterwards import PLANNED_SHEET, SHEET_CHANGED
+from watcher.stages.attempts import AGAIN, ANEW, LOOK
+from watcher.stages.causes import RESUME
 from watcher.stages.copies import MADE_ANEW, TAKEN_ALL_THE_SAME
+from watcher.stages.endings import WORKFLOW_PAUSED
 from watcher.stages.history import MADE_ELSEWHERE, SENT_ALL_THE_SAME
+from watcher.stages.reviews import CONFIRMED, REVIEW
 from watcher.stages.revisions import BECAUSE, REPLANNED
 from watcher.stages.rooms import Rooms
 from watcher.stages.same_run import SAME_AS
@@ -65,8 +69,8 @@ async def _carry_out(rooms: Rooms, dispatcher: Embedded | None, verb: Verb) -> s
         return await _take_the_root_as_it_is(rooms, verb.target)
     if not rows:
         raise UsageError(f"There is no unit or batch `{verb.target}`.", hint="`galaxy-watcher status` lists them.")
-    if verb.verb not in ("retry", "cancel"):
-        raise UsageError(f"`{verb.verb}` is not something the watcher can do.", hint="Known: retry, cancel.")
+    if verb.verb not in ("retry", "cancel", "release"):
+        raise UsageError(f"`{verb.verb}` is not something the watcher can do.", hint="Known: retry, release, cancel.")
     if verb.verb == "retry" and verb.arguments.get("from"):
         # A new plan concerns the whole unit, also when it is asked for one batch.
         rows = await _targets(rooms, verb.target.split("-", 1)[0])
@@ -75,6 +79,8 @@ async def _carry_out(rooms: Rooms, dispatcher: Embedded | None, verb: Verb) -> s
             await stack.enter_async_context(dispatcher.kept_still(rows))
         if verb.verb == "cancel":
             return await _cancel(rooms, verb.target)
+        if verb.verb == "release":
+            return await _release(rooms, rows, verb.target)
         return await _retry(rooms, verb.target, verb.arguments.get("from"))
 
 
@@ -186,8 +192,15 @@ async def _retry_row(rooms: Rooms, row: Unit | Batch, stage: Stage | None, asked
             return False  # it was cancelled by itself; only its own id brings it back
     if stage is None and row.status not in TO_RETRY:
         return False
-    if isinstance(row, Batch) and stage is None and row.status in ENDED and row.stage in (Stage.POLL, Stage.DELIVER):
-        stage = Stage.INVOKE  # the next attempt of a workflow that failed or was cancelled, on the same datasets
+    wish: dict[str, Any] = {}
+    if isinstance(row, Batch) and row.stage in (Stage.POLL, Stage.DELIVER):
+        if stage is Stage.INVOKE:
+            stage, wish = Stage.POLL, {AGAIN: ANEW}
+        elif stage is None and row.status in ENDED:
+            # What was made good by hand counts, else comes the next attempt, on the same datasets.
+            stage, wish = Stage.POLL, {AGAIN: LOOK}
+        elif stage is None and row.code == WORKFLOW_PAUSED:
+            wish = {RESUME: True}
     answers: dict[str, dict[str, Any]] = {
         MADE_ELSEWHERE: {SENT_ALL_THE_SAME: True},
         HELD_BY_RUN: {TAKEN_AS_IT_IS: row.reason},
@@ -195,9 +208,28 @@ async def _retry_row(rooms: Rooms, row: Unit | Batch, stage: Stage | None, asked
         SAME_AS: {TAKEN_ALL_THE_SAME: True},
         MADE_ANEW: {TAKEN_ALL_THE_SAME: True},
     }
-    answer = answers.get(row.code, {})
+    answer = answers.get(row.code, {}) | wish
     await rooms.store.move(row, stage=stage or row.stage, status=Status.READY, reason="retried", more=answer)
     return True
+
+
+async def _release(rooms: Rooms, rows: list[Unit | Batch], target: str) -> str:
+    """Confirm the review that a workflow waits for, where its rule lets this command do so."""
+    waiting = [row for row in rows if isinstance(row, Batch) and row.status is Status.HELD and row.code == REVIEW]
+    if not waiting:
+        raise UsageError(
+            f"Nothing of `{target}` waits for a review.", hint="`galaxy-watcher retry` goes on with what is held."
+        )
+    refused = [row.id for row in waiting if not row.more.get(REVIEW)]
+    if refused:
+        raise UsageError(
+            f"The rule of {', '.join(refused)} leaves reviews to Galaxy.",
+            hint="Review it there; or set `reviews: release` for its workflow before the next run.",
+        )
+    for row in waiting:
+        await rooms.store.move(row, status=Status.READY, reason="released", more={CONFIRMED: row.more[REVIEW]})
+        await wake_finish(rooms.store, row.unit_id)
+    return f"{', '.join(row.id for row in waiting)}: the review is confirmed."
 
 
 async def _cancel(rooms: Rooms, target: str) -> str:

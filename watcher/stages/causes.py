@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from watcher.errors import OverQuota
 from watcher.galaxy import Galaxy
 from watcher.galaxy.invocation_answers import InvocationDetail
-from watcher.galaxy.jobs import JobFailure
+from watcher.galaxy.job_failures import JobFailure, PauseCause
 from watcher.model import HistoryId
 from watcher.rows import Batch
 from watcher.stages.endings import PAUSED, Ending
@@ -27,7 +27,7 @@ async def resume(batch: Batch, rooms: Rooms, galaxy: Galaxy, ending: Ending, fai
 
     Raises OverQuota while the account is full. A job that still cannot go on is paused again by Galaxy.
     """
-    if ending.cause == "quota":
+    if ending.cause is PauseCause.QUOTA:
         used, limit = await galaxy.users.quota()
         if limit is not None and used >= limit:
             full = OverQuota(

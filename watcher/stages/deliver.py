@@ -16,9 +16,11 @@ from pathlib import Path
 from watcher.delivery.folder import FolderDelivery
 from watcher.errors import DeliveryBroken, TargetFull, TargetGone
 from watcher.galaxy.results import GalaxyResults, selects
-from watcher.model import Done, Fail, Next, Outcome, PlannedDelivery, ResultFile, Stage, Status, weakest
+from watcher.model import DatasetId, Done, Fail, Next, Outcome, PlannedDelivery, ResultFile, Stage, Status, weakest
 from watcher.rows import Batch, DeliveredFile, DeliveryRow
+from watcher.stages.chain import current_invocations, never_started, running, to_start
 from watcher.stages.effects import together
+from watcher.stages.endings import PARTLY_GOOD, TOLERATED
 from watcher.stages.rooms import Rooms
 
 AT_ONCE = 4
@@ -29,13 +31,19 @@ DELIVERY_BYTES = "delivery_bytes"
 async def deliver(batch: Batch, rooms: Rooms) -> Outcome:
     """Make every delivery that fits the ending, then end the batch."""
     galaxy = rooms.galaxy(batch.plan.galaxy)
-    latest = {row.key: row for row in sorted(await rooms.store.invocations(batch.id), key=lambda row: row.number)}
-    ended = [row for row in latest.values() if row.status in (Status.DONE, Status.FAILED)]
-    if len(ended) < len(batch.plan.workflows):
-        return Next(Stage.INVOKE, "Not every workflow has ended.")
-    failed = [row for row in ended if row.status is Status.FAILED]
+    rows = await rooms.store.invocations(batch.id)
+    latest = current_invocations(rows)
+    if running(rows):
+        return Next(Stage.POLL, "Not every workflow has ended.")
+    if to_start(batch.plan, rows):
+        return Next(Stage.INVOKE, "Not every workflow has been asked for.")
+    failed = [row for row in latest if row.status is not Status.DONE]
+    skipped = never_started(batch.plan, rows)
     ending = "failed" if failed else "ok"
-    results = GalaxyResults(galaxy, [row.galaxy_id for row in latest.values() if row.galaxy_id])
+    replaced = {DatasetId(old): DatasetId(new) for row in latest for old, new in row.replaced.items()}
+    results = GalaxyResults(galaxy, [row.galaxy_id for row in latest if row.galaxy_id], replaced)
+    # What a rule tolerates is not delivered, and does not keep what is good from being so.
+    is_whole = not any(row.code in (TOLERATED, PARTLY_GOOD) for row in latest)
     for planned in batch.plan.deliveries:
         known = {row.key: row for row in await rooms.store.deliveries(batch.id)}.get(planned.key)
         if known and known.status is Status.DONE:
@@ -51,30 +59,41 @@ async def deliver(batch: Batch, rooms: Rooms) -> Outcome:
             )
             continue
         try:
-            await _deliver_one(batch, rooms, results, planned, known, ending)
+            await _deliver_one(batch, rooms, results, planned, known, ending, is_whole=is_whole)
         except (TargetFull, TargetGone) as error:
             error.subject = planned.base
             raise
     if failed:
+        told = [row.reason for row in failed] + [f"`{planned.ref}` was not started." for planned in skipped]
         return Fail(
-            " ".join(row.reason for row in failed),
+            " ".join(told),
             "workflow_failed",
-            hint=f"Look at the history in Galaxy; `galaxy-watcher retry {batch.id}` starts the workflow once more.",
+            hint="Look at the history in Galaxy. What is run again there with success is taken over by"
+            f" `galaxy-watcher retry {batch.id}`, which else starts the workflow once more.",
         )
     rooms.progress.forget(batch.id)
-    return Done("All results are where they belong." if batch.plan.deliveries else "All data are in Galaxy.")
+    partly = " ".join(row.reason for row in latest if row.reason)
+    end = "All results are where they belong." if batch.plan.deliveries else "All data are in Galaxy."
+    return Done(f"{end} {partly}".strip(), "" if is_whole else PARTLY_GOOD)
 
 
 async def _deliver_one(
-    batch: Batch, rooms: Rooms, results: GalaxyResults, planned: PlannedDelivery, known: DeliveryRow | None, ending: str
+    batch: Batch,
+    rooms: Rooms,
+    results: GalaxyResults,
+    planned: PlannedDelivery,
+    known: DeliveryRow | None,
+    ending: str,
+    *,
+    is_whole: bool,
 ) -> None:
     files, not_good = await results.look(planned.outputs)
-    if not_good and ending == "ok":
+    if not_good and ending == "ok" and is_whole:
         raise DeliveryBroken(
             f"Not every result of batch {batch.id} is good in Galaxy, though no job failed: {', '.join(not_good[:5])}.",
             hint=f"Look at the history, then `galaxy-watcher retry {batch.id}`.",
         )
-    if ending == "ok":
+    if ending == "ok" and is_whole:
         _refuse_unselected(batch, planned, await results.labels(), files)
     if not files:  # a workflow that failed may have made none
         await _nothing_to_deliver(batch, rooms, planned)

@@ -35,7 +35,10 @@ EFFECTS = (
     "upload.copy",
     "upload.share",
     "invoke.collection",
+    "invoke.copy",
     "invoke.invocation",
+    "poll.resume",
+    "poll.review",
     "deliver.file",
     "deliver.manifest",
 )

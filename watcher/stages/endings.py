@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from watcher.galaxy.invocation_answers import InvocationDetail, JobCounts
-from watcher.galaxy.jobs import JobFailure
+from watcher.galaxy.job_failures import JobFailure, PauseCause
 from watcher.model import InvocationId, PlannedWorkflow
 
 GOOD = frozenset({"ok", "skipped"})
@@ -21,6 +21,10 @@ PAUSED = "paused"
 
 KILLED = frozenset({130, 134, 135, 137, 139, 143})
 """Exit codes of a tool that was ended from outside (128 and the signal), not by itself."""
+
+WORKFLOW_PAUSED = "workflow_paused"
+TOLERATED, PARTLY_GOOD = "tolerated", "partly_good"
+"""Codes of endings that are good as the rule weighs them, and not whole."""
 
 PASSING = frozenset({"job_lost", "not_scheduled"})
 """Codes of endings that may be others the next time: a node died, a job was killed, the scheduler stumbled."""
@@ -41,7 +45,7 @@ class Ending:
     reason: str = ""
     code: str = ""
     samples: Mapping[str, str] = field(default_factory=dict)
-    cause: str = ""
+    cause: PauseCause | None = None
 
 
 def counts_of(
@@ -65,13 +69,13 @@ def is_populated(answer: JobCounts | None) -> bool:
 
 
 def first_look(details: Sequence[InvocationDetail], counts: Mapping[str, int], *, all_scheduled: bool) -> str:
-    """Tell how an invocation stands as far as states and counts say: running, review, cancelled, failed (not scheduled),
-    ok, or bad, which the jobs themselves explain. `details` begins with the outer invocation.
+    """Tell how an invocation stands as far as states and counts say: running, review, cancelled, failed (not
+    scheduled), ok, or bad, which the jobs themselves explain. `details` begins with the outer invocation.
     """
     outer = details[0]
     if outer.state in ("cancelled", "cancelling", "failed"):
         return "failed" if outer.state == "failed" else "cancelled"
-    if not moving(counts) and any(detail.waiting_reviews for detail in details):
+    if not moving(counts) and any(detail.to_review for detail in details):
         return "review"
     if outer.state not in ("scheduled", "completed") or moving(counts) or not all_scheduled:
         return "running"
@@ -94,22 +98,24 @@ def judged(
     bad = [one for number, one in enumerate(failures) if number not in tolerated]
     named = _told([failures[number] for number in sorted(tolerated)])
     if not bad:
-        return Ending("ok", f"It may end so: {named}" if named else "")
+        return Ending("ok", f"It may end so: {named}.", TOLERATED) if named else Ending("ok")
     errors = [one for one in bad if one.state != PAUSED]
     samples = {one.elements[0]: _words(one) for one in reversed(bad) if one.elements}
-    if errors or any(one.cause == "input" for one in bad):
+    if errors or any(one.cause is PauseCause.INPUT for one in bad):
         share_ok = 1 - len(samples) / samples_total if samples_total else 0.0
         each_by_itself = all(one.elements for one in bad)
         if each_by_itself and share_ok + 1e-9 >= planned.min_ok and len(samples) < samples_total:
-            return Ending("ok", _shares(samples, samples_total), samples=samples)
+            return Ending("ok", _shares(samples, samples_total), PARTLY_GOOD, samples)
         told = _told(errors or bad)
         if each_by_itself and samples_total > len(samples):
             told = f"{_shares(samples, samples_total)} {told}"
         return Ending("failed", f"{told}.", _code(errors), samples=samples)
-    cause = next((one.cause for one in bad if one.cause == "quota"), bad[0].cause)
+    cause = next((one.cause for one in bad if one.cause is PauseCause.QUOTA), bad[0].cause)
     count = len(bad)
-    reason = f"{count} {'job is' if count == 1 else 'jobs are'} paused in Galaxy at {_step(bad[0])}: {_why_paused(bad)}."
-    return Ending(PAUSED, reason, "workflow_paused", samples=samples, cause=cause)
+    reason = (
+        f"{count} {'job is' if count == 1 else 'jobs are'} paused in Galaxy at {_step(bad[0])}: {_why_paused(bad)}."
+    )
+    return Ending(PAUSED, reason, WORKFLOW_PAUSED, samples=samples, cause=cause)
 
 
 def _tolerated(
@@ -159,7 +165,7 @@ def _words(one: JobFailure) -> str:
     if one.state == PAUSED:
         return f"{tool} at {_step(one)} is paused" + (f": {one.words}" if one.words else "")
     if one.state in ("deleted", "deleting", "stopped", "stop"):
-        return f"The job of {tool.lower().replace('tool', 'tool', 1)} at {_step(one)} was ended by hand"
+        return f"The job of `{one.tool_id}` at {_step(one)} was ended by hand"
     code = f" with exit code {one.exit_code}" if one.exit_code is not None else ""
     return f"{tool} at {_step(one)} failed{code}" + (f": {one.words}" if one.words else "")
 
@@ -180,7 +186,9 @@ def _why_paused(bad: Sequence[JobFailure]) -> str:
 
 def _shares(samples: Mapping[str, str], total: int) -> str:
     names = sorted(samples)
-    shown = ", ".join(f"`{name}`" for name in names[:NAMED]) + (f" and {len(names) - NAMED} more" if names[NAMED:] else "")
+    shown = ", ".join(f"`{name}`" for name in names[:NAMED]) + (
+        f" and {len(names) - NAMED} more" if names[NAMED:] else ""
+    )
     return f"{total - len(samples)} of {total} samples are good, not {shown}."
 
 

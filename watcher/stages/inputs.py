@@ -18,7 +18,7 @@ from watcher.galaxy.answers import CollectionElement
 from watcher.galaxy.bind import Binding
 from watcher.galaxy.collections import Element
 from watcher.galaxy.histories import clean_tag
-from watcher.galaxy.results import result_refs
+from watcher.galaxy.results import GalaxyResults
 from watcher.model import (
     CollectionId,
     DatasetId,
@@ -39,11 +39,11 @@ OK = "ok"
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """The inputs of a request; `mark` is the id among them that no other invocation has, `is_older` tells that it was
-    made some time ago.
+    """The inputs of a request by step number; `mark` is the id among them that no other invocation has, `is_older`
+    tells that it was made some time ago.
     """
 
-    inputs: Mapping[str, Any]
+    inputs: Mapping[int, Any]
     mark: str
     is_older: bool
 
@@ -77,7 +77,8 @@ async def prepare(
             hint="Give it the reads, a dataset of the batch or an output of an earlier workflow.",
         )
     key, mark = made[0]
-    return Prepared(binding.request(reads, datasets, outputs), mark, key in known)
+    by_number = {int(step): value for step, value in binding.request(reads, datasets, outputs).items()}
+    return Prepared(by_number, mark, key in known)
 
 
 async def reads_collection(
@@ -96,7 +97,7 @@ async def _output(
     earlier, label = wanted
     rows = current_invocations(await rooms.store.invocations(batch.id))
     row = next(row for row in rows if row.key == earlier)
-    refs = result_refs(await galaxy.invocations.get(row.galaxy_id))
+    refs = await GalaxyResults(galaxy, [row.galaxy_id]).refs()
     if label not in refs:
         raise PlanError(
             f"Workflow {earlier} of batch {batch.id} has no output `{label}`.",
@@ -175,20 +176,22 @@ async def _copy(
     batch: Batch, rooms: Rooms, galaxy: Galaxy, history_id: HistoryId, dataset_id: DatasetId, name: str, key: str
 ) -> DatasetId:
     """Return a copy of a dataset in the batch's history that is made for this key alone; no bytes are copied."""
-    known = {row.key: row for row in await rooms.store.galaxy_objects(batch.id)}.get(key)
+    objects = {row.key: row for row in await rooms.store.galaxy_objects(batch.id)}
+    known = objects.get(key)
     if known and known.galaxy_id:
         return DatasetId(known.galaxy_id)
+    taken = {row.galaxy_id for row in objects.values() if row.kind == "copy"}
     tag = clean_tag("watcher", f"{batch.id}.{key}")
 
     async def look() -> DatasetId | None:
-        return await galaxy.datasets.copied_within(history_id, tag)
+        return await galaxy.datasets.find_copy(history_id, name, tag, of=dataset_id, but=taken)
 
     async def note(intent_at: datetime | None) -> None:
         await rooms.store.put_galaxy_object(batch, key, kind="copy", name=name, intent_at=intent_at)
 
     async def act() -> DatasetId:
         await look_once_more(batch, rooms, galaxy, history_id)
-        return await galaxy.datasets.copy_within(history_id, dataset_id, tag)
+        return await galaxy.datasets.copy_within(history_id, dataset_id, name, [tag])
 
     async def keep(copy_id: DatasetId) -> None:
         await rooms.store.put_galaxy_object(

@@ -70,8 +70,8 @@ async def _start(
     known: Sequence[Invocation],
 ) -> None:
     """Ask for one workflow, or find that it was asked for."""
-    fit = await bound(batch.plan, galaxy, planned)
-    made = await prepare(batch, rooms, galaxy, history_id, current, fit.binding)
+    binding, version = await bound(batch, galaxy, planned)
+    made = await prepare(batch, rooms, galaxy, history_id, current, binding)
     earlier = {row.galaxy_id for row in known if row.galaxy_id}
 
     async def look() -> Started | None:
@@ -97,11 +97,11 @@ async def _start(
             planned.workflow_id,
             history_id,
             made.inputs,
-            fit.binding.parameters,
-            version=fit.version,
-            replacements=planned.replacements,
+            binding.parameters,
+            version=version,
+            replacement_params=planned.replacements,
             use_cached_job=planned.use_cached_job,
-            allow_corrections=planned.upgrades == "allow",
+            allow_tool_state_corrections=planned.upgrades == "allow",
         )
 
     async def keep(started: Started) -> None:

@@ -1,7 +1,7 @@
 """Stage poll: how did it truly end?
 
-Counts of jobs come in rounds (`rounds.py`), a request for each hundred invocations; an invocation itself is read when
-its jobs are there, and when none moves any more. Below Galaxy 26.0 the counts of the outer invocation are blind to
+Counts of jobs come in rounds (`rounds.py`), a request for each hundred invocations; an invocation itself is read only
+when none of its jobs moves any more. Below Galaxy 26.0 the counts of the outer invocation are blind to
 subworkflows, so every inner one is counted beside it (measured on 24.1.4 to 26.1.2). What the answers mean is told by
 `endings.py`. Whatever the ending, the batch goes on to `deliver.py`, which chooses by it; first comes what waits for a
 workflow that ended well, or a second try.
@@ -9,6 +9,7 @@ workflow that ended well, or a second try.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -16,7 +17,7 @@ from datetime import timedelta
 from watcher.errors import NotThere
 from watcher.galaxy import Galaxy
 from watcher.galaxy.invocation_answers import InvocationDetail
-from watcher.galaxy.jobs import JobFailure
+from watcher.galaxy.job_failures import JobFailure, PauseCause
 from watcher.model import (
     DatasetId,
     HistoryId,
@@ -35,7 +36,7 @@ from watcher.stages.causes import deleted_inputs, not_scheduled, resume
 from watcher.stages.chain import current_invocations, never_started, running, to_start
 from watcher.stages.endings import PAUSED, Ending, counts_of, first_look, is_populated, judged, moving, told_counts
 from watcher.stages.records import keep_record
-from watcher.stages.reviews import review
+from watcher.stages.reviews import has_review, review
 from watcher.stages.rooms import Rooms
 from watcher.stages.rounds import pause_after
 
@@ -68,7 +69,9 @@ async def poll(batch: Batch, rooms: Rooms) -> Outcome:
     failed = [row for row in current_invocations(rows) if row.status is Status.FAILED]
     kept = [row.reason for row in current_invocations(rows) if row.status is Status.DONE and row.reason]
     skipped = [f"`{planned.ref}` was not started." for planned in never_started(batch.plan, rows)]
-    return Next(Stage.DELIVER, " ".join([*(row.reason for row in failed), *skipped, *kept]) or "The workflow ended well.")
+    return Next(
+        Stage.DELIVER, " ".join([*(row.reason for row in failed), *skipped, *kept]) or "The workflow ended well."
+    )
 
 
 def _next_told(batch: Batch, rows: Sequence[Invocation]) -> str:
@@ -87,9 +90,8 @@ async def _follow(
     outer_has_all = (await galaxy.known_identity()).features.outer_counts_include_nested
     counts = counts_of(ids, answer, outer_has_all=outer_has_all)
     row = await _note_moves(batch, rooms, row, dict(counts))
-    is_known = row.state in ("scheduled", "completed")
-    if is_known and moving(counts) or not (is_known or counts or is_populated(answer.get(row.galaxy_id))):
-        return _stuck(rooms, planned, row) or _still_running(row, pause)
+    if moving(counts) or not (counts or is_populated(answer.get(row.galaxy_id)) or has_review(planned)):
+        return await _stuck(batch, rooms, galaxy, planned, row) or _still_running(row, pause)
     details = await _read(batch, rooms, galaxy, row)
     row = await rooms.store.put_invocation(
         batch, row.key, row.number, state=details[0].state, inner=[one.id for one in details[1:]]
@@ -99,7 +101,7 @@ async def _follow(
     if verdict == "review":
         return await review(batch, rooms, galaxy, planned, details)
     if verdict == "running":
-        return _stuck(rooms, planned, row) or _still_running(row, pause)
+        return await _stuck(batch, rooms, galaxy, planned, row) or _still_running(row, pause)
     rooms.rounds.forget(galaxy, [detail.id for detail in details])
     await _refuse_deleted_history(batch, galaxy, history_id)
     failures, replaced = await _failures(galaxy, history_id, details) if verdict == "bad" else ((), {})
@@ -127,7 +129,7 @@ async def _failures(
     Such a job stays outside of the invocation, whose counts keep the failed one for good (measured on 24.1.4, 26.1.2).
     """
     left, replaced = [], dict[DatasetId, DatasetId]()
-    for failure in await galaxy.jobs.failures(details):
+    for failure in await galaxy.jobs.failed([detail.id for detail in details]):
         found = await galaxy.jobs.rerun_of(history_id, failure) if failure.state != PAUSED else {}
         replaced |= found
         if not found:
@@ -143,10 +145,10 @@ async def _note_moves(batch: Batch, rooms: Rooms, row: Invocation, counts: dict[
 
 async def _read(batch: Batch, rooms: Rooms, galaxy: Galaxy, row: Invocation) -> list[InvocationDetail]:
     """Return the invocation and those of all its subworkflows, however deep, outer ones first."""
-    found = [await galaxy.invocations.get(row.galaxy_id)]
+    found = [await galaxy.invocations.detailed(row.galaxy_id)]
     for detail in found:
         known = {one.id for one in found}
-        found += [await galaxy.invocations.get(inner) for inner in detail.subworkflow_ids if inner not in known]
+        found += [await galaxy.invocations.detailed(inner) for inner in detail.subworkflow_ids if inner not in known]
     return found
 
 
@@ -154,11 +156,13 @@ def _still_running(row: Invocation, pause: timedelta) -> Wait:
     return Wait(pause, f"Galaxy runs the workflow: {told_counts(row.counts)}.", "workflow_runs")
 
 
-def _stuck(rooms: Rooms, planned: PlannedWorkflow, row: Invocation) -> Hold | None:
+async def _stuck(batch: Batch, rooms: Rooms, galaxy: Galaxy, planned: PlannedWorkflow, row: Invocation) -> Hold | None:
     """Return a hold when no job has moved for too long: the node of a job may be gone, and Galaxy never notices."""
     still_s = (rooms.clock.now() - (row.moved_at or rooms.clock.now())).total_seconds()
     if still_s < planned.stuck_after_s:
         return None
+    state = (await galaxy.invocations.get(row.galaxy_id)).state
+    await rooms.store.put_invocation(batch, row.key, row.number, state=state)  # a change of it ends the hold
     since = row.moved_at.isoformat(timespec="minutes") if row.moved_at else "its start"
     return Hold(
         f"No job of the workflow `{planned.ref}` has moved since {since}: {told_counts(row.counts)}.",
@@ -198,7 +202,7 @@ async def _ending(
     total = len(batch.plan.collection.elements) if batch.plan.collection else len(batch.plan.samples)
     ending = judged(planned, failures, total, _places(details), _after(planned))
     if ending.kind == PAUSED and (gone := await deleted_inputs(batch, rooms, galaxy, history_id)):
-        return replace(ending, reason=f"{ending.reason.rstrip('.')}: {gone}.", cause="deleted input")
+        return replace(ending, reason=f"{ending.reason.rstrip('.')}: {gone}.", cause=PauseCause.DELETED_INPUT)
     return ending
 
 
@@ -214,8 +218,23 @@ def _places(details: Sequence[InvocationDetail]) -> dict[InvocationId, int]:
 
 
 def _after(planned: PlannedWorkflow) -> dict[int, list[int]]:
-    """Return the steps that hang on each step, as the plan saw the workflow."""
-    return {int(step["index"]): list(step["downstream"]) for step in planned.digest.get("steps", ())}
+    """Return the steps that hang on each step, at any distance, as the plan saw the workflow."""
+    takers: dict[int, set[int]] = defaultdict(set)
+    for step in planned.digest.get("steps", ()):
+        for links in step["connections"].values():
+            for source, _ in links:
+                takers[source].add(step["index"])
+    return {step: sorted(_reached(takers, step)) for step in list(takers)}
+
+
+def _reached(takers: Mapping[int, set[int]], start: int) -> set[int]:
+    found: set[int] = set()
+    waiting = [start]
+    while waiting:
+        more = takers.get(waiting.pop(), set()) - found
+        found |= more
+        waiting += more
+    return found
 
 
 async def _conclude(

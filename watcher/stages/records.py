@@ -7,13 +7,13 @@ mapped ones differ in their data alone. A report that Galaxy cannot make is told
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from watcher.errors import GalaxyBroken, NotThere, Refused
 from watcher.galaxy import Galaxy
 from watcher.galaxy.invocation_answers import InvocationDetail, InvocationStep
-from watcher.model import JobId
 from watcher.rows import Batch, Invocation
 from watcher.stages.rooms import Rooms
 
@@ -22,12 +22,8 @@ async def keep_record(
     batch: Batch, rooms: Rooms, galaxy: Galaxy, row: Invocation, details: Sequence[InvocationDetail]
 ) -> None:
     """Store the record, once for each ending."""
-    steps = [
-        await _step(galaxy, detail, step, is_inner=detail is not details[0])
-        for detail in details
-        for step in detail.steps
-        if step.jobs
-    ]
+    figures = await _figures(galaxy, row)
+    steps = [await _step(galaxy, detail, step, figures) for detail in details for step in detail.steps if step.jobs]
     try:
         report = await galaxy.invocations.report(row.galaxy_id)
     except (GalaxyBroken, NotThere, Refused) as error:
@@ -37,18 +33,36 @@ async def keep_record(
     )
 
 
-async def _step(galaxy: Galaxy, detail: InvocationDetail, step: InvocationStep, *, is_inner: bool) -> dict[str, Any]:
-    """Return what is kept of a step."""
-    record = await galaxy.jobs.record(JobId(step.jobs[0].id))
+async def _figures(galaxy: Galaxy, row: Invocation) -> dict[str, dict[str, str]]:
+    """Return the metrics of each job by name, where Galaxy tells those of all jobs in one answer."""
+    if not (await galaxy.features()).invocation_metrics:
+        return {}
+    found: dict[str, dict[str, str]] = defaultdict(dict)
+    for metric in await galaxy.invocations.metrics(row.galaxy_id):
+        found[metric.job_id][metric.name or metric.title] = metric.raw_value or metric.value
+    return found
+
+
+async def _step(
+    galaxy: Galaxy, detail: InvocationDetail, step: InvocationStep, figures: Mapping[str, Mapping[str, str]]
+) -> dict[str, Any]:
+    """Return what is kept of a step: its first job in full, of all its jobs state, exit code and metrics."""
+    record = await galaxy.jobs.record(step.jobs[0].id)
+    first = {metric.name or metric.title: metric.raw_value or metric.value for metric in record.metrics}
     return {
         "invocation": detail.id,
-        "inner": is_inner,
         "index": step.index,
         "label": step.label,
-        "jobs": len(step.jobs),
         "tool_id": record.tool_id,
         "tool_version": record.tool_version,
-        "exit_code": record.exit_code,
-        "parameters": dict(record.parameters),
-        "metrics": dict(record.metrics),
+        "parameters": [{"depth": depth, "name": name, "value": value} for depth, name, value in record.parameters],
+        "jobs": [
+            {
+                "id": job.id,
+                "state": job.state,
+                "exit_code": job.exit_code,
+                "metrics": dict(figures.get(job.id) or (first if job.id == record.job else {})),
+            }
+            for job in step.jobs
+        ],
     }

@@ -7,10 +7,11 @@ another one.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from watcher.galaxy import Galaxy
-from watcher.galaxy.invocation_answers import InvocationDetail, InvocationStep
+from watcher.galaxy.invocation_answers import PAUSE, InvocationDetail, InvocationStep
 from watcher.model import Hold, PlannedWorkflow, Wait
 from watcher.rows import Batch
 from watcher.stages.rooms import Rooms
@@ -23,6 +24,15 @@ CONFIRMED = "confirmed"
 """Where a batch remembers the step that a person confirmed."""
 
 
+def has_review(planned: PlannedWorkflow) -> bool:
+    """Tell whether the workflow, as the plan saw it, waits for a person somewhere; then it may do so before any job."""
+    return _has_review(planned.digest)
+
+
+def _has_review(digest: Mapping[str, Any]) -> bool:
+    return any(step["type"] == PAUSE or _has_review(step["inside"]) for step in digest.get("steps", ()))
+
+
 def step_key(detail: InvocationDetail, step: InvocationStep) -> str:
     """Return what tells a step of an invocation from all others."""
     return f"{detail.id}:{step.id}"
@@ -32,7 +42,7 @@ async def review(
     batch: Batch, rooms: Rooms, galaxy: Galaxy, planned: PlannedWorkflow, details: Sequence[InvocationDetail]
 ) -> Wait | Hold:
     """Confirm the step that a person released, else hold for it."""
-    detail, step = next((detail, step) for detail in details for step in detail.waiting_reviews)
+    detail, step = next((detail, step) for detail in details for step in detail.to_review)
     key = step_key(detail, step)
     name = f"`{step.label}`" if step.label else str(step.index)
     if batch.more.get(CONFIRMED) == key:

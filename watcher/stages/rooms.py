@@ -32,6 +32,7 @@ from watcher.stages.rounds import PollRounds
 from watcher.stages.slots import Slots
 from watcher.store.store import Store
 
+
 class Progress:
     """Bytes moved so far, for the live display only; keyed by batch and by what moves."""
 

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from watcher.clock import Clock
 from watcher.galaxy import Galaxy
-from watcher.galaxy.answers import JobCounts
+from watcher.galaxy.invocation_answers import JobCounts
 from watcher.model import HistoryId, InvocationId
 
 ASKED_LATELY_S = 300.0

@@ -52,7 +52,7 @@ def random_word() -> str:
     return secrets.choice(LETTERS) + "".join(secrets.choice(LETTERS + DIGITS) for _ in range(5))
 
 
-async def _rows(connection: AsyncConnection, select: sa.Select[Any]) -> list[sa.Row[Any]]:
+async def _rows(connection: AsyncConnection, select: sa.Select[Any]) -> list[Any]:
     return list((await connection.execute(select)).all())
 
 
@@ -319,7 +319,7 @@ class Store(Moving, Children, Shared):
             .where(batch.c.stage == Stage.POLL, batch.c.status.in_(alive))
             .group_by(batch.c.id, _ACCOUNT)
         )
-        return [(row[0], row[1], row[2]) for row in await self._read(lambda connection: _rows(connection, select))]
+        return [(id, account, count) for id, account, count in await self._read(lambda one: _rows(one, select))]
 
     async def invocations_since(self, moment: datetime) -> list[tuple[str, bool]]:
         """Return account, and whether it still runs, of each invocation that was started since then."""
@@ -330,7 +330,7 @@ class Store(Moving, Children, Shared):
             .where(invocation.c.receipt_at >= moment)
         )
         rows = await self._read(lambda connection: _rows(connection, select))
-        return [(row[0], row[1] is Status.WORKING) for row in rows]
+        return [(account, status is Status.WORKING) for account, status in rows]
 
     async def add_batch(
         self, unit: Unit, number: int, rule: str, plan: Plan, priority: int = 0, revision: int = 1

@@ -1,0 +1,67 @@
+"""Holds for a workflow that stands still end by themselves when something moves in Galaxy: a review is confirmed, a
+paused job resumed, a stuck one ends.
+
+Asked with the probes, once a minute: job counts of a hundred in one request, and of those that did not change the state
+of the invocation, since a review that is refused moves no job. The stage poll finds out what it means.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import structlog
+
+from watcher.errors import PlanError, WatcherError
+from watcher.galaxy import Galaxy
+from watcher.model import HistoryId, Stage, Status
+from watcher.rows import Batch, Invocation
+from watcher.stages.chain import running
+from watcher.stages.endings import WORKFLOW_PAUSED, counts_of
+from watcher.stages.poll import STUCK
+from watcher.stages.reviews import REVIEW
+from watcher.stages.rooms import Rooms
+
+log = structlog.get_logger("watcher")
+
+STANDING_STILL = (REVIEW, STUCK, WORKFLOW_PAUSED)
+"""Codes of holds that end when Galaxy moves."""
+
+
+async def release_moved_holds(rooms: Rooms) -> int:
+    """Send held batches back to work whose workflow has moved in Galaxy; return how many went."""
+    by_account: dict[str, list[tuple[Batch, list[Invocation]]]] = defaultdict(list)
+    for batch in await rooms.store.batches(stage=Stage.POLL, status={Status.HELD}):
+        if batch.code in STANDING_STILL:
+            by_account[batch.plan.galaxy].append((batch, running(await rooms.store.invocations(batch.id))))
+    released = 0
+    for account, held in by_account.items():
+        try:
+            moved = await _moved(rooms, rooms.galaxy(account), held)
+        except (PlanError, WatcherError) as error:  # away, or not configured any more: asked again with the next probe
+            log.debug("hold.not_looked_at", subject=account, reason=str(error))
+            continue
+        for batch in moved:
+            await rooms.store.move(batch, status=Status.READY, reason="Something moved in Galaxy.")
+            await rooms.store.journal(
+                "hold.released", "Something moved in Galaxy.", unit_id=batch.unit_id, batch_id=batch.id
+            )
+        released += len(moved)
+    return released
+
+
+async def _moved(rooms: Rooms, galaxy: Galaxy, held: Sequence[tuple[Batch, list[Invocation]]]) -> list[Batch]:
+    ids = [one for _, rows in held for row in rows for one in (row.galaxy_id, *row.inner)]
+    history = next(
+        HistoryId(row.galaxy_id) for row in await rooms.store.galaxy_objects(held[0][0].id) if row.key == "history"
+    )
+    outer_has_all = (await galaxy.known_identity()).features.outer_counts_include_nested
+    answer = await galaxy.invocations.counts(history, ids)
+    moved = []
+    for batch, rows in held:
+        for row in rows:
+            counts = counts_of((row.galaxy_id, *row.inner), answer, outer_has_all=outer_has_all)
+            if dict(counts) != row.counts or (await galaxy.invocations.get(row.galaxy_id)).state != row.state:
+                moved.append(batch)
+                break
+    return moved
