@@ -24,6 +24,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.live.registry import galaxy_settings
 from watcher.errors import SandboxError
 from watcher.sandbox.install import Installation, install, installation
 from watcher.sandbox.server import SandboxGalaxy, SandboxUser
@@ -147,7 +148,7 @@ def booted(pinned: Installation) -> Iterator[SandboxGalaxy]:
     """Install a Galaxy where it is not there yet, and run it in a folder that is removed with it."""
     install(pinned, say)
     folder = Path(tempfile.mkdtemp(prefix="galaxy-watcher-test-"))
-    sandbox = SandboxGalaxy(folder, pinned, say)
+    sandbox = SandboxGalaxy(folder, pinned, say, galaxy_settings(folder))
     try:
         sandbox.up()
         _BOOTED.append(sandbox)

@@ -66,16 +66,13 @@ class Datatypes:
             return True
         return any(self.class_of.get(one) in _COMPRESSED for one in wanted if one not in inside)
 
-    def converts(self, ext: str, wanted: Collection[str]) -> str:
-        """Return the extension that Galaxy would make of it, unasked, so that it fits; empty when it fits, or Galaxy
-        has no converter.
-        """
+    def converts(self, ext: str, wanted: Collection[str]) -> bool:
+        """Tell whether Galaxy would convert such a dataset, unasked, so that it fits; what fits is not converted."""
         if self.fits(ext, wanted):
-            return ""
+            return False
         # Converters of what it is a kind of will do as well, and here classes decide, compressed or not.
         known = [them for one, them in self.converters.items() if one == ext or self._is_kind_of(ext, one)]
-        targets = sorted({one for them in known for one in them}, key=lambda one: (one != _unpacked(ext), one))
-        return next((target for target in targets if self.fits(target, wanted)), "")
+        return any(self.fits(target, wanted) for targets in known for target in targets)
 
     def _archive(self, ext: str) -> str:
         """Return the class that tells how the extension is compressed, empty for one that is not."""

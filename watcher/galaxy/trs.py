@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from typing import Any, Self
-from urllib.parse import quote_plus, unquote
+from urllib.parse import quote, quote_plus, unquote
 
 from watcher.errors import AnswerLost, Forbidden, GalaxyBroken, GalaxyError, NotThere, PlanError, Refused
 from watcher.galaxy.answers import Answer, Text
@@ -50,10 +50,16 @@ class TrsRef:
 
     def request(self) -> dict[str, Any]:
         """Return what Galaxy is told."""
+        if self.is_listed and "/" in self.version_id:
+            # Galaxy 26.1.2 cut such a name at the slash and asked the registry for another version.
+            raise PlanError(
+                f"Galaxy cannot ask the registry {self.server} for the version {self.version_id}.",
+                hint="Write the whole address of the workflow, with /ga4gh/trs/v2/tools/.",
+            )
         if self.is_listed:
             where = {"trs_server": self.server, "trs_tool_id": self.tool_id, "trs_version_id": self.version_id}
         else:
-            where = {"trs_url": f"{self._place}/versions/{quote_plus(self.version_id)}"}
+            where = {"trs_url": f"{self._place}/versions/{quote(self.version_id, safe='')}"}
         return {"archive_source": "trs_tool", **where}
 
     @property
@@ -74,7 +80,9 @@ class Source(Answer):
 
     def is_of(self, trs: TrsRef) -> bool:
         """Tell whether this is exactly what is meant."""
-        if (self.trs_tool_id, self.trs_version_id) != (trs.tool_id, trs.version_id):
+        # Of what was imported by its address Galaxy tells the version as it stands there.
+        versions = (trs.version_id, quote(trs.version_id, safe=""))
+        if self.trs_tool_id != trs.tool_id or self.trs_version_id not in versions:
             return False
         # 24.1 tells the address only of what was imported by it, later ones tell both where they know both.
         if trs.is_listed:

@@ -15,12 +15,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
+import httpx
 import pytest
 
 from tests.fakes.galaxy import FakeGalaxy
 from tests.live.real_galaxy import OLDER, older_galaxy, real_galaxy
+from tests.live.registry import registry
 from watcher.clock import SystemClock
 from watcher.galaxy import Account, Galaxy, Login
 from watcher.galaxy.bind import bind
@@ -98,6 +100,7 @@ def galaxy_server(request: pytest.FixtureRequest) -> Iterator[GalaxyServer]:
     if kind == "fake":
         with FakeGalaxy(version or NEWEST, admin=True) as fake:
             fake.let_run_as()
+            fake.state.registries = registry().listed()
             yield fake
     elif version:
         with older_galaxy(version) as older:
@@ -129,6 +132,12 @@ async def history(galaxy: Galaxy) -> AsyncIterator[HistoryId]:
     made = await galaxy.histories.create("contract test")
     yield made
     await galaxy.histories.delete(made, purge=True)
+
+
+async def behind(server: GalaxyServer, method: str, path: str, json: Any = None) -> Any:
+    """Do something behind the watcher's back, as the administrator, and return the answer."""
+    async with httpx.AsyncClient(base_url=server.url, headers={"x-api-key": server.key}, timeout=60) as client:
+        return (await client.request(method, path, json=json)).raise_for_status().json()
 
 
 async def until(look: Callable[[], Awaitable[bool]]) -> None:

@@ -11,6 +11,7 @@ from starlette.routing import BaseRoute, Route
 from tests.fakes.galaxy import (
     collections,
     datasets,
+    datatypes,
     fetch,
     histories,
     invocations,
@@ -21,6 +22,7 @@ from tests.fakes.galaxy import (
     sharing,
     tus,
     users,
+    workflows,
 )
 from tests.fakes.galaxy.engine import Engine
 from tests.fakes.galaxy.schedule import Scheduler
@@ -40,7 +42,20 @@ def make_app(world: World, engine: Engine, scheduler: Scheduler, control: list[B
     """Build the application; a path or method nobody knows gets Galaxy's HTML page."""
     routes: list[BaseRoute] = [*control]
     own = (libraries, library_imports, library_permissions)
-    for module in (tus, fetch, histories, datasets, collections, invocations, users, sharing, offers, *own):
+    for module in (
+        tus,
+        fetch,
+        histories,
+        datasets,
+        collections,
+        workflows,
+        datatypes,
+        invocations,
+        users,
+        sharing,
+        offers,
+        *own,
+    ):
         for one in module.ROUTES:
             if isinstance(one, Route) and one.methods and "GET" in one.methods and not one.path.endswith(HEAD_PATHS):
                 one.methods.discard("HEAD")

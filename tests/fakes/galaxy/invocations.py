@@ -1,9 +1,7 @@
-"""Routes of workflows and invocations."""
+"""Routes of invocations."""
 
 from __future__ import annotations
 
-import json
-import re
 from typing import Any
 
 from starlette.responses import JSONResponse, PlainTextResponse, Response
@@ -15,78 +13,16 @@ from tests.fakes.galaxy.run_answers import (
     invocation_detail,
     job_counts,
     known_tool,
-    listed_workflow,
     step_counts,
-    stored_workflow,
-    tool_answer,
-    workflow_detail,
 )
 from tests.fakes.galaxy.schedule import Scheduler, copied_in
-from tests.fakes.galaxy.state import Invocation, Step, Workflow, now_text
-from tests.fakes.galaxy.tools import TOOLS
+from tests.fakes.galaxy.state import Invocation, Step, Workflow
 from tests.fakes.galaxy.web import Call, Refusal, invalid, not_found_page, route
-from tests.fakes.galaxy.workflow_import import read_workflow
+from tests.fakes.galaxy.workflows import asked_version
 
 Json = dict[str, Any]
 BY = ("step_id", "step_index", "step_uuid", "name")
 DATA_KINDS = ("data_input", "data_collection_input")
-
-
-def import_workflow(call: Call) -> Json:
-    """Import a workflow; the same one twice is there twice."""
-    user = call.need_user()
-    document = call.body.get("workflow")
-    if isinstance(document, str):
-        document = json.loads(document)
-    if not isinstance(document, dict):
-        raise Refusal(400, 400008, "Must supply a workflow to import")
-    return stored_workflow(call.world, read_workflow(call.world, user, document))
-
-
-def _search_terms(search: str) -> list[tuple[str, str, str]]:
-    """Cut a search into (key, quote, text): `name:'a b'` is exact, `name:a b` two words of which only one has a key."""
-    found = re.findall(r"""(?:([a-z_]+):(?=\S))?(?:(['"])(.*?)\2(?=\s|$)|(\S+))""", search)
-    return [(key, quote, quoted or word) for key, quote, quoted, word in found]
-
-
-def _is_found(row: Workflow, key: str, quote: str, text: str) -> bool:
-    if key == "is":
-        return True
-    if key not in ("", "name"):
-        return False
-    return row.name == text if quote else text.lower() in row.name.lower()
-
-
-def list_workflows(call: Call) -> Response:
-    """List the caller's workflows, newest first; `search=name:` finds parts of names."""
-    number = call.user.number if call.user else 0
-    wants_deleted = call.flag("show_deleted")
-    rows = [row for row in call.world.workflows.values() if row.user == number and row.deleted is wants_deleted]
-    for key, quote, text in _search_terms(call.query("search")):
-        rows = [row for row in rows if _is_found(row, key, quote, text)]
-    rows.sort(key=lambda row: (row.update_time, row.number), reverse=True)
-    shown = [listed_workflow(call.world, row) for row in page(rows, call)]
-    return JSONResponse(shown, headers={"total_matches": str(len(rows))})
-
-
-def show_workflow(call: Call) -> Json:
-    """Show a workflow with inputs and steps."""
-    return workflow_detail(call.world, call.workflow(call.path["workflow"]))
-
-
-def download_workflow(call: Call) -> Json:
-    """Give a workflow as `.ga`."""
-    workflow = call.workflow(call.path["workflow"])
-    if call.query("style"):
-        raise Refusal(400, 400008, "The fake server gives workflows in no other style")
-    return {"comments": [], "version": 0, **workflow.definition, "name": workflow.name, "uuid": workflow.uuid}
-
-
-def remove_workflow(call: Call) -> Response:
-    """Mark a workflow as deleted; it can still be shown."""
-    workflow = call.workflow(call.path["workflow"])
-    workflow.deleted, workflow.update_time = True, now_text()
-    return Response(b"", 204)
 
 
 def _find_step(workflow: Workflow, key: str, by: str) -> Step | None:
@@ -153,8 +89,8 @@ def invoke(call: Call) -> Json:
     known = world.workflows.get(call.number(encoded, ("path", "workflow_id")))
     if known is not None and not call.may_use(known.user):
         raise Refusal(403, 403002, "Workflow is not owned by or shared with current user")
-    workflow = call.workflow(encoded)
     body = call.body
+    workflow = asked_version(call, call.workflow(encoded), "" if body.get("version") is None else str(body["version"]))
     if body.get("batch"):
         raise Refusal(400, 400008, "The fake server starts no batches of invocations")
     if body.get("history_id") and body.get("new_history_name"):
@@ -202,7 +138,7 @@ def list_invocations(call: Call) -> Response:
         rows = [row for row in world.invocations.values() if row.history == history.number]
     if call.query("workflow_id") or "workflow" in call.path:
         workflow = call.workflow(call.path.get("workflow") or call.query("workflow_id"))
-        rows = [row for row in rows if row.workflow is workflow]
+        rows = [row for row in rows if row.workflow.number == workflow.number]
     if not call.flag("include_nested_invocations", default=True):
         rows = [row for row in rows if row.parent is None]
     if not call.flag("include_terminal", default=True):
@@ -293,26 +229,7 @@ def show_completion(call: Call) -> Json | Response:
     return {"completion_time": row.completion_time, "job_state_summary": row.completion_states, "hooks_executed": []}
 
 
-def show_tool(call: Call) -> Json:
-    """Show a tool."""
-    tool = known_tool(call.path["tool"])
-    if tool is None:
-        raise Refusal(404, 404001, f"Could not find tool with id '{call.path['tool']}'.")
-    return tool_answer(tool, io_details=call.flag("io_details"))
-
-
-def list_tools(call: Call) -> list[Json]:
-    """List the tools."""
-    return [tool_answer(tool) for tool in TOOLS.values()]
-
-
 ROUTES = [
-    route("/api/workflows", "GET", list_workflows),
-    route("/api/workflows", "POST", import_workflow),
-    route("/api/workflows/upload", "POST", import_workflow),
-    route("/api/workflows/{workflow}", "GET", show_workflow),
-    route("/api/workflows/{workflow}", "DELETE", remove_workflow),
-    route("/api/workflows/{workflow}/download", "GET", download_workflow),
     route("/api/workflows/{workflow}/invocations", "POST", invoke),
     route("/api/workflows/{workflow}/invocations", "GET", list_invocations),
     route("/api/invocations", "GET", list_invocations),
@@ -323,6 +240,4 @@ ROUTES = [
     route("/api/invocations/{invocation}/request", "GET", show_request),
     route("/api/invocations/{invocation}/completion", "GET", show_completion),
     route("/api/histories/{history}/jobs_summary", "GET", show_many_counts),
-    route("/api/tools", "GET", list_tools),
-    route("/api/tools/{tool}", "GET", show_tool),
 ]

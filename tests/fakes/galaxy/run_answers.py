@@ -42,7 +42,12 @@ def stored_workflow(world: World, workflow: Workflow) -> Json:
 def listed_workflow(world: World, workflow: Workflow) -> Json:
     """Give a workflow as lists show it."""
     row = stored_workflow(world, workflow)
-    return {**row, "latest_workflow_id": encode(workflow.number), "source_metadata": None, "show_in_tool_panel": False}
+    return {
+        **row,
+        "latest_workflow_id": encode(workflow.number),
+        "source_metadata": workflow.source,
+        "show_in_tool_panel": False,
+    }
 
 
 def _step_answer(step: Step) -> Json:
@@ -76,7 +81,7 @@ def workflow_detail(world: World, workflow: Workflow) -> Json:
         "show_in_tool_panel": None,
         "annotation": workflow.annotation,
         "license": None,
-        "version": 0,
+        "version": workflow.version,
         "inputs": {
             str(step.index): {"label": step.label, "value": "", "uuid": step.uuid}
             for step in workflow.steps
@@ -89,7 +94,7 @@ def workflow_detail(world: World, workflow: Workflow) -> Json:
         "readme": None,
         "help": None,
         "slug": None,
-        "source_metadata": None,
+        "source_metadata": workflow.source,
     }
 
 

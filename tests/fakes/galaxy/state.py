@@ -187,7 +187,10 @@ class Step:
 
 @dataclass
 class Workflow:
-    """A workflow; subworkflows are rows of their own that no list shows."""
+    """The newest version of a workflow, with those before it; subworkflows are rows of their own that no list shows.
+
+    `source` is where it came from, until it is changed.
+    """
 
     number: int
     user: int
@@ -199,6 +202,9 @@ class Workflow:
     deleted: bool = False
     hidden: bool = False
     definition: Json = field(default_factory=dict, repr=False)
+    version: int = 0
+    earlier: list[Workflow] = field(default_factory=list, repr=False)
+    source: Json | None = None
     create_time: str = field(default_factory=now_text)
     update_time: str = field(default_factory=now_text)
 
@@ -273,6 +279,7 @@ class World:
         self.map_jobs: dict[int, list[int]] = {}
         self.workflows: dict[int, Workflow] = {}
         self.subworkflows: dict[int, Workflow] = {}
+        self.registries: dict[str, str] = {}
         self.invocations: dict[int, Invocation] = {}
         self.sessions: dict[str, Session] = {}
         self.shelf = LibraryShelf()

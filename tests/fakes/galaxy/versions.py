@@ -36,6 +36,8 @@ class Behaviour:
     sse: bool = True
     shows_library_files: bool = True
     missing_import_is_error: bool = True
+    registry_imports_once: bool = True
+    registry_away_is_told: bool = True
 
     @property
     def major(self) -> str:
@@ -66,7 +68,7 @@ _V25_1 = replace(
     outer_counts_nested=False,
     cancel_step_path=False,
 )
-_V25_0 = replace(_V25_1, version="25.0.4", upload_pauses_over_quota=False)
+_V25_0 = replace(_V25_1, version="25.0.4", upload_pauses_over_quota=False, registry_away_is_told=False)
 _V24_2 = replace(
     _V25_0,
     version="24.2.4",
@@ -80,6 +82,7 @@ _V24_1 = replace(
     version="24.1.4",
     fetch_hashes=False,
     missing_import_is_error=False,
+    registry_imports_once=False,
     invocation_limit=500,
     invocation_request=False,
     checks_tags=False,

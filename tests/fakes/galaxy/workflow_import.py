@@ -216,3 +216,15 @@ def read_workflow(world: World, user: User, document: Json, *, nested: bool = Fa
     rows = world.subworkflows if nested else world.workflows
     rows[workflow.number] = workflow
     return workflow
+
+
+def new_version(world: World, user: User, workflow: Workflow, document: Json, name: str) -> Workflow:
+    """Put a further version in the place of a workflow; it gets a uuid of its own, whatever the document says."""
+    made = read_workflow(world, user, {**document, "uuid": None}, nested=True)
+    del world.subworkflows[made.number]
+    made.number, made.user, made.create_time = workflow.number, workflow.user, workflow.create_time
+    made.name = name or workflow.name
+    made.version, made.earlier = workflow.version + 1, [*workflow.earlier, workflow]
+    workflow.earlier = []
+    world.workflows[made.number] = made
+    return made
