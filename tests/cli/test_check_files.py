@@ -82,7 +82,7 @@ def test_a_tool_that_galaxy_lacks_is_told_from_the_file(world: World, call: Call
     name_file(world, name, content.replace("wait_then_exit", "no_such_tool"))
     ended = call("check")
     assert ended.code == 5
-    assert "Tool no_such_tool (1.0) is not installed." in ended.out
+    assert "Tool no_such_tool (1.0) is not installed in Galaxy." in ended.out
 
 
 def test_a_good_file_is_well_and_not_imported(world: World, call: Call) -> None:

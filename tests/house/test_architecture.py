@@ -42,6 +42,7 @@ SHARED_BY_STAGES = {
     "allowed": "libraries and ways in, for offered.py: what the account may there",
     "unknown": "how a name that Galaxy does not offer is told, for offered.py and allowed.py",
     "references": "data of before that a rule names: workflow_fit.py holds them against inputs",
+    "selected": "what deliveries select of the results, for workflow_fit.py",
     "workflow_fit": "do a plan's workflows fit: plan.py, upload.py before the first byte, invoke.py before each start",
     "space": "is there room in Galaxy: plan.py asks before the first byte, a probe while a unit waits",
     "revisions": "what a new plan takes over from the one it replaces",

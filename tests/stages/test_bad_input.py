@@ -154,15 +154,15 @@ async def test_a_tool_that_fails_fails_the_batch_with_its_words(world: World) ->
     assert not (world.results / unit["run"]).exists()
 
 
-async def test_a_delivery_that_selects_nothing_is_held(world: World) -> None:
-    """Patterns that fit no output are a mistake, not an empty success."""
-    world.write_config(rule={"deliver": {"folder": f"{world.results}/{{run}}", "outputs": ["report*"]}})
+async def test_a_delivery_without_a_workflow_is_held(world: World) -> None:
+    """Where nothing makes results a delivery is a mistake, not an empty success."""
+    world.write_config(rule={"workflow": None, "deliver": {"folder": f"{world.results}/{{run}}"}})
     world.add_run()
     unit, batch = only(await world.once())
     assert batch
     assert (unit["status"], batch["stage"], batch["status"]) == ("held", "deliver", "held")
-    assert "report*" in batch["reason"]
-    assert "read counts" in batch["hint"]
+    assert "selects nothing with `*`" in batch["reason"]
+    assert "The workflow labels nothing." in batch["hint"]
 
 
 @pytest.mark.parametrize("what", ["history", "dataset"])

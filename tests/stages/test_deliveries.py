@@ -85,16 +85,16 @@ def delivering(world: World, *outputs: str, **more: str) -> None:
     ("pattern", "meant"), [("raed*", "Did you mean `read counts`?"), ("copi", "Did you mean `copy`?"), ("zzz", "")]
 )
 async def test_one_pattern_that_selects_nothing_holds(world: World, pattern: str, meant: str) -> None:
-    """Results of the other patterns do not make up for it: pattern and labels are named, and nothing is delivered."""
+    """Results of the other patterns do not make up for it: pattern and labels are named before a byte is sent."""
     delivering(world, "copy", pattern)
     world.add_run(samples=("S1",))
-    batch = only_batch(await world.once())
-    assert (batch["stage"], batch["status"]) == ("deliver", "held")
-    assert f"selects nothing with `{pattern}`" in batch["reason"]
-    assert "The workflow labels `read counts`, `copy`." in batch["hint"]
-    assert meant in batch["hint"]
-    assert bool(meant) == ("Did you mean" in batch["hint"])
-    assert delivered(world) == []
+    (unit,) = (await world.once())["units"]
+    assert (unit["stage"], unit["status"], unit["batches"]) == ("plan", "held", [])
+    assert unit["reason"] == f"Rule `all`: delivery 1 selects nothing with `{pattern}`."
+    assert "Results are `read counts`, `copy`. Correct `outputs:`." in unit["hint"]
+    assert meant in unit["hint"]
+    assert bool(meant) == ("Did you mean" in unit["hint"])
+    assert not any(world.fake.requests.all(method) for method in ("POST", "PUT", "PATCH", "DELETE"))
 
 
 async def test_patterns_that_all_select_deliver_what_they_select(world: World) -> None:

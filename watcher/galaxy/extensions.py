@@ -7,7 +7,7 @@ asked of `Datatypes`. Pure.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from typing import Protocol
 
 from watcher.galaxy.workflows import WorkflowInput
@@ -16,12 +16,12 @@ from watcher.galaxy.workflows import WorkflowInput
 class Datatypes(Protocol):
     """What a Galaxy knows of its datatypes."""
 
-    def fits(self, ext: str, wanted: Sequence[str]) -> bool:
+    def fits(self, ext: str, wanted: Collection[str]) -> bool:
         """Tell whether the extension is one of those, or of a subtype."""
         ...
 
-    def converts(self, ext: str, wanted: Sequence[str]) -> bool:
-        """Tell whether Galaxy converts it to one of those by itself."""
+    def converts(self, ext: str, wanted: Collection[str]) -> str:
+        """Return what Galaxy makes of it by itself so that it fits, "" when it does not."""
         ...
 
 
@@ -42,6 +42,6 @@ def extension_problems(wanted: WorkflowInput, exts: Mapping[str, str], datatypes
         for group in accepted(wanted):
             if not (datatypes.fits(ext, group) or datatypes.converts(ext, group)):
                 name = wanted.label or str(wanted.index)
-                problems.append(f"Input “{name}” takes {' or '.join(group)}, and {what} is {ext}.")
+                problems.append(f"Input “{name}” takes {' or '.join(group)}, not {ext} ({what}).")
                 break
     return problems

@@ -15,7 +15,7 @@ from watcher.clock import Clock
 from watcher.errors import Forbidden, NotThere, Refused
 from watcher.galaxy.answers import Answer, History, Text
 from watcher.galaxy.histories import Histories
-from watcher.galaxy.http import Http
+from watcher.galaxy.http import Http, Params
 from watcher.galaxy.users import Role, Users
 from watcher.model import HistoryId
 
@@ -133,6 +133,12 @@ class Offers:
     async def history_names(self) -> list[str]:
         """Return the names of the account's own histories."""
         return sorted({history.name for history in await self._histories.own()})
+
+    async def any_history(self) -> HistoryId | None:
+        """Return one of the account's own histories that are not deleted, None when there is none."""
+        params: Params = {"q": "deleted", "qv": "false", "keys": "id,name", "limit": 1}
+        found = await self._http.get("/api/histories", "list histories", list[History], params=params)
+        return found[0].id if found else None
 
     async def clock_skew_s(self, clock: Clock) -> float | None:
         """Return by how many seconds the server's clock is ahead of ours; None when its answer carries no date."""

@@ -9,21 +9,22 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 from watcher.clock import Clock, SystemClock
-from watcher.config import GalaxySettings, RuleSettings, Settings, WatchSettings, WorkflowSettings
+from watcher.config import GalaxySettings, RuleSettings, Settings, WatchSettings
 from watcher.config.destinations import fixed_folder
+from watcher.config.workflows import column_of
 from watcher.disk.mounts import mount_of
-from watcher.errors import GalaxyError, PlanError, WatcherError
+from watcher.errors import GalaxyError, WatcherError
 from watcher.galaxy import Galaxy
-from watcher.galaxy.bind import bind
 from watcher.galaxy.workflow_files import parse
-from watcher.galaxy.workflows import WorkflowFacts
 from watcher.service.build import account_of, state_place
 from watcher.service.preflight_galaxy import Finding, account_findings, room_told, rule_findings, way_findings
+from watcher.stages.cut import workflow_as_asked
+from watcher.stages.workflow_fit import Fit, Fitter, Supply
 from watcher.store.store import Store
 
 AUTO_SHAPES = ("list:paired", "list")
@@ -152,54 +153,49 @@ def _account(galaxy: GalaxySettings, email: str) -> str:
 
 
 async def _workflows(rule: RuleSettings, client: Galaxy) -> list[Finding]:
+    """Hold the rule's workflows and what its deliveries select against Galaxy, as far as they are known without a run;
+    a broken file is told already.
+    """
+    asked = [workflow_as_asked(workflow) for workflow in rule.workflow]
+    deliveries = {str(place): delivery.outputs for place, delivery in enumerate(rule.deliver, 1)}
+    try:
+        fits = await Fitter(client).fits(asked, _supply(rule), deliveries)
+    except WatcherError as error:
+        return [Finding(f"rule {rule.name}, workflow", False, error.message, error.hint, error.exit_code)]
+    broken = {finding.subject for finding in _broken_files(rule)}
     findings = []
-    for workflow in rule.workflow:
-        subject = f"rule {rule.name}, workflow {workflow.ref}"
-        try:
-            facts, note = await _facts(workflow, client)
-            if facts is None:
-                continue
-            refused = _refused(rule, workflow, facts)
-            missing = await client.workflows.missing_tools(facts)
-        except WatcherError as error:
-            findings.append(Finding(subject, False, error.message, error.hint, error.exit_code))
+    for fit in fits.workflows:
+        subject = f"rule {rule.name}, workflow {fit.planned.ref}"
+        if subject in broken:
             continue
-        problems = [*refused, *(f"Tool {tool} is not installed." for tool in missing)]
-        findings += [
-            Finding(subject, False, problem, "Correct the rule or the workflow in Galaxy.", 5) for problem in problems
-        ]
-        if not problems:
-            findings.append(Finding(subject, True, f"its inputs are bound and its tools are installed{note}."))
+        for problem in fit.problems:
+            hint = problem.hint or "Correct the rule or the workflow in Galaxy."
+            findings.append(Finding(subject, False, problem.message, hint, 5))
+        if not fit.problems:
+            findings.append(Finding(subject, True, _told(fit)))
+    for problem in fits.deliveries:
+        findings.append(Finding(f"rule {rule.name}", False, problem.message, problem.hint, 5))
     return findings
 
 
-def _refused(rule: RuleSettings, workflow: WorkflowSettings, facts: WorkflowFacts) -> Sequence[str]:
-    """Return what of the rule does not fit the workflow.
+def _told(fit: Fit) -> str:
+    """Say what is well with a workflow: with its references, and what it waits for."""
+    told = "its inputs are bound and its tools are installed"
+    for key, reference in fit.planned.references.items():
+        told += f"; “{key}” is `{reference.name}`"
+    if fit.planned.after:
+        told += f"; it starts after {' and '.join(fit.planned.after)}"
+    return f"{told}." if fit.is_imported else f"{told}; it is imported when it is first needed."
+
+
+def _supply(rule: RuleSettings) -> Supply:
+    """Return what is known of a rule's batches without a run.
 
     With `collection: auto` only the samples tell the type of the collection, and the plan stage checks it: here it is
     enough that one of the types it may become fits.
     """
     wanted = rule.destination.collection
     shapes = AUTO_SHAPES if wanted == "auto" else ("" if wanted == "none" else wanted,)
-    cells = dict.fromkeys(workflow.columns)
-    tried = [bind(facts, workflow.values, workflow.steps, shape, cells).problems for shape in shapes]
-    return min(tried, key=len)
-
-
-async def _facts(workflow: WorkflowSettings, client: Galaxy) -> tuple[WorkflowFacts | None, str]:
-    """Return what the workflow wants, of a file from the file itself unless Galaxy has it; nothing of a broken file,
-    which is told already.
-    """
-    if workflow.file is None:
-        found = await client.workflows.find(**{workflow.by: workflow.ref})
-        return await client.workflows.read(found.id), ""
-    try:
-        content = workflow.file.read_bytes()
-        parse(content, workflow.file.name)
-    except (OSError, PlanError):
-        return None, ""
-    known = await client.workflows.imported(content)
-    if known is not None:
-        return await client.workflows.read(known.id), ""
-    facts = await client.workflows.read_file(content, workflow.file.name)
-    return facts, "; it is imported when it is first needed"
+    for_all = rule.ext.get("*", "") if len(rule.ext) == 1 else ""
+    reads = {for_all: f"`ext` of rule {rule.name}"} if for_all and not column_of(for_all) else {}
+    return Supply(shapes, reads=reads)

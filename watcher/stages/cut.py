@@ -255,7 +255,8 @@ def _server_path(
     return found
 
 
-def _workflow(asked: WorkflowSettings, samples: Sequence[Sample], values: Mapping[str, str]) -> PlannedWorkflow:
+def workflow_as_asked(asked: WorkflowSettings) -> PlannedWorkflow:
+    """Return a workflow as a rule names it, before there are samples: cells of the sheet and templates are empty."""
     return PlannedWorkflow(
         key=asked.key,
         ref=asked.ref,
@@ -264,9 +265,8 @@ def _workflow(asked: WorkflowSettings, samples: Sequence[Sample], values: Mappin
         trs=(asked.trs.id, asked.trs.version, asked.trs.server) if asked.trs else ("", "", ""),
         after=asked.waits_for,
         inputs=asked.values,
-        cells={label: shared_cell(samples, column) for label, column in asked.columns.items()},
+        cells=dict.fromkeys(asked.columns, ""),
         steps=asked.steps,
-        replacements={word: render(template, values) for word, template in asked.replacements.items()},
         use_cached_job=asked.use_cached_job,
         upgrades=asked.upgrades,
         may_fail=asked.may_fail,
@@ -275,6 +275,12 @@ def _workflow(asked: WorkflowSettings, samples: Sequence[Sample], values: Mappin
         reviews=asked.reviews,
         stuck_after_s=asked.stuck_after.total_seconds(),
     )
+
+
+def _workflow(asked: WorkflowSettings, samples: Sequence[Sample], values: Mapping[str, str]) -> PlannedWorkflow:
+    cells = {label: shared_cell(samples, column) for label, column in asked.columns.items()}
+    replacements = {word: render(template, values) for word, template in asked.replacements.items()}
+    return workflow_as_asked(asked).model_copy(update={"cells": cells, "replacements": replacements})
 
 
 def _ext(rule: RuleSettings, sample: Sample, path: str) -> str:

@@ -3,7 +3,7 @@
 Cuts the unit into batches and freezes a plan for each: whatever the configuration says later, a planned batch follows
 its plan. What can be refused is refused here, before a byte is sent: samples no rule takes, names that do not fit,
 workflows that are not there or whose inputs do not bind. All it ever makes in Galaxy is a workflow that a rule gives as
-a file. How samples are cut into batches stands in `cut.py`.
+a file. How samples are cut into batches stands in `cut.py`, what a workflow wants in `workflow_fit.py`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from typing import Any
 from watcher.config import Settings
 from watcher.errors import GalaxyAway, GalaxyBusy, GalaxyError, KeyRefused, NoGalaxy, OverQuota, PlanError, WatcherError
 from watcher.galaxy import Galaxy
-from watcher.galaxy.bind import bind
 from watcher.galaxy.workflow_files import content_uuid
 from watcher.galaxy.workflows import WorkflowRef
 from watcher.model import (
@@ -40,6 +39,7 @@ from watcher.stages.offered import names_in, offered, plan_error
 from watcher.stages.revisions import REPLANNED
 from watcher.stages.rooms import Rooms
 from watcher.stages.space import Needed, refuse_without_room, room_needed
+from watcher.stages.workflow_fit import Fits, Fitter, file_content, supply_of
 
 PARTLY = "partly_planned"
 """Set while some batches of a unit are planned and those for a Galaxy that does not answer are not."""
@@ -182,17 +182,17 @@ async def _fitted_to(
             await refuse_without_room(rooms, account, needed, unit.run)
         except OverQuota as error:
             full = error
-    found = await offered(rooms.galaxy(account), names_in(list(plans.values())))
+    galaxy = rooms.galaxy(account)
+    found = await offered(galaxy, names_in(list(plans.values())))
     if found.problems:
         mine.append(plan_error(found.problems))
-    fitted: dict[int, Plan] = {}
-    for number, planned in plans.items():
-        if (mine or full or wrong) and any(one.by == "file" for one in planned.workflows):
-            continue  # it would be imported: nothing is sent while anything is wrong
-        try:
-            fitted[number] = await _with_workflows(planned, unit, rooms)
-        except PlanError as error:
-            mine.append(error)
+    fitter = Fitter(galaxy)
+    fits = {number: await _fits(planned, fitter, galaxy, mine) for number, planned in plans.items()}
+    if not (mine or full or wrong):  # nothing is sent while anything is wrong
+        for number, planned in plans.items():
+            if await _import_missing(fits[number], unit, rooms, galaxy):
+                fits[number] = await _fits(planned, Fitter(galaxy), galaxy, mine)
+    mine = list({(one.message, one.hint): one for one in mine}.values())  # several batches may meet the same
     for one in mine:
         one.subject = account
     if mine:
@@ -200,45 +200,45 @@ async def _fitted_to(
         return {}
     if full:
         raise full
-    return {number: found.put_into(planned) for number, planned in fitted.items()}
+    return {
+        number: found.put_into(planned).model_copy(
+            update={"workflows": tuple(fit.planned for fit in fits[number].workflows)}
+        )
+        for number, planned in plans.items()
+    }
 
 
-async def _with_workflows(planned: Plan, unit: Unit, rooms: Rooms) -> Plan:
-    """Return the plan with its workflows found and bound; PlanError names everything that does not fit."""
-    galaxy = rooms.galaxy(planned.galaxy)
+async def _fits(planned: Plan, fitter: Fitter, galaxy: Galaxy, wrong: list[WatcherError]) -> Fits:
+    """Hold the plan's collection, workflows and deliveries against Galaxy; add to `wrong` what does not fit."""
     if planned.collection is not None:
         type_ = planned.collection.type
         if refused := (await galaxy.known_identity()).features.refuses_collection(type_):
-            raise PlanError(
-                f"The collection type {type_} of rule `{planned.rule}` {refused}.",
-                hint="Use `collection: auto`, or list, in its destination.",
+            wrong.append(
+                PlanError(
+                    f"The collection type {type_} of rule `{planned.rule}` {refused}.",
+                    hint="Use `collection: auto`, or list, in its destination.",
+                )
             )
-    workflows = []
-    for wanted in planned.workflows:
-        if wanted.by == "file":
-            async with rooms.importing:
-                found = await _imported(unit, rooms, galaxy, wanted.ref)
-        else:
-            found = await galaxy.workflows.find(**{wanted.by: wanted.ref})
-        facts = await galaxy.workflows.read(found.id)
-        shape = planned.collection.type if planned.collection else ""
-        binding = bind(facts, wanted.inputs, wanted.steps, shape, wanted.cells)
-        missing = await galaxy.workflows.missing_tools(facts)
-        problems = [*binding.problems, *(f"Tool {tool} is not installed in Galaxy." for tool in missing)]
-        if problems:
-            raise PlanError(
-                f"The workflow `{wanted.ref}` of rule `{planned.rule}` cannot be used: {' '.join(problems)}",
-                hint="Correct the rule or the workflow; `galaxy-watcher check` tells when it fits.",
-            )
-        workflows.append(wanted.model_copy(update={"workflow_id": found.id, "uuid": facts.uuid}))
-    return planned.model_copy(update={"workflows": tuple(workflows)})
+    deliveries = {one.key: one.outputs for one in planned.deliveries}
+    fits = await fitter.fits(planned.workflows, supply_of(planned), deliveries)
+    wrong += fits.errors(planned.rule)
+    return fits
+
+
+async def _import_missing(fits: Fits, unit: Unit, rooms: Rooms, galaxy: Galaxy) -> bool:
+    """Import the workflows of files that the account has not yet; tell whether there were any."""
+    missing = [fit.planned for fit in fits.workflows if not fit.is_imported]
+    for wanted in missing:
+        async with rooms.importing:
+            await _imported(unit, rooms, galaxy, wanted.ref)
+    return bool(missing)
 
 
 async def _imported(unit: Unit, rooms: Rooms, galaxy: Galaxy, path: str) -> WorkflowRef:
     """Return the workflow made from this file, imported once whoever asks for it: Galaxy would take it twice, under one
     name and uuid.
     """
-    content = await _workflow_file(path)
+    content = file_content(path)
     account, is_new = galaxy.account.name, False
     key = f"{account}:{content_uuid(content)}"
 
@@ -281,15 +281,6 @@ async def _import_asked_at(rooms: Rooms, key: str) -> datetime | None:
     units = await rooms.store.units(status=set(Status) - {Status.DONE, Status.IGNORED})
     asked = [unit.more.get(IMPORTS, {}).get(key, {}).get("intent_at", "") for unit in units]
     return max((datetime.fromisoformat(intent_at) for intent_at in asked if intent_at), default=None)
-
-
-async def _workflow_file(path: str) -> bytes:
-    try:
-        return Path(path).read_bytes()  # noqa: ASYNC240 - a small local file named in the configuration
-    except OSError as error:
-        raise PlanError(
-            f"The workflow file {path} cannot be read: {error.strerror}.", hint="Correct `file:` in the rule."
-        ) from None
 
 
 async def _own_place(planned: Plan, unit: Unit, number: int, rooms: Rooms) -> Plan:

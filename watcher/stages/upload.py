@@ -56,6 +56,7 @@ from watcher.stages.shares import share
 from watcher.stages.slots import Line
 from watcher.stages.space import IN_FLIGHT_BYTES
 from watcher.stages.transfer import Transfer, offsets_of, prove_here, refuse_cut_sessions, sources_of
+from watcher.stages.workflow_fit import refuse_misfits
 
 GROUP_FILES = 200
 SHARED = (GalaxyAway, GalaxyBusy, KeyRefused, MountGone, NoGalaxy, OverQuota)
@@ -68,6 +69,8 @@ async def upload(batch: Batch, rooms: Rooms) -> Outcome:
     await galaxy.known_identity()
     await rooms.store.add_datasets(batch, [_row(batch, planned) for planned in plan.datasets])
     await inherit(batch, rooms, galaxy)
+    if not any(_is_begun(row) for row in await rooms.store.datasets(batch.id)):
+        await refuse_misfits(batch, galaxy)  # the plan may have waited for days
     history_id = await ensure_history(batch, rooms, galaxy) if plan.needs_history else None
     if isinstance(history_id, Hold):
         return history_id
@@ -120,6 +123,11 @@ async def _into_library(batch: Batch, rooms: Rooms, galaxy: Galaxy, history_id: 
 
 def _row(batch: Batch, planned: PlannedDataset) -> Dataset:
     return Dataset(batch_id=batch.id, key=planned.key, name=planned.name, ext=planned.ext, size=planned.size)
+
+
+def _is_begun(row: Dataset) -> bool:
+    """Tell whether anything of it was sent, or asked of Galaxy."""
+    return bool(row.session or row.sent_at or row.fetch_intent_at or row.galaxy_id or row.item_id)
 
 
 def element_tag(batch: Batch, key: str) -> str:
