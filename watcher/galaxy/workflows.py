@@ -199,6 +199,9 @@ class Workflows:
     async def read_file(self, content: bytes, name: str) -> WorkflowFacts:
         """Return what a workflow file wants and gives before it is imported; `missing` is asked of Galaxy.
 
+        Galaxy may number the steps anew when it imports them, in the order in which they are drawn (measured on
+        26.1.2): until then the numbers are those of the file.
+
         Raises PlanError for a file that is no workflow.
         """
         document = parse(content, name)
