@@ -86,11 +86,17 @@ def in_order(steps: Mapping[str, Any]) -> list[Json]:
         return rows
     for row in rows:
         row["input_connections"] = {
-            name: [{**link, "id": numbers[int(link["id"])]} if "id" in link else link for link in _as_list(links)]
+            name: [_moved(link, numbers) for link in _as_list(links)]
             for name, links in (row.get("input_connections") or {}).items()
         }
         row["id"] = numbers[int(row["id"])]
     return sorted(rows, key=lambda row: int(row["id"]))
+
+
+def _moved(link: Any, numbers: Mapping[int, int]) -> Any:
+    if not isinstance(link, Mapping) or "id" not in link:
+        return link
+    return {**link, "id": numbers[int(link["id"])]}
 
 
 def _as_list(links: Any) -> list[Any]:
