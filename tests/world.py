@@ -46,7 +46,7 @@ from watcher.runs.layout import load_layouts
 from watcher.service import daemon as service_daemon
 from watcher.service.daemon import Daemon
 from watcher.service.report import show_report, status_report
-from watcher.stages import dataset_checks, poll
+from watcher.stages import dataset_checks, rounds
 from watcher.stages.effects import Points, pass_by
 from watcher.store.store import Store
 
@@ -55,7 +55,7 @@ PAUSE_S = 0.1
 """Between two askings: each reads all rows, and takes the processor from the daemon that is waited for."""
 
 SHORTER = (
-    (poll, "SHORTEST", timedelta(seconds=0.05)),
+    (rounds, "SHORTEST", timedelta(seconds=0.05)),
     (dataset_checks, "SHORTEST_S", 0.05),
     (service_daemon, "LOOK_AGAIN_S", 0.1),
 )

@@ -6,12 +6,12 @@ process; each test puts its own workflow there, under a tool id of its own.
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import json
 import threading
 from collections.abc import Mapping
 from pathlib import Path
-from socketserver import StreamRequestHandler, ThreadingTCPServer
 from typing import Any
 from urllib.parse import unquote
 
@@ -26,11 +26,28 @@ class Registry:
     def __init__(self) -> None:
         self._contents: dict[tuple[str, str], str] = {}
         self.asked: list[str] = []
-        self._server = ThreadingTCPServer(("127.0.0.1", 0), _asked_of(self))
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        self.port = 0
+        listening = threading.Event()
+        threading.Thread(target=lambda: asyncio.run(self._serve(listening)), name="registry", daemon=True).start()
+        if not listening.wait(10):
+            raise RuntimeError("the registry does not listen")
+        self.url = f"http://127.0.0.1:{self.port}"
         self.away_url = f"http://127.0.0.1:{free_port()}"
-        threading.Thread(target=self._server.serve_forever, name="registry", daemon=True).start()
+
+    async def _serve(self, listening: threading.Event) -> None:
+        server = await asyncio.start_server(self._converse, "127.0.0.1", 0)
+        self.port = server.sockets[0].getsockname()[1]
+        listening.set()
+        await server.serve_forever()
+
+    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        request = (await reader.readuntil(b"\r\n\r\n")).decode()
+        status, body = self.answer(request.split(" ")[1])
+        content = json.dumps(body).encode()
+        head = f"HTTP/1.1 {status} -\r\nContent-Type: application/json\r\nContent-Length: {len(content)}\r\n"
+        writer.write(f"{head}Connection: close\r\n\r\n".encode() + content)
+        await writer.drain()
+        writer.close()
 
     def put(self, tool_id: str, version_id: str, content: str) -> None:
         """Put one version of a workflow there."""
@@ -49,23 +66,6 @@ class Registry:
     def listed(self) -> dict[str, str]:
         """Give the addresses by the names that Galaxy shall know."""
         return {LISTED: self.url, AWAY: self.away_url}
-
-
-def _asked_of(registry: Registry) -> type[StreamRequestHandler]:
-    class Conversation(StreamRequestHandler):
-        """One request for JSON, and its answer."""
-
-        def handle(self) -> None:
-            """Read the request and answer it."""
-            path = self.rfile.readline().decode().split(" ")[1]
-            while self.rfile.readline().strip():
-                pass
-            status, body = registry.answer(path)
-            content = json.dumps(body).encode()
-            head = f"HTTP/1.1 {status} -\r\nContent-Type: application/json\r\nContent-Length: {len(content)}\r\n"
-            self.wfile.write(f"{head}Connection: close\r\n\r\n".encode() + content)
-
-    return Conversation
 
 
 @functools.cache

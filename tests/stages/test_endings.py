@@ -118,7 +118,7 @@ def test_steps_that_may_fail_take_what_hangs_on_them_along(name: str) -> None:
     told = ending(failure(), hanging, may_fail=(name,))
     assert (told.kind, told.code) == ("ok", "tolerated")
     assert "no reads" in told.reason
-    elsewhere = failure(step_index=4, step_label="report", state="paused", cause=PauseCause.INPUT)
+    elsewhere = failure(step_index=4, step_label="report", tool_id="x", state="paused", cause=PauseCause.INPUT)
     assert ending(failure(), elsewhere, may_fail=(name,)).kind == "failed"
 
 

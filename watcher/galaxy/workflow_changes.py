@@ -72,8 +72,10 @@ def _needed(row: Row) -> str:
 
 
 def _step(row: Row) -> str:
-    tool = f" ({short_tool_id(row['tool'])} {row['version']})" if row["tool"] else ""
-    return f"{_named(row)}{tool}"
+    if not row["tool"]:
+        return _named(row)
+    name = f"“{row['label']}”" if row["label"] else row["index"]
+    return f"Step {name} ({short_tool_id(row['tool'])} {row['version']})"
 
 
 def _named(row: Row) -> str:

@@ -7,6 +7,7 @@ for that workflow. Pure: asks nobody; `workflows.py` imports.
 from __future__ import annotations
 
 import hashlib
+import math
 import uuid
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -59,6 +60,52 @@ def as_ga(workflow: Json) -> Json:
     steps = [_step(label, row) for label, row in _rows(workflow["steps"])]
     # Galaxy numbers them so as well.
     return {"steps": {str(index): {"id": index, **row} for index, row in enumerate([*inputs, *steps])}}
+
+
+def in_order(steps: Mapping[str, Any]) -> list[Json]:
+    """Return the steps of a .ga file as Galaxy will number them, connections included.
+
+    It numbers them anew when it imports them: they are walked as they are drawn, nearest to the upper left first, where
+    all places are told, and each comes as soon as all that it needs has come (`order_workflow_steps` in
+    `galaxy/workflow/steps.py`; measured on 24.1.4, 25.0.4 and 26.1.2).
+    """
+    rows = sorted((dict(row) for row in steps.values()), key=lambda row: int(row["id"]))
+    places = [row.get("position") for row in rows]
+    known = [place for place in places if isinstance(place, Mapping) and "left" in place and "top" in place]
+    if rows and len(known) == len(rows):
+        left, top = min(place["left"] for place in known), min(place["top"] for place in known)
+        rows.sort(key=lambda row: math.hypot(row["position"]["left"] - left, row["position"]["top"] - top))
+    waiting = {int(row["id"]): {int(link["id"]) for link in _links(row) if "id" in link} for row in rows}
+    walked = [step for step, needed in waiting.items() if not needed]
+    for done in walked:
+        freed = [step for step, needed in waiting.items() if done in needed and needed == {done}]
+        waiting = {step: needed - {done} for step, needed in waiting.items()}
+        walked += freed
+    numbers = {step: number for number, step in enumerate(walked)}
+    if len(numbers) < len(rows):
+        return rows
+    for row in rows:
+        row["input_connections"] = {
+            name: [_moved(link, numbers) for link in _as_list(links)]
+            for name, links in (row.get("input_connections") or {}).items()
+        }
+        row["id"] = numbers[int(row["id"])]
+    return sorted(rows, key=lambda row: int(row["id"]))
+
+
+def _moved(link: Any, numbers: Mapping[int, int]) -> Any:
+    if not isinstance(link, Mapping) or "id" not in link:
+        return link
+    return {**link, "id": numbers[int(link["id"])]}
+
+
+def _as_list(links: Any) -> list[Any]:
+    return links if isinstance(links, list) else [links]
+
+
+def _links(row: Json) -> list[Mapping[str, Any]]:
+    found = [link for links in (row.get("input_connections") or {}).values() for link in _as_list(links)]
+    return [link for link in found if isinstance(link, Mapping)]
 
 
 def _is_text(workflow: Mapping[str, Any]) -> bool:

@@ -40,7 +40,7 @@ def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
     """Return a sentence for each thing that differs between two digests; none where one of them is empty."""
     if not before or not after or before == after:
         return []
-    from watcher.galaxy import workflow_changes  # type: ignore[attr-defined]
+    from watcher.galaxy import workflow_changes
 
     found: list[str] = workflow_changes.differences(before, after)
     return found

@@ -32,7 +32,7 @@ from watcher.galaxy.workflow_answers import (
     tools_of,
 )
 from watcher.galaxy.workflow_facts import MissingTool, WorkflowFacts, WorkflowInput, WorkflowRef, WorkflowStep
-from watcher.galaxy.workflow_files import as_ga, content_uuid, importable, parse
+from watcher.galaxy.workflow_files import as_ga, content_uuid, importable, in_order, parse
 from watcher.model import HistoryId, WorkflowId
 
 __all__ = ["MissingTool", "TrsRef", "WorkflowFacts", "WorkflowInput", "WorkflowRef", "WorkflowStep", "Workflows"]
@@ -199,12 +199,15 @@ class Workflows:
     async def read_file(self, content: bytes, name: str) -> WorkflowFacts:
         """Return what a workflow file wants and gives before it is imported; `missing` is asked of Galaxy.
 
+        Steps are numbered as Galaxy will number them.
+
         Raises PlanError for a file that is no workflow.
         """
         document = parse(content, name)
         try:
-            steps = Downloaded.model_validate(as_ga(document)).ordered()
-        except (ValidationError, AttributeError, TypeError, ValueError) as error:
+            rows = in_order(as_ga(document)["steps"])
+            steps = Downloaded.model_validate({"steps": {str(row["id"]): row for row in rows}}).ordered()
+        except (ValidationError, AttributeError, KeyError, TypeError, ValueError) as error:
             raise PlanError(
                 f"{name} is no workflow: its steps are not as Galaxy writes them.",
                 hint="Export the workflow from Galaxy once more.",

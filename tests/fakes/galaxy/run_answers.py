@@ -276,7 +276,7 @@ def invocation_brief(world: World, invocation: Invocation) -> Json:
         "id": encode(invocation.number),
         "create_time": invocation.create_time,
         "update_time": invocation.update_time,
-        "workflow_id": encode(invocation.workflow.number),
+        "workflow_id": encode(invocation.workflow.row),
         "history_id": encode(invocation.history),
         "uuid": invocation.uuid,
         "state": invocation.state,

@@ -189,7 +189,7 @@ class Step:
 class Workflow:
     """The newest version of a workflow, with those before it; subworkflows are rows of their own that no list shows.
 
-    `source` is where it came from, until it is changed.
+    `source` is where it came from, until it is changed. `row` is what invocations name: each version has its own.
     """
 
     number: int
@@ -203,6 +203,7 @@ class Workflow:
     hidden: bool = False
     definition: Json = field(default_factory=dict, repr=False)
     version: int = 0
+    row: int = 0
     earlier: list[Workflow] = field(default_factory=list, repr=False)
     source: Json | None = None
     create_time: str = field(default_factory=now_text)

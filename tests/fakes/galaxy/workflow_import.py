@@ -13,6 +13,7 @@ import yaml
 
 from tests.fakes.galaxy.account_state import User
 from tests.fakes.galaxy.state import Step, Workflow, World
+from tests.fakes.galaxy.step_order import renumbered
 from tests.fakes.galaxy.web import Refusal
 
 Json = dict[str, Any]
@@ -198,6 +199,7 @@ def read_workflow(world: World, user: User, document: Json, *, nested: bool = Fa
         document = from_yaml(document)
     if not isinstance(document.get("steps"), dict):
         raise Refusal(500, 0, "Uncaught exception in exposed API method:")
+    document = {**document, "steps": renumbered(document["steps"])}
     number = world.next_number("workflow_version")
     steps = [
         _step(world, user, int(index), row)
@@ -212,6 +214,7 @@ def read_workflow(world: World, user: User, document: Json, *, nested: bool = Fa
         annotation=document.get("annotation") or None,
         tags=[str(tag) for tag in document.get("tags") or []],
         definition=document,
+        row=number,
     )
     rows = world.subworkflows if nested else world.workflows
     rows[workflow.number] = workflow
