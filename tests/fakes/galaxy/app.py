@@ -14,6 +14,7 @@ from tests.fakes.galaxy import (
     fetch,
     histories,
     invocations,
+    job_routes,
     libraries,
     library_imports,
     library_permissions,
@@ -40,7 +41,7 @@ def make_app(world: World, engine: Engine, scheduler: Scheduler, control: list[B
     """Build the application; a path or method nobody knows gets Galaxy's HTML page."""
     routes: list[BaseRoute] = [*control]
     own = (libraries, library_imports, library_permissions)
-    for module in (tus, fetch, histories, datasets, collections, invocations, users, sharing, offers, *own):
+    for module in (tus, fetch, histories, datasets, collections, invocations, job_routes, users, sharing, offers, *own):
         for one in module.ROUTES:
             if isinstance(one, Route) and one.methods and "GET" in one.methods and not one.path.endswith(HEAD_PATHS):
                 one.methods.discard("HEAD")

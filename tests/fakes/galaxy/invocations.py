@@ -71,12 +71,26 @@ def list_workflows(call: Call) -> Response:
 
 def show_workflow(call: Call) -> Json:
     """Show a workflow with inputs and steps."""
-    return workflow_detail(call.world, call.workflow(call.path["workflow"]))
+    return workflow_detail(call.world, _asked_workflow(call))
+
+
+def _asked_workflow(call: Call) -> Workflow:
+    """Find a workflow by its id, or by that of one of its versions, which those inside of others have alone."""
+    if not call.flag("instance"):
+        return call.workflow(call.path["workflow"])
+    number = call.number(call.path["workflow"], ("path", "workflow_id"))
+    every = (*call.world.workflows.values(), *call.world.subworkflows.values())
+    found = next((row for row in every if row.version_number == number), None)
+    if found is None:
+        raise Refusal(404, 404001, "No such workflow found.")
+    if not call.may_use(found.user):
+        raise Refusal(403, 403002, "Workflow is neither importable, nor owned by or shared with current user")
+    return found
 
 
 def download_workflow(call: Call) -> Json:
     """Give a workflow as `.ga`."""
-    workflow = call.workflow(call.path["workflow"])
+    workflow = _asked_workflow(call)
     if call.query("style"):
         raise Refusal(400, 400008, "The fake server gives workflows in no other style")
     return {"comments": [], "version": 0, **workflow.definition, "name": workflow.name, "uuid": workflow.uuid}
@@ -248,8 +262,9 @@ def show_step_counts(call: Call) -> list[Json]:
 
 
 def show_many_counts(call: Call) -> list[Json] | Response:
-    """Give the job counts of many invocations, whoever owns them."""
-    call.history(call.path["history"])
+    """Give the job counts of many invocations, whoever owns them or the history asked through."""
+    if call.number(call.path["history"], ("path", "history_id")) not in call.world.histories:
+        raise Refusal(404, 404001, "History not found")
     ids = [one for one in call.query("ids").split(",") if one]
     types = [one for one in call.query("types").split(",") if one]
     if len(ids) != len(types):

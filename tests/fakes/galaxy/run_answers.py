@@ -21,7 +21,7 @@ def stored_workflow(world: World, workflow: Workflow) -> Json:
     return {
         "model_class": "StoredWorkflow",
         "id": encode(workflow.number),
-        "latest_workflow_id": workflow.number,
+        "latest_workflow_id": workflow.version_number,
         "name": workflow.name,
         "create_time": workflow.create_time,
         "update_time": workflow.update_time,
@@ -42,7 +42,12 @@ def stored_workflow(world: World, workflow: Workflow) -> Json:
 def listed_workflow(world: World, workflow: Workflow) -> Json:
     """Give a workflow as lists show it."""
     row = stored_workflow(world, workflow)
-    return {**row, "latest_workflow_id": encode(workflow.number), "source_metadata": None, "show_in_tool_panel": False}
+    return {
+        **row,
+        "latest_workflow_id": encode(workflow.version_number),
+        "source_metadata": None,
+        "show_in_tool_panel": False,
+    }
 
 
 def _step_answer(step: Step) -> Json:
@@ -271,7 +276,7 @@ def invocation_brief(world: World, invocation: Invocation) -> Json:
         "id": encode(invocation.number),
         "create_time": invocation.create_time,
         "update_time": invocation.update_time,
-        "workflow_id": encode(invocation.workflow.number),
+        "workflow_id": encode(invocation.workflow.version_number),
         "history_id": encode(invocation.history),
         "uuid": invocation.uuid,
         "state": invocation.state,
@@ -286,7 +291,13 @@ def _step_run(world: World, step: InvocationStep, *, details: bool) -> Json:
         if not details:
             return {}
         return {
-            name: {"src": kind, "id": encode(number)} for name, (kind, number) in step.outputs.items() if kind == source
+            name: {
+                "src": kind,
+                "id": encode(number),
+                **({"uuid": world.datasets[number].file.uuid} if kind == "hda" else {}),
+            }
+            for name, (kind, number) in step.outputs.items()
+            if kind == source
         }
 
     single = step.jobs[0] if step.jobs and not step.map_jobs else None
@@ -298,7 +309,7 @@ def _step_run(world: World, step: InvocationStep, *, details: bool) -> Json:
         "workflow_step_id": encode(step.step.number),
         "subworkflow_invocation_id": encode(step.nested) if step.nested else None,
         "state": step.state,
-        "action": None,
+        "action": step.action,
         "order_index": step.step.index,
         "workflow_step_label": step.step.label,
         "workflow_step_uuid": step.step.uuid,

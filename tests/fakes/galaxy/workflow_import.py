@@ -212,6 +212,7 @@ def read_workflow(world: World, user: User, document: Json, *, nested: bool = Fa
         annotation=document.get("annotation") or None,
         tags=[str(tag) for tag in document.get("tags") or []],
         definition=document,
+        version_number=number,
     )
     rows = world.subworkflows if nested else world.workflows
     rows[workflow.number] = workflow
