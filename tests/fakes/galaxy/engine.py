@@ -96,12 +96,20 @@ class Engine:
             self._consider(job)
 
     def resume(self, job: Job) -> None:
-        """Let a paused job try again."""
+        """Let a paused job try again, and with it those that wait for what it makes."""
         with self.world.lock:
             self.world.set_job_state(job, "new")
             for number in job.outputs.values():
                 self.world.set_file_state(self.world.datasets[number], "new")
+            made = set(job.outputs.values())
+            waiting = [
+                one
+                for one in self.world.jobs.values()
+                if one.state == "paused" and any(made & set(numbers) for numbers in one.inputs.values())
+            ]
         self.submit(job)
+        for one in waiting:
+            self.resume(one)
 
     def _inputs(self, job: Job) -> list[Dataset]:
         return [self.world.datasets[number] for numbers in job.inputs.values() for number in numbers]
