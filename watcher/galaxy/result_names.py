@@ -1,4 +1,7 @@
-"""Names of results that their workflow does not name itself."""
+"""Names of results that their workflow does not name itself.
+
+Pure: knows no workflow and no invocation. `results.py` gives the names to what it finds.
+"""
 
 from __future__ import annotations
 

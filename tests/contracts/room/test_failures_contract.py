@@ -14,6 +14,7 @@ from watcher.galaxy.fetch import FetchElement
 from watcher.galaxy.job_failures import PauseCause
 from watcher.model import DatasetId, HistoryId, WorkflowId
 
+AFTER_A_FAILED_JOB = "Execution of this dataset's job is paused because its input datasets are in an error state."
 TO_RESUME = "To resume this job fix the input dataset(s)."
 
 
@@ -94,13 +95,15 @@ async def test_deleted_input(galaxy: Galaxy, history: HistoryId, twice: Workflow
     assert (second.state, second.cause) == ("paused", PauseCause.INPUT)
 
 
-async def test_job_that_could_not_start(galaxy: Galaxy, prepared: Prepared, twice: WorkflowId) -> None:
+async def test_job_that_could_not_start(galaxy: Galaxy, prepared: Prepared, history: HistoryId) -> None:
     """A parameter of the wrong type leaves nothing the tool could have written: Galaxy's reason is on the output."""
+    workflow = await imported(galaxy, "count_one.gxwf.yml")
     file = hda(prepared.datasets["S1_R1.fastq.gz"])
-    invocation = await run(galaxy, prepared.history, twice, {"File": file}, {"1": {"code": "three"}})
-    first, _ = await galaxy.jobs.failed([invocation])
-    assert (first.state, first.exit_code, first.step_label) == ("error", None, "first")
-    assert "'code'" in first.words or "'three'" in first.words
+    invocation = await run(galaxy, history, workflow, {"File": file, "minlen": "abc"})
+    (failure,) = await galaxy.jobs.failed([invocation])
+    assert (failure.state, failure.exit_code, failure.step_label) == ("error", None, "count")
+    assert "'minlen'" in failure.words or "'abc'" in failure.words
+    await galaxy.workflows.delete(workflow)
 
 
 async def test_failure_inside_a_subworkflow(galaxy: Galaxy, prepared: Prepared, history: HistoryId) -> None:
@@ -110,6 +113,7 @@ async def test_failure_inside_a_subworkflow(galaxy: Galaxy, prepared: Prepared, 
     (inner,) = await galaxy.invocations.nested(outer)
     after, inside = await galaxy.jobs.failed([outer, inner])
     assert (after.invocation, after.step_label, after.cause) == (outer, "after", PauseCause.INPUT)
+    assert after.words == AFTER_A_FAILED_JOB
     assert (inside.invocation, inside.step_label, inside.words) == (inner, "first", "exit code 3")
     await galaxy.workflows.delete(workflow)
 
@@ -144,6 +148,7 @@ async def test_quota_pauses_until_resumed(galaxy_server: GalaxyServer) -> None:
             await until(paused_again)
         finally:
             asked(galaxy_server, "PUT", f"/api/quotas/{made['id']}", {"amount": "1 GB", "operation": "="})
+        await until(lambda: at_rest(galaxy, history, invocation))
         # Space alone wakes nothing.
         assert [one.cause for one in await galaxy.jobs.failed([invocation])] == [PauseCause.QUOTA, PauseCause.INPUT]
         await galaxy.jobs.resume(first.job)

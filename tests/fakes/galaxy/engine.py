@@ -20,6 +20,7 @@ from tests.fakes.galaxy.bytes_on_disk import describe
 from tests.fakes.galaxy.state import FINAL_DATASET_STATES, Dataset, Job, World
 from tests.fakes.galaxy.tools import TOOLS, Ending, Run, Tool
 
+PAUSED_INPUT = "Execution of this dataset's job is paused because its input datasets are in an error state."
 TO_RESUME = " To resume this job fix the input dataset(s)."
 PAUSED_QUOTA = (
     "Execution of this dataset's job is paused because you were over your disk quota at the time it was ready to run"
@@ -213,7 +214,17 @@ class Engine:
                         value = hashlib.sha256(dataset.file.path.read_bytes()).hexdigest()
                         dataset.file.hashes.append((self.world.next_number("hash"), "SHA-256", value))
                 self.world.set_file_state(dataset, "ok" if good else "error", misc_info or ending.stderr.strip())
+        if not good:
+            self._pause_next(job)
         self.after(0, lambda: self._ended(job))
+
+    def _pause_next(self, failed: Job) -> None:
+        """Pause the jobs that wait for what a failed one was to make; what waits for those finds them paused."""
+        made = set(failed.outputs.values())
+        for job in [one for one in self._waiting.values() if one.state == "new"]:
+            if any(made & set(numbers) for numbers in job.inputs.values()):
+                del self._waiting[job.number]
+                self._pause(job, PAUSED_INPUT)
 
     def _ended(self, job: Job) -> None:
         self.consider_all()
