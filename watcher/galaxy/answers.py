@@ -156,8 +156,6 @@ class DatasetFacts(Answer):
     visible: bool = True
     tags: Tags = ()
     dbkey: Text = ""
-    hid: Number = 0
-    creating_job: Text = ""
     access_roles: tuple[str, ...] | None = None
 
     @model_validator(mode="before")
@@ -181,6 +179,14 @@ class DatasetFacts(Answer):
         that anybody who knows the id may read it.
         """
         return role in (self.access_roles or ())
+
+
+class DatasetOrigin(Answer):
+    """The number of a dataset in its history, and the job that made it, which is told only where it is read alone."""
+
+    id: DatasetId
+    hid: Number = 0
+    creating_job: Text = ""
 
 
 class CollectionElement(Answer):

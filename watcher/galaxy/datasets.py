@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 import httpx
 
 from watcher.errors import NotThere, Refused
-from watcher.galaxy.answers import DatasetFacts, understand
+from watcher.galaxy.answers import DatasetFacts, DatasetOrigin, understand
 from watcher.galaxy.histories import Histories
 from watcher.galaxy.http import Http, map_error
 from watcher.galaxy.refusals import Asked, not_understood
@@ -40,6 +40,10 @@ class Datasets:
     async def get(self, dataset: DatasetId) -> DatasetFacts:
         """Return one dataset, also a deleted one; raises NotThere."""
         return await self._http.get(f"/api/datasets/{dataset}", "read a dataset", DatasetFacts)
+
+    async def origin(self, dataset: DatasetId) -> DatasetOrigin:
+        """Return where one dataset comes from; raises NotThere."""
+        return await self._http.get(f"/api/datasets/{dataset}", "read a dataset", DatasetOrigin)
 
     async def many(self, history: HistoryId, ids: Collection[DatasetId]) -> dict[DatasetId, DatasetFacts]:
         """Return datasets of one history by id, in one request for each 500 things in it; what is not there is left

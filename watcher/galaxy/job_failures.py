@@ -22,6 +22,11 @@ OVER_QUOTA = "over your disk quota"
 to run". It stays so when there is space again, until the job is resumed.
 """
 
+FAILED_BEFORE = "its input datasets are in an error state"
+"""All of it: "Execution of this dataset's job is paused because its input datasets are in an error state.": the job
+before failed while this one waited.
+"""
+
 INPUT = "Input dataset"
 """Both "Input dataset 'x' is in error state. ..." and "... was paused before the job started. ...": each ends with "To
 resume this job fix the input dataset(s).".
@@ -69,7 +74,7 @@ def pause_cause(words: str) -> PauseCause:
         return PauseCause.QUOTA
     if DELETED in words:
         return PauseCause.DELETED_INPUT
-    if words.startswith(INPUT):
+    if words.startswith(INPUT) or FAILED_BEFORE in words:
         return PauseCause.INPUT
     return PauseCause.OTHER
 

@@ -208,7 +208,7 @@ class Jobs:
         outputs = _datasets(old.outputs)
         found: dict[DatasetId, DatasetId] = {}
         for name, dataset in outputs.items():
-            number = (await self._datasets.get(dataset)).hid
+            number = (await self._datasets.origin(dataset)).hid
             others = [
                 content
                 for content in await self._histories.numbered(history, number)
@@ -216,7 +216,7 @@ class Jobs:
             ]
             good: list[tuple[str, DatasetId]] = []
             for other in others:
-                maker = (await self._datasets.get(DatasetId(other.id))).creating_job
+                maker = (await self._datasets.origin(DatasetId(other.id))).creating_job
                 new = await self.detail(JobId(maker)) if maker else None
                 if new is not None and _repeats(old, new) and _datasets(new.outputs).get(name) == other.id:
                     good.append((new.create_time, DatasetId(other.id)))

@@ -6,7 +6,8 @@ from typing import Any
 
 from starlette.responses import PlainTextResponse, Response
 
-from tests.fakes.galaxy.data_answers import collection_detail
+from tests.fakes.galaxy.data_answers import collection_detail, dataset_inner
+from tests.fakes.galaxy.schedule import copied_tree
 from tests.fakes.galaxy.state import History, Tree
 from tests.fakes.galaxy.web import Call, Refusal, route
 
@@ -69,6 +70,20 @@ def make_collection(call: Call) -> Json | Response:
             call.world.datasets[number].visible = False
     collection = call.world.add_collection(history, str(body.get("name") or "Unnamed collection"), tree)
     return collection_detail(call.world, collection)
+
+
+def copy_within(call: Call, history: History) -> Json:
+    """Copy a dataset or collection of a history; name and tags in the request are ignored."""
+    world = call.world
+    if call.body["source"] == "hda":
+        source = call.dataset(call.body["content"])
+        dataset = world.copy_dataset(source, history, visible=source.visible)
+        return {**dataset_inner(dataset), "history_content_type": "dataset"}
+    row = call.collection(call.body["content"])
+    tree = copied_tree(world, row.tree, history) if call.body.get("copy_elements", True) else row.tree
+    copy = world.add_collection(history, row.name, tree)
+    copy.tags, copy.populated_state = list(row.tags), row.populated_state
+    return collection_detail(world, copy)
 
 
 def show_collection(call: Call) -> Json:

@@ -21,6 +21,7 @@ from tests.fakes.galaxy.state import FINAL_DATASET_STATES, Dataset, Job, World
 from tests.fakes.galaxy.tools import TOOLS, Ending, Run, Tool
 
 PAUSED_INPUT = "Execution of this dataset's job is paused because its input datasets are in an error state."
+TO_RESUME = " To resume this job fix the input dataset(s)."
 PAUSED_QUOTA = (
     "Execution of this dataset's job is paused because you were over your disk quota at the time it was ready to run"
 )
@@ -96,12 +97,20 @@ class Engine:
             self._consider(job)
 
     def resume(self, job: Job) -> None:
-        """Let a paused job try again."""
+        """Let a paused job try again, and with it those that wait for what it makes."""
         with self.world.lock:
             self.world.set_job_state(job, "new")
             for number in job.outputs.values():
                 self.world.set_file_state(self.world.datasets[number], "new")
+            made = set(job.outputs.values())
+            waiting = [
+                one
+                for one in self.world.jobs.values()
+                if one.state == "paused" and any(made & set(numbers) for numbers in one.inputs.values())
+            ]
         self.submit(job)
+        for one in waiting:
+            self.resume(one)
 
     def _inputs(self, job: Job) -> list[Dataset]:
         return [self.world.datasets[number] for numbers in job.inputs.values() for number in numbers]
@@ -123,14 +132,21 @@ class Engine:
                 return
             del self._waiting[job.number]
             kind = self.faults.job_fault(job.tool_id)
-            if any(dataset.purged for dataset in inputs):
-                return self._end(job, Ending(1), started=False)
-            if kind == "job_paused" or any(d.file.state != "ok" or d.deleted for d in inputs):
-                return self._pause(job, PAUSED_INPUT)
+            if purged := next((dataset for dataset in inputs if dataset.purged), None):
+                text = f"Input dataset '{purged.name}' was deleted before the job started"
+                return self._end(job, Ending(1), started=False, misc_info=text)
+            if wrong := next((one for one in inputs if one.deleted or one.file.state != "ok"), None):
+                return self._pause(job, f"Input dataset '{wrong.name}' {_what_is_wrong(wrong)}.{TO_RESUME}")
+            if kind == "job_paused":
+                name = inputs[0].name if inputs else ""
+                return self._pause(job, f"Input dataset '{name}' is in error state.{TO_RESUME}")
             uploads = job.tool_id == FETCH_TOOL
             checks_quota = not uploads or self.world.behaviour.upload_pauses_over_quota
             if kind == "over_quota" or (checks_quota and self.world.is_over_quota(self.world.users[job.user])):
                 return self._pause(job, PAUSED_QUOTA)
+            tool = TOOLS.get(job.tool_id)
+            if tool and (problem := _wrong_parameter(tool, job, self.world.behaviour.names_wrong_parameter)):
+                return self._end(job, Ending(1), started=False, misc_info=problem)
             self.world.set_job_state(job, "queued")
             self._set_outputs(job, "queued")
         self.after(self.job_seconds / 4, lambda: self._begin(job, kind))
@@ -178,7 +194,7 @@ class Engine:
         except Exception as problem:  # whatever a tool stumbles over is its exit code, as on a real server
             return Ending(1, stderr=f"{type(problem).__name__}: {problem}\n")
 
-    def _end(self, job: Job, ending: Ending, *, started: bool) -> None:
+    def _end(self, job: Job, ending: Ending, *, started: bool, misc_info: str = "") -> None:
         good = ending.exit_code == 0
         uploads = job.tool_id == FETCH_TOOL
         job.stdout, job.stderr = ending.stdout, ending.stderr
@@ -197,8 +213,18 @@ class Engine:
                     if good and self.hashes_outputs and dataset.file.path:
                         value = hashlib.sha256(dataset.file.path.read_bytes()).hexdigest()
                         dataset.file.hashes.append((self.world.next_number("hash"), "SHA-256", value))
-                self.world.set_file_state(dataset, "ok" if good else "error", ending.stderr.strip())
+                self.world.set_file_state(dataset, "ok" if good else "error", misc_info or ending.stderr.strip())
+        if not good:
+            self._pause_next(job)
         self.after(0, lambda: self._ended(job))
+
+    def _pause_next(self, failed: Job) -> None:
+        """Pause the jobs that wait for what a failed one was to make; what waits for those finds them paused."""
+        made = set(failed.outputs.values())
+        for job in [one for one in self._waiting.values() if one.state == "new"]:
+            if any(made & set(numbers) for numbers in job.inputs.values()):
+                del self._waiting[job.number]
+                self._pause(job, PAUSED_INPUT)
 
     def _ended(self, job: Job) -> None:
         self.consider_all()
@@ -220,3 +246,27 @@ class Engine:
         path = self.world.folder / "files" / f"dataset_{dataset.file.uuid}.dat"
         dataset.file.path = path
         return path
+
+
+def _what_is_wrong(dataset: Dataset) -> str:
+    if dataset.deleted:
+        return "was deleted before the job started"
+    if dataset.file.state == "error":
+        return "is in error state"
+    return (
+        "was paused before the job started" if dataset.file.state == "paused" else f"is in {dataset.file.state} state"
+    )
+
+
+def _wrong_parameter(tool: Tool, job: Job, named: bool) -> str:
+    """Say what Galaxy writes on the outputs of a job that it cannot start, or nothing."""
+    for one in tool.inputs:
+        value = job.params.get(one.name)
+        if one.kind == "integer" and value is not None:
+            try:
+                int(value)
+            except ValueError:
+                if named:
+                    return f"Parameter '{one.name}': the attribute 'value' must be set for non optional parameters"
+                return f"invalid literal for int() with base 10: {value!r}"
+    return ""

@@ -184,8 +184,9 @@ def show_step_counts(call: Call) -> list[Json]:
 
 
 def show_many_counts(call: Call) -> list[Json] | Response:
-    """Give the job counts of many invocations, whoever owns them."""
-    call.history(call.path["history"])
+    """Give the job counts of many invocations, whoever owns them or the history asked through."""
+    if call.number(call.path["history"], ("path", "history_id")) not in call.world.histories:
+        raise Refusal(404, 404001, "History not found")
     ids = [one for one in call.query("ids").split(",") if one]
     types = [one for one in call.query("types").split(",") if one]
     if len(ids) != len(types):

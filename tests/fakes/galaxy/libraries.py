@@ -7,6 +7,7 @@ from typing import Any
 
 from starlette.responses import Response, StreamingResponse
 
+from tests.fakes.galaxy.collections import copy_within
 from tests.fakes.galaxy.data_answers import DATA_TYPES, dataset_summary
 from tests.fakes.galaxy.datasets import bytes_of
 from tests.fakes.galaxy.ids import encode
@@ -285,8 +286,10 @@ def put_dataset(call: Call) -> Json:
 def copy_to_history(call: Call) -> Json:
     """Make a dataset of a history from a file, which shares the bytes; twice makes two."""
     history = call.history(call.path["history"], own=True)
+    if call.body.get("source") in ("hda", "hdca"):
+        return copy_within(call, history)
     if call.body.get("source") != "library":
-        raise Refusal(400, 400008, f"The fake server copies from libraries only, not {call.body.get('source')!r}")
+        raise Refusal(400, 400008, f"The fake server copies nothing that is {call.body.get('source')!r}")
     row = find_item(call, call.body.get("content"))
     if not holds(call, row.file.access):
         raise Refusal(403, 403002, "You do not have permission to access the library dataset")

@@ -21,7 +21,7 @@ def stored_workflow(world: World, workflow: Workflow) -> Json:
     return {
         "model_class": "StoredWorkflow",
         "id": encode(workflow.number),
-        "latest_workflow_id": workflow.number,
+        "latest_workflow_id": workflow.row,
         "name": workflow.name,
         "create_time": workflow.create_time,
         "update_time": workflow.update_time,
@@ -291,7 +291,13 @@ def _step_run(world: World, step: InvocationStep, *, details: bool) -> Json:
         if not details:
             return {}
         return {
-            name: {"src": kind, "id": encode(number)} for name, (kind, number) in step.outputs.items() if kind == source
+            name: {
+                "src": kind,
+                "id": encode(number),
+                **({"uuid": world.datasets[number].file.uuid} if kind == "hda" else {}),
+            }
+            for name, (kind, number) in step.outputs.items()
+            if kind == source
         }
 
     single = step.jobs[0] if step.jobs and not step.map_jobs else None
@@ -303,7 +309,7 @@ def _step_run(world: World, step: InvocationStep, *, details: bool) -> Json:
         "workflow_step_id": encode(step.step.number),
         "subworkflow_invocation_id": encode(step.nested) if step.nested else None,
         "state": step.state,
-        "action": None,
+        "action": step.action,
         "order_index": step.step.index,
         "workflow_step_label": step.step.label,
         "workflow_step_uuid": step.step.uuid,

@@ -51,16 +51,17 @@ def copied_in(world: World, member: Member, history: History) -> Member:
     row = world.collections[number]
     if row.history == history.number:
         return member
-    copy = world.add_collection(history, row.name, _copied_tree(world, row.tree, history))
+    copy = world.add_collection(history, row.name, copied_tree(world, row.tree, history))
     copy.tags, copy.populated_state = list(row.tags), row.populated_state
     return "hdca", copy.number
 
 
-def _copied_tree(world: World, tree: Tree, history: History) -> Tree:
+def copied_tree(world: World, tree: Tree, history: History) -> Tree:
+    """Copy a collection's levels and datasets into a history."""
     members: list[tuple[str, int | Tree]] = []
     for element in tree.elements:
         if element.child:
-            members.append((element.identifier, _copied_tree(world, element.child, history)))
+            members.append((element.identifier, copied_tree(world, element.child, history)))
         else:
             source = world.datasets[element.dataset or 0]
             members.append((element.identifier, world.copy_dataset(source, history, visible=False).number))
@@ -102,10 +103,27 @@ class Scheduler:
         invocation.state, invocation.update_time = state, now_text()
 
     def schedule(self, invocation: Invocation) -> None:
-        """Make jobs, outputs and nested invocations of all steps."""
+        """Make jobs, outputs and nested invocations of all steps, but of those behind a pause that nobody confirmed."""
         made: dict[tuple[int, str], Member] = {}
+        known = {row.step.index: row for row in invocation.steps}
+        waiting = set[int]()
         for step in _in_order(invocation.workflow):
-            row = InvocationStep(self.world.next_number("invocation_step"), step)
+            row = known.get(step.index) or InvocationStep(self.world.next_number("invocation_step"), step, state="new")
+            if step.index not in known:
+                invocation.steps.append(row)
+            if any(source in waiting for links in step.connections.values() for source, _ in links):
+                waiting.add(step.index)
+                continue
+            is_done, row.state, row.update_time = row.state == "scheduled", "scheduled", now_text()
+            if step.kind == "pause":
+                if row.action is None:
+                    waiting.add(step.index)
+                else:
+                    made[step.index, "output"] = made[step.connections["input"][0]]
+                continue
+            if is_done:
+                made |= {(step.index, name): member for name, member in row.outputs.items()}
+                continue
             if step.kind in INPUT_KINDS:
                 if step.index in invocation.inputs:
                     row.outputs["output"] = invocation.inputs[step.index]
@@ -117,8 +135,23 @@ class Scheduler:
                 made[step.index, name] = member
                 if name in step.output_labels:
                     invocation.outputs[step.output_labels[name]] = (*member, step.number)
-            invocation.steps.append(row)
-        invocation.state, invocation.update_time = "scheduled", now_text()
+        invocation.state, invocation.update_time = "ready" if waiting else "scheduled", now_text()
+
+    def review(self, invocation: Invocation, row: InvocationStep, *, confirmed: bool) -> None:
+        """Note what a person decided at a pause step; it shows a moment later."""
+        row.action = confirmed
+        self.engine.after(self.engine.job_seconds / 2, lambda: self._reviewed(invocation, row))
+
+    def _reviewed(self, invocation: Invocation, row: InvocationStep) -> None:
+        with self.world.lock:
+            if invocation.state != "ready":
+                return
+            if row.action:
+                self.schedule(invocation)
+                self._check_done(invocation)
+            else:
+                message: Json = {"reason": "cancelled_on_review", "workflow_step_id": row.step.index}
+                self._end(invocation, "cancelled", message)
 
     def _schedule_nested(
         self, invocation: Invocation, step: Step, row: InvocationStep, made: dict[tuple[int, str], Member]

@@ -217,6 +217,7 @@ class InvocationStep:
     number: int
     step: Step
     state: str = "scheduled"
+    action: bool | None = None
     jobs: list[int] = field(default_factory=list)
     map_jobs: int | None = None
     nested: int | None = None
@@ -269,7 +270,8 @@ class World:
         self.lock = threading.RLock()
         self.lock_wait_s = 30.0
         self.writers_met = 0
-        self.numbers: Counter[str] = Counter()
+        # As where somebody once saved a workflow twice: else a workflow and its version would have one id.
+        self.numbers: Counter[str] = Counter(workflow_version=1)
         self.users: dict[int, User] = {}
         self.roles: dict[int, Role] = {}
         self.unknown_datatypes: set[str] = set()
@@ -284,6 +286,7 @@ class World:
         self.invocations: dict[int, Invocation] = {}
         self.sessions: dict[str, Session] = {}
         self.shelf = LibraryShelf()
+        self.quotas: list[list[int]] = []
         self.groups: list[tuple[str, tuple[int, ...]]] = []
         self.allow_path_paste = True
         self.has_import_folder = self.has_user_import_folder = True

@@ -1,16 +1,12 @@
-"""Routes of the server itself, of accounts and of jobs."""
+"""Routes of the server itself and of accounts."""
 
 from __future__ import annotations
 
 import base64
 from typing import Any
 
-from starlette.responses import JSONResponse, Response
-
 from tests.fakes.galaxy.account_state import User
-from tests.fakes.galaxy.filters import page
 from tests.fakes.galaxy.ids import encode
-from tests.fakes.galaxy.run_answers import job_detail, job_row
 from tests.fakes.galaxy.web import Call, Refusal, route
 
 Json = dict[str, Any]
@@ -133,44 +129,6 @@ def change_default_permissions(call: Call) -> Json:
     return {"message": "Permissions have been saved."}
 
 
-def list_jobs(call: Call) -> list[Json]:
-    """List jobs, last changed first; those of subworkflows are not found through the outer invocation."""
-    if call.user is None:
-        return []
-    rows = [row for row in call.world.jobs.values() if row.user == call.user.number]
-    if call.query("invocation_id"):
-        invocation = call.invocation(call.query("invocation_id"))
-        rows = call.world.jobs_of(invocation, nested=False)
-    if call.query("history_id"):
-        history = call.history(call.query("history_id"))
-        rows = [row for row in rows if row.history == history.number]
-    states = call.request.query_params.getlist("state")
-    rows = [row for row in rows if not states or row.state in states]
-    if call.query("tool_id"):
-        rows = [row for row in rows if row.tool_id == call.query("tool_id")]
-    rows.sort(key=lambda row: row.update_time, reverse=True)
-    return [job_row(call.world, row) for row in page(rows, call, limit=500)]
-
-
-def show_job(call: Call) -> Json:
-    """Show a job."""
-    return job_detail(call.world, call.job(call.path["job"]), full=call.flag("full"))
-
-
-def resume_job(call: Call) -> list[Json]:
-    """Let a paused job try again; other jobs are left alone."""
-    job = call.job(call.path["job"])
-    if job.state == "paused":
-        call.engine.resume(job)
-    return [{"name": name, "dataset": {"id": encode(number), "src": "hda"}} for name, number in job.outputs.items()]
-
-
-def stop_job(call: Call) -> Response:
-    """Stop a job."""
-    call.engine.cancel(call.job(call.path["job"]))
-    return JSONResponse(True)
-
-
 def log_in(call: Call) -> Json:
     """Tell the key of an account for its password, also one that was not made before."""
     words = call.request.headers.get("authorization", "").split(" ")
@@ -218,8 +176,4 @@ ROUTES = [
     route("/api/users/{user}/usage", "GET", show_usage),
     route("/api/users/{user}/permissions/inputs", "GET", show_default_permissions),
     route("/api/users/{user}/permissions/inputs", "PUT", change_default_permissions),
-    route("/api/jobs", "GET", list_jobs),
-    route("/api/jobs/{job}", "GET", show_job),
-    route("/api/jobs/{job}", "DELETE", stop_job),
-    route("/api/jobs/{job}/resume", "PUT", resume_job),
 ]

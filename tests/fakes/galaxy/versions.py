@@ -34,6 +34,9 @@ class Behaviour:
     cancel_step_path: bool = True
     checks_tags: bool = True
     sse: bool = True
+    names_wrong_parameter: bool = True
+    invocation_metrics: bool = True
+    quota_megabyte: int = 1_000_000
     shows_library_files: bool = True
     missing_import_is_error: bool = True
     registry_imports_once: bool = True
@@ -85,6 +88,9 @@ _V24_1 = replace(
     registry_imports_once=False,
     invocation_limit=500,
     invocation_request=False,
+    invocation_metrics=False,
+    names_wrong_parameter=False,
+    quota_megabyte=1 << 20,
     checks_tags=False,
 )
 

@@ -73,6 +73,18 @@ def asked_version(call: Call, workflow: Workflow, asked: str) -> Workflow:
         raise Refusal(400, 400008, "Version does not exist") from problem
 
 
+def _by_row(call: Call) -> Workflow:
+    """Give the version of this id, which invocations name; those inside of other workflows have no other."""
+    number = call.number(call.path["workflow"], ("path", "workflow_id"))
+    shown = [version for row in call.world.workflows.values() for version in (*row.earlier, row)]
+    found = next((row for row in (*shown, *call.world.subworkflows.values()) if row.row == number), None)
+    if found is None:
+        raise Refusal(404, 404001, "No such workflow found.")
+    if not call.may_use(found.user):
+        raise Refusal(403, 403002, "Workflow is neither importable, nor owned by or shared with current user")
+    return found
+
+
 def show_workflow(call: Call) -> Json:
     """Show a workflow with inputs and steps."""
     workflow = call.workflow(call.path["workflow"])
@@ -100,6 +112,8 @@ def list_versions(call: Call) -> list[Json]:
 
 def download_workflow(call: Call) -> Json:
     """Give a workflow as `.ga`, or what its run form holds."""
+    if call.flag("instance"):
+        return downloaded(_by_row(call))
     workflow = call.workflow(call.path["workflow"])
     version = asked_version(call, workflow, call.query("version"))
     if call.query("style") == "run":

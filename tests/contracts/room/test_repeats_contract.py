@@ -1,0 +1,175 @@
+"""Jobs that a person repeated in Galaxy, copies made for one invocation, and results without labels."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.contracts.room.conftest import GalaxyServer, Prepared, until
+from tests.contracts.room.runs import at_rest, hda, hdca, imported, listed, reaches, repeat_by_hand, run
+from watcher.galaxy import Galaxy
+from watcher.galaxy.results import GalaxyResults
+from watcher.model import DatasetId, WorkflowId
+
+SAMPLE = "S1_R1.fastq.gz"
+FAILS = {"1": {"code": 3}}
+
+
+@pytest.fixture
+async def twice(galaxy: Galaxy) -> AsyncIterator[WorkflowId]:
+    """Return a workflow of two jobs in a row."""
+    workflow = await imported(galaxy, "wait_twice.ga")
+    yield workflow
+    await galaxy.workflows.delete(workflow)
+
+
+async def test_repeated_job_stands_for_the_failed_one(
+    galaxy_server: GalaxyServer, galaxy: Galaxy, prepared: Prepared, twice: WorkflowId
+) -> None:
+    """Of jobs repeated by hand, one that took the failed one's place and is good is found; one beside it, one that
+    failed again and one with another input are not. The invocation goes on, and its results are the new ones.
+    """
+    history, file = prepared.history, prepared.datasets[SAMPLE]
+    invocation = await run(galaxy, history, twice, {"File": hda(file)}, FAILS)
+    failure = (await galaxy.jobs.failed([invocation]))[0]
+    old = (await galaxy.invocations.get(invocation)).outputs["one"].id
+    beside, _ = repeat_by_hand(galaxy_server, history, None, file, code=0)
+    again, _ = repeat_by_hand(galaxy_server, history, failure.job, file, code=3)
+    await reaches(galaxy, beside, ["ok"])
+    await reaches(galaxy, again, ["error"])
+    assert await galaxy.jobs.rerun_of(history, failure) == {}
+    good, new = repeat_by_hand(galaxy_server, history, again, file, code=0)
+    await reaches(galaxy, good, ["ok"])
+    replaced = await galaxy.jobs.rerun_of(history, failure)
+    assert replaced == {DatasetId(old): new}
+
+    async def goes_on() -> bool:
+        counts = (await galaxy.invocations.counts(history, [invocation]))[invocation]
+        return dict(counts.states) == {"error": 1, "ok": 1}
+
+    await until(goes_on)
+    assert (await galaxy.invocations.get(invocation)).outputs["one"].id == old
+    assert (await GalaxyResults(galaxy, [invocation]).look(["one"]))[1] == ["one (error)"]
+    found, not_good = await GalaxyResults(galaxy, [invocation], replaced).look(["*"])
+    assert ([file.parts for file in found], not_good) == ([("one",), ("two",)], [])
+    assert found[0].galaxy_id == new
+
+
+async def test_job_with_another_input_proves_nothing(
+    galaxy_server: GalaxyServer, galaxy: Galaxy, prepared: Prepared, twice: WorkflowId
+) -> None:
+    """A job in the failed one's place that was given another sample's file does not stand for it."""
+    history = prepared.history
+    invocation = await run(galaxy, history, twice, {"File": hda(prepared.datasets[SAMPLE])}, FAILS)
+    failure = (await galaxy.jobs.failed([invocation]))[0]
+    other, _ = repeat_by_hand(galaxy_server, history, failure.job, prepared.datasets["S2_R1.fastq.gz"], code=0)
+    await reaches(galaxy, other, ["ok"])
+    assert await galaxy.jobs.rerun_of(history, failure) == {}
+
+
+async def test_repeated_job_of_a_mapped_step(
+    galaxy_server: GalaxyServer, galaxy: Galaxy, prepared: Prepared, twice: WorkflowId
+) -> None:
+    """The new dataset is put into the collection by Galaxy itself, and the new job counts in place of the old one."""
+    history, names = prepared.history, {"S1": "S1_R1.fastq.gz", "S2": "S2_R1.fastq.gz"}
+    samples = await listed(galaxy, history, {name: prepared.datasets[file] for name, file in names.items()})
+    invocation = await run(galaxy, history, twice, {"File": hdca(samples)}, FAILS)
+    second = next(one for one in await galaxy.jobs.failed([invocation]) if one.elements == ("S2",))
+    job, new = repeat_by_hand(galaxy_server, history, second.job, prepared.datasets[names["S2"]], code=0)
+    await reaches(galaxy, job, ["ok"])
+    assert second.outputs is not None
+    assert await galaxy.jobs.rerun_of(history, second) == {second.outputs["out"]: new}
+
+    async def goes_on() -> bool:
+        counts = (await galaxy.invocations.counts(history, [invocation]))[invocation]
+        return dict(counts.states) == {"error": 1, "paused": 1, "ok": 2}
+
+    await until(goes_on)
+    assert {one.elements for one in await galaxy.jobs.failed([invocation])} == {("S1",)}
+    found, _ = await GalaxyResults(galaxy, [invocation]).look(["one"])
+    assert [(file.parts, file.galaxy_id) for file in found] == [(("one", "S2"), new)]
+
+
+async def test_repeated_job_inside_a_subworkflow(
+    galaxy_server: GalaxyServer, galaxy: Galaxy, prepared: Prepared
+) -> None:
+    """The outer workflow's output is the failed dataset as well, and the same replacement stands for it."""
+    history, file = prepared.history, prepared.datasets[SAMPLE]
+    workflow = await imported(galaxy, "wait_inside.ga")
+    outer = await run(galaxy, history, workflow, {"File": hda(file)})
+    (failure,) = await galaxy.jobs.failed(await galaxy.invocations.nested(outer))
+    job, new = repeat_by_hand(galaxy_server, history, failure.job, file, code=0)
+    await reaches(galaxy, job, ["ok"])
+    replaced = await galaxy.jobs.rerun_of(history, failure)
+    await until(lambda: at_rest(galaxy, history, outer))
+    found, _ = await GalaxyResults(galaxy, [outer], replaced).look(["copied"])
+    assert [(one.parts, one.galaxy_id) for one in found] == [(("copied",), new)]
+    await galaxy.workflows.delete(workflow)
+
+
+async def test_results_without_labels(galaxy: Galaxy, prepared: Prepared) -> None:
+    """Of a workflow that labels nothing, the outputs that no later step takes are the results, named by their steps."""
+    workflow = await imported(galaxy, "nothing_named.ga")
+    samples = await listed(galaxy, prepared.history, {"S1": prepared.datasets[SAMPLE]})
+    for given, path in ((hda(prepared.datasets[SAMPLE]), ()), (hdca(samples), ("S1",))):
+        invocation = await run(galaxy, prepared.history, workflow, {0: given})
+        results = GalaxyResults(galaxy, [invocation])
+        steps = (await galaxy.invocations.detailed(invocation)).steps
+        unnamed = next(step.index for step in steps if step.tool_id == "wait_then_exit" and not step.label)
+        names = {"copy.out", f"wait_then_exit {unnamed}.out"}
+        assert set(await results.labels()) == names
+        found, not_good = await results.look(["*"])
+        assert ({file.parts for file in found}, not_good) == ({(name, *path) for name in names}, [])
+        assert [file.parts for file in await results.files(["copy.*"])] == [("copy.out", *path)]
+    await galaxy.workflows.delete(workflow)
+
+
+async def test_copies_for_one_invocation(galaxy: Galaxy, prepared: Prepared, twice: WorkflowId) -> None:
+    """A copy of a dataset or collection inside its history is found by name and tag, has no datasets of its own to
+    count, and is what the invocation names among its inputs, also where it is mapped over.
+    """
+    history, tag = prepared.history, "watcher:copy-1"
+    dataset = prepared.datasets[SAMPLE]
+    samples = await listed(galaxy, history, {"S1": dataset})
+    assert await galaxy.datasets.find_copy(history, "the copy", tag) is None
+    one = await galaxy.datasets.copy_within(history, dataset, "the copy", [tag])
+    many = await galaxy.collections.copy_within(history, samples, "the copies", [tag])
+    assert await galaxy.datasets.find_copy(history, "the copy", tag) == one != dataset
+    assert await galaxy.collections.find(history, "the copies", tag, but={samples}) == many != samples
+    facts = await galaxy.datasets.get(one)
+    assert (facts.name, facts.tags, facts.state) == ("the copy", (tag,), "ok")
+    assert facts.size == len(prepared.contents[SAMPLE])
+    copied = await galaxy.collections.get(many)
+    assert (copied.name, copied.tags) == ("the copies", (tag,))
+    assert [leaf.dataset_id for _, leaf in copied.leaves()] == [dataset]
+    for given, id in ((hda(one), one), (hdca(many), many)):
+        invocation = await run(galaxy, history, twice, {"File": given})
+        assert (await galaxy.invocations.get(invocation)).input_ids == {id}
+        listed_ones = {row.id: row.input_ids for row in await galaxy.invocations.of_history(history, twice)}
+        assert listed_ones[invocation] == {id}
+
+
+async def test_kept_records(galaxy: Galaxy, prepared: Prepared) -> None:
+    """A report, the figures of every job with its step, and a job's parameters as people read them can be kept."""
+    workflow = await imported(galaxy, "nested.ga")
+    invocation = await run(galaxy, prepared.history, workflow, {"File": hda(prepared.datasets[SAMPLE])})
+    assert "# Workflow Execution Summary of Count within a workflow" in await galaxy.invocations.report(invocation)
+    metrics = await galaxy.invocations.metrics(invocation)
+    slots = [one for one in metrics if one.name == "galaxy_slots"]
+    assert [(one.step_index, one.step_label, one.tool_id, one.value) for one in slots] == [
+        ("1.1", "count", "count_reads", "1")
+    ]
+    failure = (await galaxy.jobs.failed([prepared.failing]))[0]
+    record = await galaxy.jobs.record(failure.job)
+    assert (record.tool_id, record.tool_version, record.state, record.exit_code) == (
+        "wait_then_exit",
+        "1.0",
+        "error",
+        3,
+    )
+    assert [(name, value) for _, name, value in record.parameters[1:]] == [("Seconds", "0.0"), ("Exit code", "3.0")]
+    assert record.parameters[0][1] == "Input"
+    assert "runtime_seconds" in {one.name for one in record.metrics}
+    assert record.create_time <= record.update_time
+    await galaxy.workflows.delete(workflow)
