@@ -112,7 +112,7 @@ class Fitter:
 
     def __init__(self, galaxy: Galaxy) -> None:
         self._galaxy = galaxy
-        self._found: dict[tuple[str, str, int | None], tuple[PlannedWorkflow, WorkflowFacts] | Problem] = {}
+        self._found: dict[tuple[object, ...], tuple[PlannedWorkflow, WorkflowFacts] | Problem] = {}
         self._references: dict[str, tuple[dict[str, Reference], list[Problem]]] = {}
         self._upgrades: dict[tuple[WorkflowId, int | None], list[str]] = {}
 
@@ -152,7 +152,7 @@ class Fitter:
         return Fit(planned, (*(Problem(one, "") for one in told), *problems), facts, binding)
 
     async def _find(self, planned: PlannedWorkflow) -> tuple[PlannedWorkflow, WorkflowFacts] | Problem:
-        key = (planned.by, planned.ref, planned.version)
+        key = (planned.by, planned.ref, planned.trs, planned.version)
         if key not in self._found:
             try:
                 self._found[key] = await find_workflow(self._galaxy, planned)
