@@ -14,6 +14,7 @@ from typing import Any, Self
 
 from rich.console import Console
 from rich.live import Live
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -232,9 +233,18 @@ def _print_planned_batch(console: Console, batch: Mapping[str, Any]) -> None:
         more = f" and {len(names) - 6} more" if len(names) > 6 else ""
         console.print(f"    collection  {collection['type']} `{collection['name']}`: {', '.join(names[:6])}{more}")
     for workflow in batch["workflow"] or []:
-        console.print(f"    workflow    {workflow['ref']}")
+        after = f"  after {', '.join(workflow['after'])}" if workflow["after"] else ""
+        console.print(f"    workflow    {workflow['ref']}{after}")
+        for label, value in workflow["inputs"].items():
+            console.print(f"                {escape(label)}: {_input(value)}")
     for delivery in batch["deliveries"]:
         console.print(f"    delivery    {delivery['folder']}  ({', '.join(delivery['outputs'])})")
+
+
+def _input(value: Any) -> str:
+    """Say what goes into an input of a workflow, as the rule writes it."""
+    told = ", ".join(f"{key} `{part}`" for key, part in value.items()) if isinstance(value, Mapping) else str(value)
+    return escape(told)
 
 
 WAYS = {

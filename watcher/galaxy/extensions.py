@@ -27,9 +27,8 @@ class Datatypes(Protocol):
 
 def accepted(wanted: WorkflowInput) -> tuple[tuple[str, ...], ...]:
     """Return groups of extensions: of each, one has to be fitted; no group where everything fits."""
-    named = (wanted.extensions,) if wanted.extensions else ()
-    groups: tuple[tuple[str, ...], ...] = getattr(wanted, "accepts", named)
-    return groups
+    groups: tuple[tuple[str, ...], ...] = getattr(wanted, "accepts", ())
+    return groups or ((wanted.extensions,) if wanted.extensions else ())
 
 
 def extension_problems(wanted: WorkflowInput, exts: Mapping[str, str], datatypes: Datatypes) -> list[str]:

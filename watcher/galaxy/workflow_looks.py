@@ -62,7 +62,7 @@ async def upgrade_messages(galaxy: Galaxy, workflow: WorkflowId, version: int | 
     the account's own.
     """
     ask = getattr(galaxy.workflows, "upgrade_messages", None)
-    history = await galaxy.offers.any_history() if ask and workflow else None
+    history = await galaxy.offers.any_history() if ask else None
     if ask is None or history is None:
         return []
     found: list[str] = await ask(workflow, history, version)

@@ -163,7 +163,8 @@ def _batch(planned: Plan, found: FoundUnit, rule: str | None) -> dict[str, Any]:
         if made
         else None,
         "workflow": [
-            {"key": one.key, "ref": one.ref, "inputs": {**one.inputs, **one.cells}} for one in planned.workflows
+            {"key": one.key, "ref": one.ref, "after": list(one.after), "inputs": {**one.inputs, **one.cells}}
+            for one in planned.workflows
         ]
         or None,
         "deliveries": [

@@ -112,7 +112,7 @@ class Fitter:
 
     def __init__(self, galaxy: Galaxy) -> None:
         self._galaxy = galaxy
-        self._found: dict[tuple[str, str, int | None], tuple[PlannedWorkflow, WorkflowFacts] | Problem] = {}
+        self._found: dict[tuple[object, ...], tuple[PlannedWorkflow, WorkflowFacts] | Problem] = {}
         self._references: dict[str, tuple[dict[str, Reference], list[Problem]]] = {}
         self._upgrades: dict[tuple[WorkflowId, int | None], list[str]] = {}
 
@@ -147,11 +147,12 @@ class Fitter:
             }
         )
         binding, told = await held_against(self._galaxy, planned, facts, supply, references, earlier)
-        told += await self._upgrades_of(planned)
+        if wants_upgrades_told(planned, facts):
+            told += await self._upgrades_of(planned)
         return Fit(planned, (*(Problem(one, "") for one in told), *problems), facts, binding)
 
     async def _find(self, planned: PlannedWorkflow) -> tuple[PlannedWorkflow, WorkflowFacts] | Problem:
-        key = (planned.by, planned.ref, planned.version)
+        key = (planned.by, planned.ref, planned.trs, planned.version)
         if key not in self._found:
             try:
                 self._found[key] = await find_workflow(self._galaxy, planned)
@@ -170,8 +171,6 @@ class Fitter:
         return self._references[key]
 
     async def _upgrades_of(self, planned: PlannedWorkflow) -> list[str]:
-        if planned.upgrades == ALLOW:
-            return []
         key = (planned.workflow_id, planned.version)
         if key not in self._upgrades:
             self._upgrades[key] = await upgrade_messages(self._galaxy, *key)
@@ -260,6 +259,13 @@ async def held_against(
     return binding, problems
 
 
+def wants_upgrades_told(planned: PlannedWorkflow, facts: WorkflowFacts) -> bool:
+    """Tell whether Galaxy is to be asked what it would change in the steps: not where the rule allows all of it, and
+    not where it has a tool in no version, or has not imported the workflow, for then it gives no answer.
+    """
+    return planned.upgrades != ALLOW and bool(facts.id) and not missing_tools(facts, takes_others=True)
+
+
 def _wrong_exts(
     facts: WorkflowFacts,
     binding: Binding,
@@ -299,7 +305,7 @@ async def bound(batch: Batch, galaxy: Galaxy, planned: PlannedWorkflow) -> tuple
     references, wrong = await find_references(galaxy, planned.inputs, planned.references)
     earlier = dict.fromkeys(one.key for one in batch.plan.workflows if one.key != planned.key)
     binding, problems = await held_against(galaxy, planned, facts, supply_of(batch.plan), references, earlier)
-    if planned.upgrades != ALLOW:
+    if wants_upgrades_told(planned, facts):
         problems += await upgrade_messages(galaxy, planned.workflow_id, planned.version)
     problems += [f"{one.message} {one.hint}".strip() for one in wrong]
     if problems:
