@@ -20,6 +20,12 @@ RANK = {"words": 0, "rooms": 1, "stages": 2, "service": 3, "doors": 4}
 SHARED_BY_STAGES = {
     "rounds": "one request for the counts of many invocations, for poll.py",
     "chain": "which workflow of a batch may start, and which cannot: invoke.py, poll.py and deliver.py go by it",
+    "inputs": "what goes into one invocation, made for it alone, for invoke.py",
+    "throttle": "how many workflows run on a server at a time, for invoke.py",
+    "attempts": "second tries of a workflow, for poll.py",
+    "causes": "why jobs did not end well, and what the watcher can do about it, for poll.py",
+    "reviews": "steps that wait for a person, for poll.py and the `release` command",
+    "records": "what is kept of an invocation, for poll.py",
     "endings": "how an invocation ended, from what Galaxy says: poll.py asks, and acts on it",
     "effects": "intent, act, receipt: what every outside effect has in common",
     "rooms": "what every stage is handed: the rooms, transfer slots, poll rounds",

@@ -77,10 +77,9 @@ async def test_a_failed_workflow_is_started_once_more_by_retry(world: World) -> 
 async def test_retry_from_plan_keeps_the_datasets_and_one_revision(world: World) -> None:
     """A new plan after a correction takes over the datasets that are the same; never two revisions alive."""
     run = world.add_run()
-    world.write_config(rule={"deliver": {"folder": f"{world.results}/{{run}}", "outputs": ["report*"]}})
+    world.fake.faults.add(Fault("job_error", tool="wait_then_exit"))
     unit = (await world.once())["units"][0]
-    assert unit["status"] == "held"
-    world.write_config()
+    assert unit["status"] == "failed"
     assert world.command("retry", unit["id"], "--from", "plan").code == 0
     unit = (await world.once())["units"][0]
     assert unit["status"] == "done"
@@ -98,10 +97,9 @@ async def test_retry_from_plan_keeps_the_datasets_and_one_revision(world: World)
 async def test_retry_from_plan_after_the_history_was_deleted_makes_a_new_one(world: World) -> None:
     """What was deleted in Galaxy is made anew when a person asks for a new plan."""
     run = world.add_run()
-    world.write_config(rule={"deliver": {"folder": f"{world.results}/{{run}}", "outputs": ["report*"]}})
+    world.fake.faults.add(Fault("job_error", tool="wait_then_exit"))
     unit = (await world.once())["units"][0]
     world.fake.delete_history(world.fake.histories()[0]["id"])
-    world.write_config()
     assert world.command("retry", unit["id"], "--from", "plan").code == 0
     assert (await world.once())["units"][0]["status"] == "done"
     alive = {row["id"] for row in world.fake.histories() if not row["deleted"]}

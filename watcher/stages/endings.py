@@ -101,15 +101,16 @@ def judged(
         return Ending("ok", f"It may end so: {named}.", TOLERATED) if named else Ending("ok")
     errors = [one for one in bad if one.state != PAUSED]
     samples = {one.elements[0]: _words(one) for one in reversed(bad) if one.elements}
-    if errors or any(one.cause is PauseCause.INPUT for one in bad):
+    if errors:
         share_ok = 1 - len(samples) / samples_total if samples_total else 0.0
         each_by_itself = all(one.elements for one in bad)
         if each_by_itself and share_ok + 1e-9 >= planned.min_ok and len(samples) < samples_total:
             return Ending("ok", _shares(samples, samples_total), PARTLY_GOOD, samples)
-        told = _told(errors or bad)
+        told = _told(errors)
         if each_by_itself and samples_total > len(samples):
             told = f"{_shares(samples, samples_total)} {told}"
-        return Ending("failed", f"{told}.", _code(errors), samples=samples)
+        code = "job_lost" if all(_is_lost(one) for one in errors) else "tool_failed"
+        return Ending("failed", f"{told}.", code, samples=samples)
     cause = next((one.cause for one in bad if one.cause is PauseCause.QUOTA), bad[0].cause)
     count = len(bad)
     reason = (
@@ -142,12 +143,6 @@ def _tolerated(
 def _is_called(one: JobFailure, wanted: str) -> bool:
     short = one.tool_id.split("/")[-2] if one.tool_id.count("/") > 1 else one.tool_id
     return wanted in (one.step_label, str(one.step_index), one.tool_id, one.tool_id.rpartition("/")[0], short)
-
-
-def _code(errors: Sequence[JobFailure]) -> str:
-    if not errors:
-        return "input_failed"
-    return "job_lost" if all(_is_lost(one) for one in errors) else "tool_failed"
 
 
 def _is_lost(one: JobFailure) -> bool:

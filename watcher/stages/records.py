@@ -11,22 +11,39 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from watcher.errors import GalaxyBroken, NotThere, Refused
+import structlog
+
+from watcher.errors import Forbidden, GalaxyBroken, NotThere, Refused
 from watcher.galaxy import Galaxy
 from watcher.galaxy.invocation_answers import InvocationDetail, InvocationStep
+from watcher.model import InvocationId
 from watcher.rows import Batch, Invocation
 from watcher.stages.rooms import Rooms
+
+CANNOT = (GalaxyBroken, Forbidden, NotThere, Refused)
+"""How Galaxy says that it has nothing to tell; what it may tell later is asked for again."""
+
+log = structlog.get_logger("watcher")
 
 
 async def keep_record(
     batch: Batch, rooms: Rooms, galaxy: Galaxy, row: Invocation, details: Sequence[InvocationDetail]
 ) -> None:
     """Store the record, once for each ending."""
-    figures = await _figures(galaxy, row)
-    steps = [await _step(galaxy, detail, step, figures) for detail in details for step in detail.steps if step.jobs]
+    try:
+        figures = await _figures(galaxy, row)
+    except CANNOT as error:
+        log.warning("record.without_metrics", reason=error.message)
+        figures = {}
+    steps = []
+    for invocation_id, step in [(detail.id, step) for detail in details for step in detail.steps if step.jobs]:
+        try:
+            steps.append(await _step(galaxy, invocation_id, step, figures))
+        except CANNOT as error:
+            log.warning("record.without_step", step=step.index, reason=error.message)
     try:
         report = await galaxy.invocations.report(row.galaxy_id)
-    except (GalaxyBroken, NotThere, Refused) as error:
+    except CANNOT as error:
         report = f"Galaxy made no report: {error.message}"
     await rooms.store.put_invocation_record(
         batch, row.key, row.number, made_at=rooms.clock.now(), report=report, steps=steps
@@ -44,13 +61,13 @@ async def _figures(galaxy: Galaxy, row: Invocation) -> dict[str, dict[str, str]]
 
 
 async def _step(
-    galaxy: Galaxy, detail: InvocationDetail, step: InvocationStep, figures: Mapping[str, Mapping[str, str]]
+    galaxy: Galaxy, invocation_id: InvocationId, step: InvocationStep, figures: Mapping[str, Mapping[str, str]]
 ) -> dict[str, Any]:
     """Return what is kept of a step: its first job in full, of all its jobs state, exit code and metrics."""
     record = await galaxy.jobs.record(step.jobs[0].id)
     first = {metric.name or metric.title: metric.raw_value or metric.value for metric in record.metrics}
     return {
-        "invocation": detail.id,
+        "invocation": invocation_id,
         "index": step.index,
         "label": step.label,
         "tool_id": record.tool_id,

@@ -132,10 +132,10 @@ async def test_copies_for_one_invocation(galaxy: Galaxy, prepared: Prepared, twi
     history, tag = prepared.history, "watcher:copy-1"
     dataset = prepared.datasets[SAMPLE]
     samples = await listed(galaxy, history, {"S1": dataset})
-    assert await galaxy.datasets.find_copy(history, "the copy", tag) is None
+    assert await galaxy.datasets.find_copy(history, "the copy", tag, of=dataset) is None
     one = await galaxy.datasets.copy_within(history, dataset, "the copy", [tag])
     many = await galaxy.collections.copy_within(history, samples, "the copies", [tag])
-    assert await galaxy.datasets.find_copy(history, "the copy", tag) == one != dataset
+    assert await galaxy.datasets.find_copy(history, "the copy", tag, of=dataset) == one != dataset
     assert await galaxy.collections.find(history, "the copies", tag, but={samples}) == many != samples
     facts = await galaxy.datasets.get(one)
     assert (facts.name, facts.tags, facts.state) == ("the copy", (tag,), "ok")
