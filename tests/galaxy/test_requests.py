@@ -216,7 +216,6 @@ def test_version_that_is_none_is_told() -> None:
             (25, 1),
             {
                 "fetch_hashes",
-                "invocation_metrics",
                 "server_sha256",
                 "paired_or_unpaired",
                 "shows_library_files",
@@ -227,7 +226,6 @@ def test_version_that_is_none_is_told() -> None:
             (26, 0),
             {
                 "fetch_hashes",
-                "invocation_metrics",
                 "server_sha256",
                 "paired_or_unpaired",
                 "shows_library_files",
