@@ -210,16 +210,12 @@ def test_version_that_is_none_is_told() -> None:
     ("version", "able"),
     [
         ((24, 1), set()),
-        ((24, 2), {"fetch_hashes", "invocation_metrics"}),
-        (
-            (25, 0),
-            {"fetch_hashes", "invocation_metrics", "server_sha256", "paired_or_unpaired", "shows_library_files"},
-        ),
+        ((24, 2), {"fetch_hashes"}),
+        ((25, 0), {"fetch_hashes", "server_sha256", "paired_or_unpaired", "shows_library_files"}),
         (
             (25, 1),
             {
                 "fetch_hashes",
-                "invocation_metrics",
                 "server_sha256",
                 "paired_or_unpaired",
                 "shows_library_files",
@@ -230,7 +226,6 @@ def test_version_that_is_none_is_told() -> None:
             (26, 0),
             {
                 "fetch_hashes",
-                "invocation_metrics",
                 "server_sha256",
                 "paired_or_unpaired",
                 "shows_library_files",

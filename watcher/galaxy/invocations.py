@@ -152,7 +152,7 @@ class Invocations:
     async def metrics(self, invocation: InvocationId) -> list[Metric]:
         """Return the figures of all jobs, subworkflows included: run time, cores and what else the server measures.
 
-        Before 24.2 that is one request for each job.
+        Before 26.1 that is one request for each job.
         """
         if (await self._features()).invocation_metrics:
             path = f"/api/invocations/{invocation}/metrics"

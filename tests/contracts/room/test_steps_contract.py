@@ -58,8 +58,6 @@ async def test_invocation_is_found_by_the_workflow_started(
         (await galaxy.invocations.start(workflow, history, {"File": hda(prepared.datasets[SAMPLE])})).id
         for workflow in workflows
     ]
-    versions = [(await galaxy.invocations.get(one)).workflow_version_id for one in started]
-    assert versions[1] != workflows[1]
     for workflow, invocation in zip(workflows, started, strict=True):
         assert [one.id for one in await galaxy.invocations.of_history(history, workflow)] == [invocation]
     for workflow, invocation in zip(workflows, started, strict=True):

@@ -107,7 +107,7 @@ def show_invocation_metrics(call: Call) -> list[Json] | Response:
             for job in (call.world.jobs[one] for one in step.jobs):
                 more = {"tool_id": job.tool_id, "job_id": encode(job.number), "step_index": place}
                 rows += [{**row, **more, "step_label": step.step.label} for row in _metrics(job)]
-            if step.nested is not None:
+            if step.nested is not None and call.world.behaviour.sse:  # 26.1; 25.0 leaves them out
                 rows += below(step.nested, str(place))
         return rows
 
