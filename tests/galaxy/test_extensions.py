@@ -17,9 +17,9 @@ class Kinds:
         """Tell whether it is the same, or any of them is its kind."""
         return ext in wanted or (ext == "fastqsanger.gz" and "fastq.gz" in wanted)
 
-    def converts(self, ext: str, wanted: Collection[str]) -> str:
+    def converts(self, ext: str, wanted: Collection[str]) -> bool:
         """Tell that the packed one is unpacked where that is wanted."""
-        return "fastqsanger" if ext == "fastqsanger.gz" and "fastqsanger" in wanted else ""
+        return ext == "fastqsanger.gz" and "fastqsanger" in wanted
 
 
 @pytest.mark.parametrize(

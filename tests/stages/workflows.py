@@ -24,10 +24,10 @@ class KindsOfText:
         """Tell whether it is the same, or both are texts."""
         return ext in wanted or "data" in wanted or (ext != "bam" and "txt" in wanted)
 
-    def converts(self, ext: str, wanted: Any) -> str:
+    def converts(self, ext: str, wanted: Any) -> bool:
         """Tell that nothing is converted."""
         del ext, wanted
-        return ""
+        return False
 
 
 async def texts_and_bam(galaxy: object) -> Datatypes:

@@ -20,8 +20,8 @@ class Datatypes(Protocol):
         """Tell whether the extension is one of those, or of a subtype."""
         ...
 
-    def converts(self, ext: str, wanted: Collection[str]) -> str:
-        """Return what Galaxy makes of it by itself so that it fits, "" when it does not."""
+    def converts(self, ext: str, wanted: Collection[str]) -> bool:
+        """Tell whether Galaxy makes one of those of it by itself."""
         ...
 
 

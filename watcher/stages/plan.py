@@ -190,8 +190,9 @@ async def _fitted_to(
     fits = {number: await _fits(planned, fitter, galaxy, mine) for number, planned in plans.items()}
     if not (mine or full or wrong):  # nothing is sent while anything is wrong
         for number, planned in plans.items():
-            if await _import_missing(fits[number], unit, rooms, galaxy):
-                fits[number] = await _fits(planned, Fitter(galaxy), galaxy, mine)
+            imported = await _with_imported(planned, unit, rooms, galaxy)
+            if not all(fit.is_imported for fit in fits[number].workflows):
+                fits[number] = await _fits(imported, Fitter(galaxy), galaxy, mine)
     mine = list({(one.message, one.hint): one for one in mine}.values())  # several batches may meet the same
     for one in mine:
         one.subject = account
@@ -225,13 +226,18 @@ async def _fits(planned: Plan, fitter: Fitter, galaxy: Galaxy, wrong: list[Watch
     return fits
 
 
-async def _import_missing(fits: Fits, unit: Unit, rooms: Rooms, galaxy: Galaxy) -> bool:
-    """Import the workflows of files that the account has not yet; tell whether there were any."""
-    missing = [fit.planned for fit in fits.workflows if not fit.is_imported]
-    for wanted in missing:
-        async with rooms.importing:
-            await _imported(unit, rooms, galaxy, wanted.ref)
-    return bool(missing)
+async def _with_imported(planned: Plan, unit: Unit, rooms: Rooms, galaxy: Galaxy) -> Plan:
+    """Return the plan with the ids of the workflows that a rule gives as a file; what the account has not is imported
+    now, and what it has is noted: an earlier attempt may not have heard the answer.
+    """
+    workflows = []
+    for wanted in planned.workflows:
+        if wanted.by == "file":
+            async with rooms.importing:
+                found = await _imported(unit, rooms, galaxy, wanted.ref)
+            wanted = wanted.model_copy(update={"workflow_id": found.id})
+        workflows.append(wanted)
+    return planned.model_copy(update={"workflows": tuple(workflows)})
 
 
 async def _imported(unit: Unit, rooms: Rooms, galaxy: Galaxy, path: str) -> WorkflowRef:

@@ -52,7 +52,7 @@ class Supply:
 @dataclass(frozen=True, slots=True)
 class Fit:
     """One workflow held against Galaxy: as it would be planned, with its problems. `facts` are None where it could not
-    be read; a workflow that is not imported yet has no id.
+    be read, also since Galaxy has yet to fetch it; a workflow that is not imported yet has no id.
     """
 
     planned: PlannedWorkflow
@@ -112,7 +112,7 @@ class Fitter:
 
     def __init__(self, galaxy: Galaxy) -> None:
         self._galaxy = galaxy
-        self._found: dict[tuple[object, ...], tuple[PlannedWorkflow, WorkflowFacts] | Problem] = {}
+        self._found: dict[tuple[object, ...], tuple[PlannedWorkflow, WorkflowFacts | None] | Problem] = {}
         self._references: dict[str, tuple[dict[str, Reference], list[Problem]]] = {}
         self._upgrades: dict[tuple[WorkflowId, int | None], list[str]] = {}
 
@@ -138,6 +138,8 @@ class Fitter:
         if isinstance(found, Problem):
             return Fit(planned, (found, *problems))
         at, facts = found
+        if facts is None:
+            return Fit(planned, tuple(problems))
         planned = planned.model_copy(
             update={
                 "workflow_id": at.workflow_id,
@@ -151,7 +153,7 @@ class Fitter:
             told += await self._upgrades_of(planned)
         return Fit(planned, (*(Problem(one, "") for one in told), *problems), facts, binding)
 
-    async def _find(self, planned: PlannedWorkflow) -> tuple[PlannedWorkflow, WorkflowFacts] | Problem:
+    async def _find(self, planned: PlannedWorkflow) -> tuple[PlannedWorkflow, WorkflowFacts | None] | Problem:
         key = (planned.by, planned.ref, planned.trs, planned.version)
         if key not in self._found:
             try:
@@ -177,17 +179,23 @@ class Fitter:
         return self._upgrades[key]
 
 
-async def find_workflow(galaxy: Galaxy, planned: PlannedWorkflow) -> tuple[PlannedWorkflow, WorkflowFacts]:
+async def find_workflow(galaxy: Galaxy, planned: PlannedWorkflow) -> tuple[PlannedWorkflow, WorkflowFacts | None]:
     """Return the workflow with id, uuid and digest as found, and what it wants and gives; one that is not imported yet
-    is read from its file and has no id. Raises PlanError when it is not there, Forbidden.
+    has no id: it is read from its file, and of a registry nothing is known. Raises PlanError when it is not there,
+    Forbidden.
     """
-    if planned.by == "file":
+    facts: WorkflowFacts | None
+    if planned.workflow_id:  # imported just now
+        facts = await read_version(galaxy, planned.workflow_id, planned.version)
+    elif planned.by == "file":
         facts = await _of_file(galaxy, planned.ref)
     elif planned.by == "trs":
         facts = await _of_registry(galaxy, planned)
     else:
         found = await galaxy.workflows.find(**{planned.by: planned.ref})
         facts = await read_version(galaxy, found.id, planned.version)
+    if facts is None:
+        return planned, None
     found_as = {"workflow_id": facts.id, "uuid": facts.uuid, "digest": digest_of(facts)}
     return planned.model_copy(update=found_as), facts
 
@@ -200,8 +208,8 @@ async def _of_file(galaxy: Galaxy, path: str) -> WorkflowFacts:
     return await galaxy.workflows.read_file(content, Path(path).name)
 
 
-async def _of_registry(galaxy: Galaxy, planned: PlannedWorkflow) -> WorkflowFacts:
-    """Return the workflow that Galaxy fetched from a registry, found by `planned.trs`."""
+async def _of_registry(galaxy: Galaxy, planned: PlannedWorkflow) -> WorkflowFacts | None:
+    """Return the workflow that Galaxy fetched from a registry, found by `planned.trs`; None before it has."""
     raise PlanError(
         f"The workflow {planned.ref} of a registry cannot be looked for yet.",
         hint="Import it in Galaxy, and name it by its name.",
