@@ -34,13 +34,13 @@ class Kinds:
 )
 def test_what_an_input_does_not_take_is_told(takes: tuple[str, ...], ext: str, told: list[str]) -> None:
     """A kind of what it takes fits, and what Galaxy converts by itself; an input that names nothing takes all."""
-    wanted = WorkflowInput("Reads", 0, "dataset", extensions=takes)
+    wanted = WorkflowInput("Reads", 0, "dataset", accepts=(takes,) if takes else ())
     assert extension_problems(wanted, {ext: "S1.fq and 3 more"}, Kinds()) == told
 
 
 def test_each_extension_is_held_and_an_input_without_a_label_goes_by_its_number() -> None:
     """Of several extensions only those that do not fit are told."""
-    wanted = WorkflowInput("", 3, "collection", extensions=("bam",))
+    wanted = WorkflowInput("", 3, "collection", accepts=(("bam",),))
     exts = {"bam": "a.bam", "cram": "b.cram", "pod5": "c.pod5"}
     assert extension_problems(wanted, exts, Kinds()) == [
         "Input “3” takes bam, not cram (b.cram).",

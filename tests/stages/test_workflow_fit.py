@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 
-import pytest
-
 from tests.stages.workflows import (
     REFERENCE,
     REFERENCES,
@@ -15,11 +13,9 @@ from tests.stages.workflows import (
     nothing_was_asked,
     plan_of,
     put_references,
-    texts_and_bam,
 )
 from tests.world import World, counting_workflow
 from watcher.service.preflight import check_all
-from watcher.stages import workflow_fit
 
 EVERYTHING_WRONG = {
     "workflow": {
@@ -50,9 +46,8 @@ TOLD = (
 )
 
 
-async def test_every_misfit_is_told_at_once_and_nothing_is_sent(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_every_misfit_is_told_at_once_and_nothing_is_sent(world: World) -> None:
     """Labels, kinds, types, steps, tools, references, extensions, deliveries: one list, in the plan and in `check`."""
-    monkeypatch.setattr(workflow_fit, "datatypes_of", texts_and_bam)
     await put_references(world)
     world.fake.import_workflow(assembling_workflow(tool="no_such_tool", ext="bam"))
     deliver = {"folder": f"{world.results}/{{run}}", "outputs": ["raed*"]}
@@ -95,18 +90,36 @@ async def test_a_workflow_that_changed_while_the_batch_waited_holds_before_a_byt
     (unit,) = (await world.once(wait_s=2))["units"]
     (batch,) = unit["batches"]
     assert (batch["stage"], batch["status"]) == ("upload", "waiting")
-    changed_by_hand(world)
+    await changed_by_hand(world)
     world.write_config()
     (unit,) = (await world.once())["units"]
     (batch,) = unit["batches"]
     assert (batch["stage"], batch["status"]) == ("upload", "held")
     assert f"`Count reads` was changed in Galaxy after batch {batch['id']} was planned." in batch["reason"]
+    assert "“Reads”" in batch["reason"]
+    assert "“Samples”" in batch["reason"]
     assert f"retry {unit['id']} --from plan" in batch["hint"]
     assert world.posts("upload") == world.posts("fetch") == 0
+    world.write_config(rule={"workflow": {"name": "Count reads", "inputs": {"Samples": "reads"}}})
     ended = await asyncio.to_thread(world.command, "retry", unit["id"], "--from", "plan")
     assert ended.code == 0
     (unit,) = (await world.once())["units"]
     assert unit["status"] == "done"
+
+
+async def test_a_version_that_the_rule_names_stays_as_it_was(world: World) -> None:
+    """What is changed in Galaxy meanwhile is another version: the batch runs the one that it was bound to."""
+    rule = {"workflow": {"name": "Count reads", "version": 0, "inputs": {"Reads": "reads"}}}
+    world.write_config(rule=rule, watch={"hours": far_hours()}, time_zone="UTC")
+    world.add_run()
+    await world.once(wait_s=2)
+    await changed_by_hand(world)
+    world.write_config(rule=rule)
+    (unit,) = (await world.once())["units"]
+    (planned,) = (await plan_of(world, unit["id"])).workflows
+    assert planned.version == 0
+    assert unit["batches"][0]["stage"] != "upload"
+    assert len(world.uploads()) == 4
 
 
 async def test_a_reference_that_went_away_while_the_batch_waited_holds(world: World) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+import httpx
+
 from tests.world import World, counting_workflow
 from watcher.clock import SystemClock
-from watcher.galaxy.extensions import Datatypes
 from watcher.model import Plan
 
 Json = dict[str, Any]
@@ -15,25 +16,6 @@ RUN_BEFORE = "230101_M02439_0001_000000000-ABCDE"
 REFERENCES = f"References of {RUN_BEFORE}"
 REFERENCE = "S1_S1_L001_R1_001.fastq.gz"
 """The name of the reference: any file will do."""
-
-
-class KindsOfText:
-    """Datatypes of which every one but BAM is a text."""
-
-    def fits(self, ext: str, wanted: Any) -> bool:
-        """Tell whether it is the same, or both are texts."""
-        return ext in wanted or "data" in wanted or (ext != "bam" and "txt" in wanted)
-
-    def converts(self, ext: str, wanted: Any) -> bool:
-        """Tell that nothing is converted."""
-        del ext, wanted
-        return False
-
-
-async def texts_and_bam(galaxy: object) -> Datatypes:
-    """Return these datatypes for whatever Galaxy."""
-    del galaxy
-    return KindsOfText()
 
 
 def assembling_workflow(*, tool: str = "count_reads", ext: str = "fastqsanger.gz") -> Json:
@@ -72,11 +54,14 @@ async def plan_of(world: World, unit_id: str) -> Plan:
         return batch.plan
 
 
-def changed_by_hand(world: World, uuid: str = "7f2b4a52-7d9e-4a0e-9a6b-2f6a3a1f0c11") -> None:
-    """Let somebody have saved the counting workflow anew in Galaxy's editor."""
-    with world.fake.state.lock:
-        row = next(row for row in world.fake.state.workflows.values() if row.name == "Count reads")
-        row.uuid = uuid
+async def changed_by_hand(world: World) -> None:
+    """Let somebody save the counting workflow anew in Galaxy's editor, with another label of its input."""
+    key = {"x-api-key": world.fake.key}
+    async with httpx.AsyncClient(base_url=world.fake.url, headers=key, timeout=30) as client:
+        path = f"/api/workflows/{world.workflow_id}"
+        document = (await client.get(f"{path}/download")).json()
+        document["steps"]["0"]["label"] = "Samples"
+        (await client.put(path, json={"workflow": document})).raise_for_status()
 
 
 def nothing_was_asked(world: World) -> bool:

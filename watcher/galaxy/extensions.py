@@ -25,12 +25,6 @@ class Datatypes(Protocol):
         ...
 
 
-def accepted(wanted: WorkflowInput) -> tuple[tuple[str, ...], ...]:
-    """Return groups of extensions: of each, one has to be fitted; no group where everything fits."""
-    groups: tuple[tuple[str, ...], ...] = getattr(wanted, "accepts", ())
-    return groups or ((wanted.extensions,) if wanted.extensions else ())
-
-
 def extension_problems(wanted: WorkflowInput, exts: Mapping[str, str], datatypes: Datatypes) -> list[str]:
     """Return a sentence for each extension that the input does not take; `exts` tell of each what has it, for people.
 
@@ -38,7 +32,7 @@ def extension_problems(wanted: WorkflowInput, exts: Mapping[str, str], datatypes
     """
     problems = []
     for ext, what in exts.items():
-        for group in accepted(wanted):
+        for group in wanted.accepts:
             if not (datatypes.fits(ext, group) or datatypes.converts(ext, group)):
                 name = wanted.label or str(wanted.index)
                 problems.append(f"Input “{name}” takes {' or '.join(group)}, not {ext} ({what}).")

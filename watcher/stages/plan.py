@@ -18,7 +18,7 @@ from watcher.config import Settings
 from watcher.errors import GalaxyAway, GalaxyBusy, GalaxyError, KeyRefused, NoGalaxy, OverQuota, PlanError, WatcherError
 from watcher.galaxy import Galaxy
 from watcher.galaxy.workflow_files import content_uuid
-from watcher.galaxy.workflows import WorkflowRef
+from watcher.galaxy.workflows import TrsRef, WorkflowRef
 from watcher.model import (
     ENDED,
     Hold,
@@ -26,6 +26,7 @@ from watcher.model import (
     Outcome,
     Plan,
     PlannedLibrary,
+    PlannedWorkflow,
     Stage,
     Status,
 )
@@ -227,26 +228,27 @@ async def _fits(planned: Plan, fitter: Fitter, galaxy: Galaxy, wrong: list[Watch
 
 
 async def _with_imported(planned: Plan, unit: Unit, rooms: Rooms, galaxy: Galaxy) -> Plan:
-    """Return the plan with the ids of the workflows that a rule gives as a file; what the account has not is imported
-    now, and what it has is noted: an earlier attempt may not have heard the answer.
+    """Return the plan with the ids of the workflows that a rule gives as a file or from a registry; what the account
+    has not is imported now, and what it has is noted: an earlier attempt may not have heard the answer.
     """
     workflows = []
     for wanted in planned.workflows:
-        if wanted.by == "file":
+        if wanted.by in ("file", "trs"):
             async with rooms.importing:
-                found = await _imported(unit, rooms, galaxy, wanted.ref)
+                found = await _imported(unit, rooms, galaxy, wanted)
             wanted = wanted.model_copy(update={"workflow_id": found.id})
         workflows.append(wanted)
     return planned.model_copy(update={"workflows": tuple(workflows)})
 
 
-async def _imported(unit: Unit, rooms: Rooms, galaxy: Galaxy, path: str) -> WorkflowRef:
-    """Return the workflow made from this file, imported once whoever asks for it: Galaxy would take it twice, under one
-    name and uuid.
+async def _imported(unit: Unit, rooms: Rooms, galaxy: Galaxy, wanted: PlannedWorkflow) -> WorkflowRef:
+    """Return the workflow made from this file or registry, imported once whoever asks for it: Galaxy would take it
+    twice, under one name and uuid.
     """
-    content = file_content(path)
+    registry = TrsRef(*wanted.trs)
+    content = file_content(wanted.ref) if wanted.by == "file" else b""
     account, is_new = galaxy.account.name, False
-    key = f"{account}:{content_uuid(content)}"
+    key = f"{account}:{content_uuid(content) if content else f'trs:{registry}'}"
 
     async def write(**values: str) -> None:
         stored = await rooms.store.unit(unit.id)
@@ -254,7 +256,9 @@ async def _imported(unit: Unit, rooms: Rooms, galaxy: Galaxy, path: str) -> Work
         await rooms.store.touch(unit, more={IMPORTS: {**known, key: values}})
 
     async def look() -> WorkflowRef | None:
-        return await galaxy.workflows.imported(content)
+        if content:
+            return await galaxy.workflows.imported(content)
+        return await galaxy.workflows.imported_trs(registry)
 
     async def note(intent_at: datetime | None) -> None:
         await write(intent_at=intent_at.isoformat() if intent_at else "")
@@ -262,12 +266,14 @@ async def _imported(unit: Unit, rooms: Rooms, galaxy: Galaxy, path: str) -> Work
     async def act() -> WorkflowRef:
         nonlocal is_new
         is_new = True
-        return await galaxy.workflows.import_file(content, Path(path).name)
+        if content:
+            return await galaxy.workflows.import_file(content, Path(wanted.ref).name)
+        return await galaxy.workflows.import_trs(registry)
 
     async def keep(found: WorkflowRef) -> None:
         await write(workflow_id=found.id)
         if is_new:
-            text = f"Workflow `{found.name}` imported from {path} into `{account}`."
+            text = f"Workflow `{found.name}` imported from {wanted.ref} into `{account}`."
             await rooms.store.journal("workflow.imported", text, unit_id=unit.id)
 
     return await rooms.effects.once(

@@ -17,16 +17,8 @@ from watcher.errors import Forbidden, PlanError, WatcherError
 from watcher.galaxy import Galaxy
 from watcher.galaxy.bind import Binding, bind, input_called, shape_problem
 from watcher.galaxy.extensions import Datatypes, extension_problems
-from watcher.galaxy.workflow_looks import (
-    changes,
-    datatypes_of,
-    digest_of,
-    missing_tools,
-    read_version,
-    results_of,
-    upgrade_messages,
-)
-from watcher.galaxy.workflows import WorkflowFacts
+from watcher.galaxy.workflow_looks import changes, missing_tools, upgrade_messages
+from watcher.galaxy.workflows import TrsRef, WorkflowFacts
 from watcher.model import Plan, PlannedDataset, PlannedElement, PlannedWorkflow, WorkflowId
 from watcher.rows import Batch
 from watcher.stages.offered import plan_error
@@ -125,7 +117,7 @@ class Fitter:
         for planned in workflows:
             fit = await self._fit(planned, supply, earlier)
             fits.append(fit)
-            earlier[planned.key] = results_of(fit.facts) if fit.facts else None
+            earlier[planned.key] = (fit.facts.results or None) if fit.facts else None
         known = [labels for labels in earlier.values() if labels is not None]
         # One that could not be read, or whose results nobody can tell, may have what is asked for.
         is_told = bool(known) and len(known) == len(workflows)
@@ -186,17 +178,17 @@ async def find_workflow(galaxy: Galaxy, planned: PlannedWorkflow) -> tuple[Plann
     """
     facts: WorkflowFacts | None
     if planned.workflow_id:  # imported just now
-        facts = await read_version(galaxy, planned.workflow_id, planned.version)
+        facts = await galaxy.workflows.read(planned.workflow_id, planned.version)
     elif planned.by == "file":
         facts = await _of_file(galaxy, planned.ref)
     elif planned.by == "trs":
         facts = await _of_registry(galaxy, planned)
     else:
         found = await galaxy.workflows.find(**{planned.by: planned.ref})
-        facts = await read_version(galaxy, found.id, planned.version)
+        facts = await galaxy.workflows.read(found.id, planned.version)
     if facts is None:
         return planned, None
-    found_as = {"workflow_id": facts.id, "uuid": facts.uuid, "digest": digest_of(facts)}
+    found_as = {"workflow_id": facts.id, "uuid": facts.uuid, "digest": facts.digest()}
     return planned.model_copy(update=found_as), facts
 
 
@@ -210,10 +202,8 @@ async def _of_file(galaxy: Galaxy, path: str) -> WorkflowFacts:
 
 async def _of_registry(galaxy: Galaxy, planned: PlannedWorkflow) -> WorkflowFacts | None:
     """Return the workflow that Galaxy fetched from a registry, found by `planned.trs`; None before it has."""
-    raise PlanError(
-        f"The workflow {planned.ref} of a registry cannot be looked for yet.",
-        hint="Import it in Galaxy, and name it by its name.",
-    )
+    found = await galaxy.workflows.imported_trs(TrsRef(*planned.trs))
+    return await galaxy.workflows.read(found.id) if found else None
 
 
 def file_content(path: str) -> bytes:
@@ -260,8 +250,7 @@ async def held_against(
         misfit = shape_problem(wanted, reference.collection_type) if wanted and reference.collection_type else ""
         if misfit:
             problems.append(f"Input “{key}” {misfit}, and `{reference.planned.name}` is a {reference.collection_type}.")
-    if (datatypes := await datatypes_of(galaxy)) is not None:
-        problems += _wrong_exts(facts, binding, supply, references, datatypes)
+    problems += _wrong_exts(facts, binding, supply, references, await galaxy.workflows.datatypes())
     takes_others = planned.upgrades == ALLOW
     problems += [f"Tool {tool} is not installed in Galaxy." for tool in missing_tools(facts, takes_others=takes_others)]
     return binding, problems
@@ -302,10 +291,10 @@ async def bound(batch: Batch, galaxy: Galaxy, planned: PlannedWorkflow) -> tuple
     Returns the version that was read as well, so that no other one is started. Raises PlanError that tells everything
     that does not fit any more, and what changed in Galaxy.
     """
-    facts = await read_version(galaxy, planned.workflow_id, planned.version)
+    facts = await galaxy.workflows.read(planned.workflow_id, planned.version)
     again = f"`galaxy-watcher retry {batch.unit_id} --from plan`"
     if planned.uuid and facts.uuid and facts.uuid != planned.uuid:
-        told = " ".join(changes(planned.digest, digest_of(facts)))
+        told = " ".join(changes(planned.digest, facts))
         raise PlanError(
             f"The workflow `{planned.ref}` was changed in Galaxy after batch {batch.id} was planned. {told}".strip(),
             hint=f"Look at it, then {again}.",
