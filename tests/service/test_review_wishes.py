@@ -16,7 +16,7 @@ Json = dict[str, Any]
 async def test_retry_never_wakes_a_plan_that_was_given_up(world: World) -> None:
     """While the new plan is held, `retry` of the unit makes the new plan, and does not let the old one go on."""
     run = world.add_run(samples=("S1",))
-    world.write_config(rule={"deliver": {"folder": f"{world.results}/{{run}}", "outputs": ["report*"]}})
+    world.fake.faults.add(Fault("job_error", tool="wait_then_exit"))
     unit = (await world.once())["units"][0]["id"]
     world.write_config(rule={"workflow": {"name": "No such", "inputs": {"Reads": "reads"}}})
     assert "goes on" in await wish(world, "retry", unit, {"from": "plan"})
