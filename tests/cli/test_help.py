@@ -11,7 +11,7 @@ from tests.world import World
 
 PAGES = Path(__file__).parent / "help"
 COMMANDS = (
-    "", "serve", "once", "plan", "explain", "check", "status", "show", "retry", "cancel", "demo", "config",
+    "", "serve", "once", "plan", "explain", "check", "status", "show", "retry", "release", "cancel", "demo", "config",
     "config example", "config schema", "config show",
 )  # fmt: skip
 
