@@ -89,7 +89,8 @@ def judged(
     place: Mapping[InvocationId, int],
     after: Mapping[int, Iterable[int]],
 ) -> Ending:
-    """Weigh jobs that did not end well: an ending, ok when the rule tolerates all of them.
+    """Weigh jobs that did not end well: an ending, ok when the rule tolerates all of them. `samples_total` is 0 where
+    the elements of the batch's collection are no samples.
 
     `place` is the step of the outer workflow that an inner invocation belongs to, `after` the steps that hang on each
     step.

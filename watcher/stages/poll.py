@@ -31,7 +31,7 @@ from watcher.model import (
     Wait,
 )
 from watcher.rows import Batch, Invocation
-from watcher.stages.attempts import AGAIN, is_to_try_again, take_up_again, try_again
+from watcher.stages.attempts import AGAIN, LOOKED_AT_AGAIN, is_to_try_again, take_up_again, try_again
 from watcher.stages.causes import deleted_inputs, not_scheduled, resume
 from watcher.stages.chain import current_invocations, never_started, running, to_start
 from watcher.stages.endings import PAUSED, Ending, counts_of, first_look, is_populated, judged, moving, told_counts
@@ -62,8 +62,9 @@ async def poll(batch: Batch, rooms: Rooms) -> Outcome:
     rows = await rooms.store.invocations(batch.id)
     if to_start(batch.plan, rows):
         return Next(Stage.INVOKE, _next_told(batch, rows))
-    if waits and not holds:
-        return min(waits, key=lambda wait: wait.after)
+    if waits:  # what stands still beside it is held for once nothing else is to be followed
+        first = min(waits, key=lambda wait: wait.after)
+        return replace(first, reason=" ".join([first.reason, *(hold.reason for hold in holds)]))
     if holds:
         return holds[0]
     failed = [row for row in current_invocations(rows) if row.status is Status.FAILED]
@@ -104,7 +105,8 @@ async def _follow(
         return await _stuck(batch, rooms, galaxy, planned, row) or _still_running(row, pause)
     rooms.rounds.forget(galaxy, [detail.id for detail in details])
     await _refuse_deleted_history(batch, galaxy, history_id)
-    failures, replaced = await _failures(galaxy, history_id, details) if verdict == "bad" else ((), {})
+    is_again = row.code == LOOKED_AT_AGAIN
+    failures, replaced = await _failures(galaxy, history_id, details, is_again) if verdict == "bad" else ((), {})
     ending = await _ending(batch, rooms, galaxy, history_id, planned, details, failures, verdict)
     if ending.kind == PAUSED:
         if await resume(batch, rooms, galaxy, ending, failures):
@@ -121,16 +123,16 @@ async def _follow(
 
 
 async def _failures(
-    galaxy: Galaxy, history_id: HistoryId, details: Sequence[InvocationDetail]
+    galaxy: Galaxy, history_id: HistoryId, details: Sequence[InvocationDetail], is_again: bool
 ) -> tuple[list[JobFailure], dict[DatasetId, DatasetId]]:
-    """Return the jobs that did not end well, without those that a person ran again with success, whose results are
-    returned by the datasets they stand for.
+    """Return the jobs that did not end well; when a person wants it looked at again, without those that were run again
+    by hand with success, whose results are returned by the datasets they stand for.
 
     Such a job stays outside of the invocation, whose counts keep the failed one for good (measured on 24.1.4, 26.1.2).
     """
     left, replaced = [], dict[DatasetId, DatasetId]()
     for failure in await galaxy.jobs.failed([detail.id for detail in details]):
-        found = await galaxy.jobs.rerun_of(history_id, failure) if failure.state != PAUSED else {}
+        found = await galaxy.jobs.rerun_of(history_id, failure) if is_again and failure.state != PAUSED else {}
         replaced |= found
         if not found:
             left.append(failure)
@@ -199,7 +201,8 @@ async def _ending(
     if verdict == "cancelled":
         why = "; ".join(text for detail in details for text in detail.message_texts) or "no reason given"
         return Ending("failed", f"The workflow of batch {batch.id} was cancelled in Galaxy ({why}).", "cancelled_there")
-    total = len(batch.plan.collection.elements) if batch.plan.collection else len(batch.plan.samples)
+    reads = batch.plan.collection
+    total = len(reads.elements) if reads is not None and reads.type.startswith("list") else 0
     ending = judged(planned, failures, total, _places(details), _after(planned))
     if ending.kind == PAUSED and (gone := await deleted_inputs(batch, rooms, galaxy, history_id)):
         return replace(ending, reason=f"{ending.reason.rstrip('.')}: {gone}.", cause=PauseCause.DELETED_INPUT)
