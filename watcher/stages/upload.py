@@ -69,11 +69,15 @@ async def upload(batch: Batch, rooms: Rooms) -> Outcome:
     await galaxy.known_identity()
     await rooms.store.add_datasets(batch, [_row(batch, planned) for planned in plan.datasets])
     await inherit(batch, rooms, galaxy)
-    if not any(_is_begun(row) for row in await rooms.store.datasets(batch.id)):
+    is_new = not any(_is_begun(row) for row in await rooms.store.datasets(batch.id))
+    if is_new:
         await refuse_misfits(batch, galaxy)  # the plan may have waited for days
+    is_first_history = is_new and bool(plan.workflows) and await galaxy.offers.any_history() is None
     history_id = await ensure_history(batch, rooms, galaxy) if plan.needs_history else None
     if isinstance(history_id, Hold):
         return history_id
+    if is_first_history:  # what Galaxy would correct in a workflow it tells only to an account that has a history
+        await refuse_misfits(batch, galaxy)
     if plan.library is not None:
         return await _into_library(batch, rooms, galaxy, history_id)
     assert history_id is not None  # without a library everything is sent
