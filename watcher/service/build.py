@@ -87,7 +87,7 @@ async def build(
                 settings.limits.transfers,
                 {name: galaxy.transfers for name, galaxy in settings.galaxies.items() if galaxy.transfers},
             ),
-            rounds=PollRounds(clock),
+            rounds=PollRounds(clock, store.invocations_running),
             bandwidths={watch.name: Bandwidth(clock, watch.bandwidth) for watch in settings.watches if watch.bandwidth},
             takes_existing=takes_existing,
         )

@@ -12,9 +12,10 @@ from collections.abc import Sequence
 
 import structlog
 
-from watcher.errors import PlanError, WatcherError
+from watcher.errors import GalaxyBroken, NotThere, PlanError, Refused, WatcherError
 from watcher.galaxy import Galaxy
-from watcher.model import HistoryId, Stage, Status
+from watcher.galaxy.invocation_answers import JobCounts
+from watcher.model import HistoryId, InvocationId, Stage, Status
 from watcher.rows import Batch, Invocation
 from watcher.stages.chain import running
 from watcher.stages.endings import WORKFLOW_PAUSED, counts_of
@@ -56,12 +57,35 @@ async def _moved(rooms: Rooms, galaxy: Galaxy, held: Sequence[tuple[Batch, list[
         HistoryId(row.galaxy_id) for row in await rooms.store.galaxy_objects(held[0][0].id) if row.key == "history"
     )
     outer_has_all = (await galaxy.known_identity()).features.outer_counts_include_nested
-    answer = await galaxy.invocations.counts(history, ids)
+    try:
+        answer = await galaxy.invocations.counts(history, ids)
+    except GalaxyBroken:
+        answer = await _one_by_one(galaxy, history, [row for _, rows in held for row in rows])
     moved = []
     for batch, rows in held:
         for row in rows:
             counts = counts_of((row.galaxy_id, *row.inner), answer, outer_has_all=outer_has_all)
-            if dict(counts) != row.counts or (await galaxy.invocations.get(row.galaxy_id)).state != row.state:
+            is_known = row.galaxy_id in answer
+            if (
+                not is_known
+                or dict(counts) != row.counts
+                or (await galaxy.invocations.get(row.galaxy_id)).state != row.state
+            ):
                 moved.append(batch)
                 break
     return moved
+
+
+async def _one_by_one(galaxy: Galaxy, history: HistoryId, rows: Sequence[Invocation]) -> dict[InvocationId, JobCounts]:
+    """Return the counts of those that Galaxy knows: one that it does not know fails a request for all of them."""
+    found: dict[InvocationId, JobCounts] = {}
+    for row in rows:
+        try:
+            found |= await galaxy.invocations.counts(history, (row.galaxy_id, *row.inner))
+        except GalaxyBroken:
+            try:
+                await galaxy.invocations.get(row.galaxy_id)
+            except (NotThere, Refused):
+                continue
+            raise
+    return found

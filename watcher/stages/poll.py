@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-from watcher.errors import NotThere
+from watcher.errors import GalaxyBroken, NotThere, Refused
 from watcher.galaxy import Galaxy
 from watcher.galaxy.invocation_answers import InvocationDetail
 from watcher.galaxy.job_failures import JobFailure, PauseCause
@@ -87,7 +87,11 @@ async def _follow(
     planned = next(one for one in batch.plan.workflows if one.key == row.key)
     pause = pause_after(row.receipt_at, rooms.clock.now())
     ids = (row.galaxy_id, *row.inner)
-    answer = await rooms.rounds.counts(galaxy, history_id, ids, fresh_s=pause.total_seconds() / 2)
+    try:
+        answer = await rooms.rounds.counts(galaxy, history_id, ids, fresh_s=pause.total_seconds() / 2)
+    except GalaxyBroken:
+        await _refuse_unknown(batch, galaxy, planned, row)
+        raise
     outer_has_all = (await galaxy.known_identity()).features.outer_counts_include_nested
     counts = counts_of(ids, answer, outer_has_all=outer_has_all)
     row = await _note_moves(batch, rooms, row, dict(counts))
@@ -97,6 +101,7 @@ async def _follow(
     row = await rooms.store.put_invocation(
         batch, row.key, row.number, state=details[0].state, inner=[one.id for one in details[1:]]
     )
+    rooms.rounds.expect(galaxy, row.inner)
     all_scheduled = all(is_populated(answer.get(detail.id)) for detail in details)
     verdict = first_look(details, counts, all_scheduled=all_scheduled)
     if verdict == "review":
@@ -172,6 +177,20 @@ async def _stuck(batch: Batch, rooms: Rooms, galaxy: Galaxy, planned: PlannedWor
         hint=f"Look at its jobs in Galaxy. When one moves, it goes on by itself; `galaxy-watcher cancel {row.batch_id}`"
         " ends it.",
     )
+
+
+async def _refuse_unknown(batch: Batch, galaxy: Galaxy, planned: PlannedWorkflow, row: Invocation) -> None:
+    """Jobs of an invocation that Galaxy does not know are an internal error of it; only the invocation itself tells."""
+    try:
+        await galaxy.invocations.get(row.galaxy_id)
+    except (NotThere, Refused) as error:
+        raise NotThere(
+            f"Galaxy does not know the invocation {row.galaxy_id} of workflow `{planned.ref}` any more.",
+            hint="Was its database put back to an earlier state, or is another server behind its address?"
+            f" `galaxy-watcher retry {batch.id} --from invoke` starts the workflow anew.",
+            status=error.status,
+            request_id=error.request_id,
+        ) from error
 
 
 async def _refuse_deleted_history(batch: Batch, galaxy: Galaxy, history_id: HistoryId) -> None:

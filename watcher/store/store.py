@@ -23,13 +23,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from watcher.clock import Clock
 from watcher.errors import StateError
-from watcher.model import Plan, Stage, Status
-from watcher.rows import Batch, FolderLook, Unit, UnitBrief, Watch
+from watcher.model import InvocationId, Plan, Stage, Status
+from watcher.rows import Batch, FolderLook, Invocation, Unit, UnitBrief, Watch
 from watcher.store import schema
 from watcher.store.children import Children
 from watcher.store.database import make_engine, read_once, state_error
 from watcher.store.lock import FileLock, ServerLock
-from watcher.store.moving import Moving
+from watcher.store.moving import GOES_ON, Moving
 from watcher.store.place import StatePlace, make_private_file, refuse_network_disk, state_place
 from watcher.store.rows import first, listed, made, refuse_overtaken, select_of, values_of
 from watcher.store.shared import Shared
@@ -312,14 +312,27 @@ class Store(Moving, Children, Shared):
         """
         batch, invocation = schema.batch, schema.invocation
         runs = (invocation.c.batch_id == batch.c.id) & (invocation.c.status == Status.WORKING)
-        alive = {Status.READY, Status.WORKING, Status.WAITING}
         select = (
             sa.select(batch.c.id, _ACCOUNT, sa.func.count(invocation.c.key))
             .select_from(batch.outerjoin(invocation, runs))
-            .where(batch.c.stage == Stage.POLL, batch.c.status.in_(alive))
+            .where(batch.c.stage == Stage.POLL, batch.c.status.in_(GOES_ON))
             .group_by(batch.c.id, _ACCOUNT)
         )
         return [(id, account, count) for id, account, count in await self._read(lambda one: _rows(one, select))]
+
+    async def invocations_running(self, account: str) -> list[InvocationId]:
+        """Return what Galaxy calls the running invocations of an account that are being followed, with those of their
+        subworkflows.
+        """
+        batch, invocation = schema.batch, schema.invocation
+        select = (
+            select_of(Invocation)
+            .join(batch, invocation.c.batch_id == batch.c.id)
+            .where(batch.c.stage == Stage.POLL, batch.c.status.in_(GOES_ON), account == _ACCOUNT)
+            .where(invocation.c.status == Status.WORKING, invocation.c.galaxy_id != "")
+        )
+        rows = await self._read(lambda connection: listed(connection, Invocation, select))
+        return [one for row in rows for one in (row.galaxy_id, *row.inner)]
 
     async def invocations_since(self, moment: datetime) -> list[tuple[str, bool]]:
         """Return account, and whether it still runs, of each invocation that was started since then."""
