@@ -1,6 +1,6 @@
 """What holds for every test of the project: nothing is skipped in CI, and the real Galaxy serves one test at a time.
 
-It knows nothing of what is tested; fixtures live beside the tests that use them.
+It knows nothing of what is tested; fixtures live beside the tests that use them, but for the servers, which are shared.
 """
 
 import gc
@@ -11,6 +11,9 @@ import hypothesis
 import pytest
 
 from tests.live.real_galaxy import rest, wake
+from tests.servers import galaxy_server
+
+__all__ = ["galaxy_server"]
 
 # How long an example takes says something of the machine; a test that hangs meets its time limit.
 hypothesis.settings.register_profile("house", deadline=None)

@@ -32,6 +32,8 @@ from watcher.sandbox.server import SandboxGalaxy, SandboxUser
 OLDER = ("25.0.4", "24.1.4")
 """Further versions to run against; the sandbox's own is the newest."""
 
+TOOLS = Path(__file__).with_name("tools")
+
 
 @dataclass(frozen=True)
 class RealGalaxy:
@@ -148,7 +150,7 @@ def booted(pinned: Installation) -> Iterator[SandboxGalaxy]:
     """Install a Galaxy where it is not there yet, and run it in a folder that is removed with it."""
     install(pinned, say)
     folder = Path(tempfile.mkdtemp(prefix="galaxy-watcher-test-"))
-    sandbox = SandboxGalaxy(folder, pinned, say, galaxy_settings(folder))
+    sandbox = SandboxGalaxy(folder, pinned, say, galaxy_settings(folder) | toolbox_settings(folder))
     try:
         sandbox.up()
         _BOOTED.append(sandbox)
@@ -158,6 +160,14 @@ def booted(pinned: Installation) -> Iterator[SandboxGalaxy]:
             _BOOTED.remove(sandbox)
         sandbox.kill()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def toolbox_settings(folder: Path) -> dict[str, str]:
+    """Return what a real Galaxy is told to have our own tools (`tools/`) beside the sandbox's; writes their list."""
+    listed = "".join(f'<tool file="{path}"/>' for path in sorted(TOOLS.glob("*.xml")))
+    ours = folder / "test_tool_conf.xml"
+    ours.write_text(f'<toolbox><section id="tests" name="Tests">{listed}</section></toolbox>\n')
+    return {"tool_config_file": f"{folder.resolve() / 'tool_conf.xml'},{ours}"}
 
 
 _running: list[contextlib.ExitStack] = []

@@ -1,9 +1,9 @@
 """One Galaxy for the contract tests of the Galaxy room, fake or real, of each version, and what is prepared on it once.
 
-Every test here runs on all of them through the room's own client, so neither the client nor the fake can drift from
-what real servers answer: the fake as three versions and the real newest one in `make test`, the real older ones in
-`make test-extra`. Where versions differ a test asks the room's own features. `prepared` holds one uploaded run with
-its collection and two invocations, one good, one failing, because each costs the real server seconds.
+Every test here runs on all of them (`tests/servers.py`) through the room's own client, so neither the client nor the
+fake can drift from what real servers answer. Where versions differ a test asks the room's own features. `prepared`
+holds one uploaded run with its collection and two invocations, one good, one failing, because each costs the real
+server seconds.
 """
 
 from __future__ import annotations
@@ -15,14 +15,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import httpx
 import pytest
 
-from tests.fakes.galaxy import FakeGalaxy
-from tests.live.real_galaxy import OLDER, older_galaxy, real_galaxy
-from tests.live.registry import registry
+from tests.servers import GalaxyServer as GalaxyServer
 from watcher.clock import SystemClock
 from watcher.galaxy import Account, Galaxy, Login
 from watcher.galaxy.bind import bind
@@ -34,35 +32,8 @@ WORKFLOWS = Path(__file__).parent.parent.parent / "live"
 WAYS = (("forward", "R1"), ("reverse", "R2"))
 TAG = "watcher:contract-1"
 BROKEN = b"other"
-NEWEST = "26.1.2"
 PATIENCE_S = 600.0
 """A first upload waits for the real server's worker to start."""
-
-
-class GalaxyServer(Protocol):
-    """What a test may know of the server: its address, the key of an administrator who may act for others, and another,
-    ordinary user.
-    """
-
-    @property
-    def url(self) -> str: ...
-
-    @property
-    def key(self) -> str: ...
-
-    @property
-    def second_key(self) -> str: ...
-
-    @property
-    def import_folder(self) -> Path:
-        """Its `library_import_dir`; beside it, in `userimport`, each account has a folder of its own."""
-        ...
-
-    @property
-    def second_email(self) -> str: ...
-
-    @property
-    def second_password(self) -> str: ...
 
 
 @dataclass
@@ -78,35 +49,6 @@ class Prepared:
     workflow: WorkflowId
     good: InvocationId
     failing: InvocationId
-
-
-SERVERS = [
-    pytest.param(("fake", ""), id="fake"),
-    *(pytest.param(("fake", version), id=f"fake-{version}") for version in OLDER),
-    pytest.param(("real", ""), id="real", marks=pytest.mark.real),
-    *(
-        pytest.param(
-            ("real", version), id=f"real-{version}", marks=[pytest.mark.real, pytest.mark.older, pytest.mark.slow]
-        )
-        for version in OLDER
-    ),
-]
-
-
-@pytest.fixture(scope="session", params=SERVERS)
-def galaxy_server(request: pytest.FixtureRequest) -> Iterator[GalaxyServer]:
-    """Return a server, a fake one in this process or a real one; of the newest version when none is named."""
-    kind, version = request.param
-    if kind == "fake":
-        with FakeGalaxy(version or NEWEST, admin=True) as fake:
-            fake.let_run_as()
-            fake.state.registries = registry().listed()
-            yield fake
-    elif version:
-        with older_galaxy(version) as older:
-            yield older
-    else:
-        yield real_galaxy()
 
 
 @asynccontextmanager

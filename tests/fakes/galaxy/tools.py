@@ -1,8 +1,8 @@
 """The tools this server has, with what they really do to the bytes.
 
-`count_reads` and `wait_then_exit` are the tools of the real test server; `join_files` and `count_pairs` are here for
-inputs that take many datasets or a pair at once. A run gets paths and gives an exit code; states and waiting are in
-`engine.py`.
+`count_reads`, `wait_then_exit`, `enough_reads` and `dies_once` are tools of the real test server; `join_files` and
+`count_pairs` are here for inputs that take many datasets or a pair at once. A run gets paths and gives an exit code;
+states and waiting are in `engine.py`.
 """
 
 from __future__ import annotations
@@ -104,6 +104,23 @@ def _wait_then_exit(run: Run) -> Ending:
     return Ending(code, stderr=f"exit code {code}\n")
 
 
+def _enough_reads(run: Run) -> Ending:
+    reads = _count(run.inputs["reads"], 0)[0]
+    if reads < int(run.params.get("least") or 0):
+        return Ending(1, stderr=f"{reads} reads are too few\n")
+    run.outputs["counts"].write_text(f"reads\t{reads}\n")
+    return Ending()
+
+
+def _dies_once(run: Run) -> Ending:
+    mark = Path(str(run.params["mark"]))
+    if not mark.exists():
+        mark.mkdir()
+        return Ending(137)
+    shutil.copyfile(run.inputs["infile"][0], run.outputs["out"])
+    return Ending()
+
+
 def _join_files(run: Run) -> Ending:
     with run.outputs["joined"].open("wb") as target:
         for path in run.inputs["files"]:
@@ -141,6 +158,23 @@ WAIT_THEN_EXIT = Tool(
     run=_wait_then_exit,
     seconds_of=lambda params: float(params.get("seconds") or 0),
 )
+ENOUGH_READS = Tool(
+    id="enough_reads",
+    name="Count reads, if there are enough",
+    inputs=(
+        ToolInput("reads", "data", "Reads", extensions=_FASTQ),
+        ToolInput("least", "integer", "So many reads are enough", default="10"),
+    ),
+    outputs=(ToolOutput("counts", "tabular"),),
+    run=_enough_reads,
+)
+DIES_ONCE = Tool(
+    id="dies_once",
+    name="Copy, unless it is the first time",
+    inputs=(ToolInput("infile", "data", "Input"), ToolInput("mark", "text", "Folder to make the first time")),
+    outputs=(ToolOutput("out"),),
+    run=_dies_once,
+)
 JOIN_FILES = Tool(
     id="join_files",
     name="Join files",
@@ -155,4 +189,4 @@ COUNT_PAIRS = Tool(
     outputs=(ToolOutput("counts", "tabular", "Pair count"),),
     run=_count_pairs,
 )
-TOOLS = {tool.id: tool for tool in (COUNT_READS, WAIT_THEN_EXIT, JOIN_FILES, COUNT_PAIRS)}
+TOOLS = {tool.id: tool for tool in (COUNT_READS, WAIT_THEN_EXIT, ENOUGH_READS, DIES_ONCE, JOIN_FILES, COUNT_PAIRS)}
