@@ -2,7 +2,7 @@
 
 Whoever asks first in a round asks for everybody; the others are answered from it. Kept in memory only: after a restart
 the first who asks learns from the rows for whom else. Galaxy answers 500 to a whole request in which it does not know
-one id, as after its database was put back to an earlier state (measured on 24.1.4 and 26.1.2): such an id is found by
+one id, as after its database was put back to an earlier state (measured on 26.1.2): such an id is found by
 halves, and asked for by its own batch alone from then on. What the counts mean is the business of `endings.py`.
 """
 
