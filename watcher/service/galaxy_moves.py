@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import structlog
 
-from watcher.errors import PlanError, WatcherError
+from watcher.errors import Forbidden, GalaxyBroken, NotThere, PlanError, Refused, Superseded, WatcherError
 from watcher.galaxy import Galaxy
 from watcher.model import HistoryId, Stage, Status
 from watcher.rows import Batch, Invocation
@@ -23,6 +23,9 @@ from watcher.stages.reviews import REVIEW
 from watcher.stages.rooms import Rooms
 
 log = structlog.get_logger("watcher")
+
+OF_ONE = (Forbidden, GalaxyBroken, NotThere, Refused)
+"""What Galaxy may say because of a single invocation."""
 
 STANDING_STILL = (REVIEW, STUCK, WORKFLOW_PAUSED)
 """Codes of holds that end when Galaxy moves."""
@@ -42,11 +45,14 @@ async def release_moved_holds(rooms: Rooms) -> int:
             log.debug("hold.not_looked_at", subject=account, reason=str(error))
             continue
         for batch in moved:
-            await rooms.store.move(batch, status=Status.READY, reason="Something moved in Galaxy.")
+            try:
+                await rooms.store.move(batch, status=Status.READY, reason="Something moved in Galaxy.")
+            except Superseded:  # a person was faster
+                continue
             await rooms.store.journal(
                 "hold.released", "Something moved in Galaxy.", unit_id=batch.unit_id, batch_id=batch.id
             )
-        released += len(moved)
+            released += 1
     return released
 
 
@@ -56,12 +62,28 @@ async def _moved(rooms: Rooms, galaxy: Galaxy, held: Sequence[tuple[Batch, list[
         HistoryId(row.galaxy_id) for row in await rooms.store.galaxy_objects(held[0][0].id) if row.key == "history"
     )
     outer_has_all = (await galaxy.known_identity()).features.outer_counts_include_nested
-    answer = await galaxy.invocations.counts(history, ids)
+    try:
+        answer = await galaxy.invocations.counts(history, ids)
+        moved = []
+        for batch, rows in held:
+            for row in rows:
+                counts = counts_of((row.galaxy_id, *row.inner), answer, outer_has_all=outer_has_all)
+                if dict(counts) != row.counts or (await galaxy.invocations.get(row.galaxy_id)).state != row.state:
+                    moved.append(batch)
+                    break
+    except OF_ONE:
+        if len(held) == 1:
+            raise
+        return await _moved_each(rooms, galaxy, held)
+    return moved
+
+
+async def _moved_each(rooms: Rooms, galaxy: Galaxy, held: Sequence[tuple[Batch, list[Invocation]]]) -> list[Batch]:
+    """Ask for each batch by itself: one whose invocation is gone must not keep the others."""
     moved = []
-    for batch, rows in held:
-        for row in rows:
-            counts = counts_of((row.galaxy_id, *row.inner), answer, outer_has_all=outer_has_all)
-            if dict(counts) != row.counts or (await galaxy.invocations.get(row.galaxy_id)).state != row.state:
-                moved.append(batch)
-                break
+    for one in held:
+        try:
+            moved += await _moved(rooms, galaxy, [one])
+        except OF_ONE as error:
+            log.debug("hold.not_looked_at", batch=one[0].id, reason=error.message)
     return moved
