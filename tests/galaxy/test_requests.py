@@ -166,6 +166,17 @@ async def test_collection_keeps_the_verified_datasets(galaxy: Galaxy, server: Sc
     assert json.loads(server.requests[1].body) == {"tags": ["watcher:a"]}
 
 
+async def test_what_is_made_and_not_marked_is_looked_for(galaxy: Galaxy, server: ScriptedServer) -> None:
+    """Whatever the second of two requests meets, the first one made something that has to be found."""
+    refused = reply(400, {"err_msg": "no such tag", "err_code": 400008})
+    server.script = [reply(200, {"id": "c1"}), refused, reply(200, {"id": "d2"}), refused]
+    with pytest.raises(AnswerLost):
+        await galaxy.collections.build(H, "run", "list", [Element("S1", DatasetId("d1"))], ["watcher:a"])
+    with pytest.raises(AnswerLost):
+        await galaxy.datasets.copy_within(H, DatasetId("d1"), "the copy", ["watcher:a"])
+    assert [request.method for request in server.requests] == ["POST", "PUT", "POST", "PUT"]
+
+
 async def test_private_default_needs_a_role_of_our_own(galaxy: Galaxy, server: ScriptedServer) -> None:
     """Without a private role nothing can be made private, which is an error and not a silence."""
     field = {"name": "DATASET_ACCESS", "options": [["somebody@else.org", 4]], "value": []}

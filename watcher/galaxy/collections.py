@@ -11,9 +11,11 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from watcher.errors import GalaxyError
 from watcher.galaxy.answers import Answer, CollectionFacts
 from watcher.galaxy.histories import Histories
 from watcher.galaxy.http import Http
+from watcher.galaxy.refusals import half_done
 from watcher.model import CollectionId, DatasetId, HistoryId
 
 
@@ -56,7 +58,10 @@ class Collections:
         }
         collection = (await self._http.post("/api/dataset_collections", "build a collection", _Built, json=json)).id
         if tags:
-            await self.mark(history, collection, tags)
+            try:
+                await self.mark(history, collection, tags)
+            except GalaxyError as error:
+                raise half_done(error) from error
         return collection
 
     async def copy_within(

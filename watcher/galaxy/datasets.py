@@ -69,14 +69,15 @@ class Datasets:
         tags of its source at first, is none of `but`, and is marked now.
         """
         rows = sorted(await self._histories.contents(history), key=lambda content: content.hid)
+        source = await self.get(of)
         alive = [row for row in rows if row.kind == "dataset" and not row.deleted and row.id != of]
-        for row in alive:
+        # Datasets of equal names, tags and sizes are nothing rare: each attempt of a workflow makes them.
+        copies = [row for row in alive if row.stored_id == source.stored_id]
+        for row in copies:
             if row.name == name and tag in row.tags:
                 return DatasetId(row.id)
-        source = await self.get(of)
-        for row in alive:
-            like = (row.name, sorted(row.tags), row.size) == (source.name, sorted(source.tags), source.size)
-            if like and row.id not in but:
+        for row in copies:
+            if (row.name, sorted(row.tags)) == (source.name, sorted(source.tags)) and row.id not in but:
                 await self._histories.name_copy(history, "hda", row.id, name, [tag])
                 return DatasetId(row.id)
         return None

@@ -11,8 +11,10 @@ import re
 from collections.abc import Collection, Sequence
 from typing import Any
 
+from watcher.errors import GalaxyError
 from watcher.galaxy.answers import Answer, Content, History, understand
 from watcher.galaxy.http import Http, Params
+from watcher.galaxy.refusals import half_done
 from watcher.model import HistoryId
 
 PAGE = 100
@@ -22,7 +24,7 @@ HISTORY_KEYS = "id,name,tags,annotation,deleted,purged"
 WHOLE_HISTORY_KEYS = f"{HISTORY_KEYS},user_id,archived"
 CONTENT_KEYS = (
     "id,hid,name,state,extension,file_size,hashes,misc_info,deleted,purged,visible,tags,history_id,history_content_type,"
-    "collection_type,populated_state,permissions,genome_build"
+    "collection_type,populated_state,permissions,genome_build,dataset_id"
 )
 
 
@@ -132,12 +134,15 @@ class Histories:
 
         No bytes are copied, and of a collection not its elements either. A name or tags in the request itself are
         ignored, and the copy has those of its source at first (measured on 24.1.4 and 26.1.2). Raises AnswerLost when
-        it may have been made: one without the tags is of no use and in nobody's way.
+        it may have been made, or is made and not named yet: whoever looks finds both.
         """
         json = {"source": source, "content": content, "type": _KINDS[source], "copy_elements": False}
         path = f"/api/histories/{history}/contents"
         made = await self._http.post(path, "copy within a history", _Copied, json=json)
-        await self.name_copy(history, source, made.id, name, tags)
+        try:
+            await self.name_copy(history, source, made.id, name, tags)
+        except GalaxyError as error:
+            raise half_done(error) from error
         return made.id
 
     async def name_copy(self, history: HistoryId, source: str, copy: str, name: str, tags: Sequence[str]) -> None:

@@ -88,6 +88,13 @@ def away(
     )
 
 
+def half_done(error: GalaxyError) -> AnswerLost:
+    """Return the error for a thing that was made by one request and not marked by the next: it is there, to be looked
+    for, whatever the second one met.
+    """
+    return AnswerLost(error.message, hint=error.hint, status=error.status, request_id=error.request_id)
+
+
 def refusal(
     asked: Asked,
     status: int,

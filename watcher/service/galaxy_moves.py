@@ -12,10 +12,9 @@ from collections.abc import Sequence
 
 import structlog
 
-from watcher.errors import GalaxyBroken, NotThere, PlanError, Refused, WatcherError
+from watcher.errors import Forbidden, GalaxyBroken, NotThere, PlanError, Refused, Superseded, WatcherError
 from watcher.galaxy import Galaxy
-from watcher.galaxy.invocation_answers import JobCounts
-from watcher.model import HistoryId, InvocationId, Stage, Status
+from watcher.model import HistoryId, Stage, Status
 from watcher.rows import Batch, Invocation
 from watcher.stages.chain import running
 from watcher.stages.endings import WORKFLOW_PAUSED, counts_of
@@ -24,6 +23,9 @@ from watcher.stages.reviews import REVIEW
 from watcher.stages.rooms import Rooms
 
 log = structlog.get_logger("watcher")
+
+OF_ONE = (Forbidden, GalaxyBroken, NotThere, Refused)
+"""What Galaxy may say because of a single invocation."""
 
 STANDING_STILL = (REVIEW, STUCK, WORKFLOW_PAUSED)
 """Codes of holds that end when Galaxy moves."""
@@ -43,11 +45,14 @@ async def release_moved_holds(rooms: Rooms) -> int:
             log.debug("hold.not_looked_at", subject=account, reason=str(error))
             continue
         for batch in moved:
-            await rooms.store.move(batch, status=Status.READY, reason="Something moved in Galaxy.")
+            try:
+                await rooms.store.move(batch, status=Status.READY, reason="Something moved in Galaxy.")
+            except Superseded:  # a person was faster
+                continue
             await rooms.store.journal(
                 "hold.released", "Something moved in Galaxy.", unit_id=batch.unit_id, batch_id=batch.id
             )
-        released += len(moved)
+            released += 1
     return released
 
 
@@ -59,33 +64,26 @@ async def _moved(rooms: Rooms, galaxy: Galaxy, held: Sequence[tuple[Batch, list[
     outer_has_all = (await galaxy.known_identity()).features.outer_counts_include_nested
     try:
         answer = await galaxy.invocations.counts(history, ids)
-    except GalaxyBroken:
-        answer = await _one_by_one(galaxy, history, [row for _, rows in held for row in rows])
-    moved = []
-    for batch, rows in held:
-        for row in rows:
-            counts = counts_of((row.galaxy_id, *row.inner), answer, outer_has_all=outer_has_all)
-            is_known = row.galaxy_id in answer
-            if (
-                not is_known
-                or dict(counts) != row.counts
-                or (await galaxy.invocations.get(row.galaxy_id)).state != row.state
-            ):
-                moved.append(batch)
-                break
+        moved = []
+        for batch, rows in held:
+            for row in rows:
+                counts = counts_of((row.galaxy_id, *row.inner), answer, outer_has_all=outer_has_all)
+                if dict(counts) != row.counts or (await galaxy.invocations.get(row.galaxy_id)).state != row.state:
+                    moved.append(batch)
+                    break
+    except OF_ONE:
+        if len(held) == 1:
+            raise
+        return await _moved_each(rooms, galaxy, held)
     return moved
 
 
-async def _one_by_one(galaxy: Galaxy, history: HistoryId, rows: Sequence[Invocation]) -> dict[InvocationId, JobCounts]:
-    """Return the counts of those that Galaxy knows: one that it does not know fails a request for all of them."""
-    found: dict[InvocationId, JobCounts] = {}
-    for row in rows:
+async def _moved_each(rooms: Rooms, galaxy: Galaxy, held: Sequence[tuple[Batch, list[Invocation]]]) -> list[Batch]:
+    """Ask for each batch by itself: one whose invocation is gone must not keep the others."""
+    moved = []
+    for one in held:
         try:
-            found |= await galaxy.invocations.counts(history, (row.galaxy_id, *row.inner))
-        except GalaxyBroken:
-            try:
-                await galaxy.invocations.get(row.galaxy_id)
-            except (NotThere, Refused):
-                continue
-            raise
-    return found
+            moved += await _moved(rooms, galaxy, [one])
+        except OF_ONE as error:
+            log.debug("hold.not_looked_at", batch=one[0].id, reason=error.message)
+    return moved

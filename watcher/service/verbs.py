@@ -18,7 +18,7 @@ from watcher.rows import Batch, Unit, Verb
 from watcher.service.embedded import Embedded
 from watcher.service.engine import wake_finish
 from watcher.stages.afterwards import PLANNED_SHEET, SHEET_CHANGED
-from watcher.stages.attempts import AGAIN, ANEW, LOOK
+from watcher.stages.attempts import AGAIN, ANEW, LOOK, found_unanswered
 from watcher.stages.causes import RESUME
 from watcher.stages.copies import MADE_ANEW, TAKEN_ALL_THE_SAME
 from watcher.stages.endings import WORKFLOW_PAUSED
@@ -193,7 +193,7 @@ async def _retry_row(rooms: Rooms, row: Unit | Batch, stage: Stage | None, asked
     if stage is None and row.status not in TO_RETRY:
         return False
     wish: dict[str, Any] = {}
-    if isinstance(row, Batch) and row.stage in (Stage.POLL, Stage.DELIVER):
+    if isinstance(row, Batch) and await _has_workflows_to_follow(rooms, row):
         if stage is Stage.INVOKE:
             stage, wish = Stage.POLL, {AGAIN: ANEW}
         elif stage is None and row.status in ENDED:
@@ -211,6 +211,13 @@ async def _retry_row(rooms: Rooms, row: Unit | Batch, stage: Stage | None, asked
     answer = answers.get(row.code, {}) | wish
     await rooms.store.move(row, stage=stage or row.stage, status=Status.READY, reason="retried", more=answer)
     return True
+
+
+async def _has_workflows_to_follow(rooms: Rooms, batch: Batch) -> bool:
+    """Tell whether a wish concerns attempts that were made; while one is being made, `invoke` goes on with it."""
+    if batch.stage is Stage.INVOKE:
+        return batch.status in ENDED and bool(await rooms.store.invocations(batch.id))
+    return batch.stage in (Stage.POLL, Stage.DELIVER)
 
 
 async def _release(rooms: Rooms, rows: list[Unit | Batch], target: str) -> str:
@@ -263,18 +270,28 @@ async def _stop_in_galaxy(rooms: Rooms, batch: Batch) -> str | None:
     sessions = [row for row in await rooms.store.datasets(batch.id) if row.session and not row.galaxy_id]
     if batch.code == REPLANNED:  # what Galaxy may be registering just now is looked up by the new plan
         sessions = [row for row in sessions if row.fetch_intent_at is None]
-    running = [row for row in await rooms.store.invocations(batch.id) if row.galaxy_id and row.status is Status.WORKING]
-    if not sessions and not running:
+    asked_for = [row for row in await rooms.store.invocations(batch.id) if row.status is Status.WORKING]
+    running = [row for row in asked_for if row.galaxy_id]
+    unanswered = [row for row in asked_for if row.intent_at and not row.galaxy_id]
+    if not sessions and not running and not unanswered:
         return None
     try:
         galaxy = rooms.galaxy(batch.plan.galaxy)
+        found = await found_unanswered(batch, rooms, galaxy, unanswered)
+        running += found
         for dataset in sessions:
             await galaxy.tus.delete(dataset.session)
             await rooms.store.put_dataset(batch, dataset.key, session="", offset=0, sent_at=None)
         for invocation in running:
             await galaxy.invocations.cancel(invocation.galaxy_id)
-            await rooms.store.put_invocation(batch, invocation.key, invocation.number, status=Status.CANCELLED)
+            await rooms.store.put_invocation(
+                batch, invocation.key, invocation.number, galaxy_id=invocation.galaxy_id, status=Status.CANCELLED
+            )
     except WatcherError as error:
         log.warning("cancel.incomplete", batch=batch.id, reason=error.message)
         return error.message
-    return ""
+    known = {(row.key, row.number) for row in found}
+    since = rooms.clock.now() - rooms.settings.limits.uncertain_for
+    if any((row.key, row.number) not in known and row.intent_at and row.intent_at > since for row in unanswered):
+        return "it was asked for a workflow just now, and may still start it."
+    return "" if sessions or running else None

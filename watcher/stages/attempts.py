@@ -7,11 +7,16 @@ poll takes it up here and reads the invocation again. A new attempt is an invoca
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
 from watcher.galaxy import Galaxy
-from watcher.model import PlannedWorkflow, Status
+from watcher.model import HistoryId, PlannedWorkflow, Status
 from watcher.rows import Batch, Invocation
 from watcher.stages.chain import current_invocations
 from watcher.stages.endings import PASSING, Ending
+from watcher.stages.inputs import made_for
 from watcher.stages.rooms import Rooms
 
 AGAIN = "again"
@@ -29,34 +34,64 @@ def is_to_try_again(planned: PlannedWorkflow, row: Invocation, ending: Ending) -
 
 
 async def take_up_again(batch: Batch, rooms: Rooms, galaxy: Galaxy) -> None:
-    """Carry out the wish: each workflow that is not good is read once more, or asked for anew."""
+    """Carry out the wish: each workflow that is not good is read once more, or asked for anew.
+
+    All rows change at once: whoever dies on the way finds either nothing done, or nothing left to do.
+    """
     rows = current_invocations(await rooms.store.invocations(batch.id))
     open_rows = [row for row in rows if row.status is not Status.DONE]
+    anew: list[tuple[Invocation, str]] = []
+    changes: dict[tuple[str, int], dict[str, Any]] = {}
     if batch.more[AGAIN] == ANEW:
         for row in open_rows or rows:
             if row.galaxy_id and row.status is Status.WORKING:
                 await galaxy.invocations.cancel(row.galaxy_id)
+                changes[row.key, row.number] = {"status": Status.CANCELLED}
             if row.galaxy_id or row.status in (Status.FAILED, Status.CANCELLED):
-                await try_again(batch, rooms, row, "A person asked for it.")
+                anew.append((row, "A person asked for it."))
     else:
         for row in open_rows:
             if row.status is Status.FAILED and row.galaxy_id:
-                await rooms.store.put_invocation(
-                    batch, row.key, row.number, status=Status.WORKING, code=LOOKED_AT_AGAIN, moved_at=rooms.clock.now()
-                )
+                again = {"status": Status.WORKING, "code": LOOKED_AT_AGAIN, "moved_at": rooms.clock.now()}
+                changes[row.key, row.number] = again
             elif row.status in (Status.FAILED, Status.CANCELLED):
-                await try_again(batch, rooms, row, "It was cancelled before.")
-    await deliver_anew(batch, rooms)
+                anew.append((row, "It was cancelled before."))
+    await _begin_attempts(batch, rooms, anew, changes)
     await rooms.store.touch(batch, more={AGAIN: ""})
 
 
-async def try_again(batch: Batch, rooms: Rooms, row: Invocation, why: str) -> None:
-    """Make the row of the next attempt; its results are others, so deliveries begin anew."""
+async def try_again(batch: Batch, rooms: Rooms, row: Invocation, why: str, ended: Mapping[str, Any]) -> None:
+    """End an attempt with these values of its row and make that of the next one; its results are others, so deliveries
+    begin anew.
+    """
+    await _begin_attempts(batch, rooms, [(row, why)], {(row.key, row.number): dict(ended)})
+
+
+async def _begin_attempts(
+    batch: Batch,
+    rooms: Rooms,
+    anew: Sequence[tuple[Invocation, str]],
+    changes: dict[tuple[str, int], dict[str, Any]],
+) -> None:
+    planned = {one.key: one for one in batch.plan.workflows}
+    for row, _ in anew:
+        changes[row.key, row.number + 1] = {"workflow_id": planned[row.key].workflow_id}
     await deliver_anew(batch, rooms)
-    planned = next(one for one in batch.plan.workflows if one.key == row.key)
-    await rooms.store.put_invocation(batch, row.key, row.number + 1, workflow_id=planned.workflow_id)
-    text = f"Workflow `{planned.ref}` is asked for once more (attempt {row.number + 1}): {why}"
-    await rooms.store.journal("invocation.again", text, unit_id=batch.unit_id, batch_id=batch.id)
+    await rooms.store.put_invocations(batch, changes)
+    for row, why in anew:
+        text = f"Workflow `{planned[row.key].ref}` is asked for once more (attempt {row.number + 1}): {why}"
+        await rooms.store.journal("invocation.again", text, unit_id=batch.unit_id, batch_id=batch.id)
+
+
+async def found_unanswered(batch: Batch, rooms: Rooms, galaxy: Galaxy, rows: Sequence[Invocation]) -> list[Invocation]:
+    """Return those attempts that Galaxy was asked for without an answer and has made, with their ids."""
+    if not rows:
+        return []
+    objects = await rooms.store.galaxy_objects(batch.id)
+    history_id = next(HistoryId(row.galaxy_id) for row in objects if row.key == "history")
+    known = await galaxy.invocations.of_history(history_id)
+    marks = [(row, made_for(row.key, row.number, objects)) for row in rows]
+    return [replace(row, galaxy_id=one.id) for row, made in marks for one in known if made & set(one.input_ids)]
 
 
 async def deliver_anew(batch: Batch, rooms: Rooms) -> None:

@@ -7,7 +7,7 @@ elements go on. Shared by nobody but `invoke.py`, which it was cut from; what a 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -27,7 +27,7 @@ from watcher.model import (
     PlannedElement,
     Status,
 )
-from watcher.rows import Batch, Dataset, Invocation
+from watcher.rows import Batch, Dataset, GalaxyObject, Invocation
 from watcher.stages.chain import current_invocations
 from watcher.stages.rooms import Rooms
 
@@ -81,6 +81,16 @@ async def prepare(
     return Prepared(by_number, mark, key in known)
 
 
+def made_for(key: str, number: int, objects: Iterable[GalaxyObject]) -> frozenset[str]:
+    """Return the ids of what was made for one attempt of a workflow alone: who takes one of them is that attempt."""
+    own = f"{key}:{number}"
+    return frozenset(
+        row.galaxy_id
+        for row in objects
+        if row.galaxy_id and (row.key in (f"collection:{own}", f"copy:{own}") or row.key.startswith(f"output:{own}:"))
+    )
+
+
 async def reads_collection(
     batch: Batch, rooms: Rooms, galaxy: Galaxy, history_id: HistoryId, planned: PlannedCollection, key: str
 ) -> CollectionId:
@@ -115,7 +125,8 @@ async def _output(
             f"Output `{label}` of workflow {earlier} of batch {batch.id} has no good element.",
             hint=f"Look at the history in Galaxy, then `galaxy-watcher retry {batch.id} --from invoke`.",
         )
-    return {"src": "hdca", "id": await _build(batch, rooms, galaxy, history_id, label, facts.type, elements, key)}
+    own = await _build(batch, rooms, galaxy, history_id, label, facts.type, elements, key, but=ref.id)
+    return {"src": "hdca", "id": own}
 
 
 def _good(element: CollectionElement, replaced: Mapping[str, str]) -> Element | None:
@@ -140,12 +151,15 @@ async def _build(
     type: str,
     elements: Sequence[Element],
     key: str,
+    *,
+    but: str = "",
 ) -> CollectionId:
+    """Return the id of a collection made for the key, which is never the one that it is made `but` of."""
     objects = {row.key: row for row in await rooms.store.galaxy_objects(batch.id)}
     known = objects.get(key)
     if known and known.galaxy_id:
         return CollectionId(known.galaxy_id)
-    taken = {row.galaxy_id for row in objects.values() if row.kind == "collection" and row.galaxy_id}
+    taken = {but, *(row.galaxy_id for row in objects.values() if row.kind == "collection" and row.galaxy_id)}
     tag = f"watcher:{batch.id}"
     tags = (tag, clean_tag("run", batch.plan.run))
 

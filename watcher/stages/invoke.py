@@ -87,7 +87,7 @@ async def _start(
             current.number,
             workflow_id=planned.workflow_id,
             intent_at=intent_at,
-            status=Status.WORKING,
+            status=Status.WORKING if intent_at else Status.READY,
         )
 
     async def act() -> Started:

@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 from watcher.errors import GalaxyBroken, NotThere, Refused
 from watcher.galaxy import Galaxy
@@ -54,7 +55,7 @@ async def poll(batch: Batch, rooms: Rooms) -> Outcome:
     waits: list[Wait] = []
     holds: list[Hold] = []
     for row in running(await rooms.store.invocations(batch.id)):
-        outcome = await _follow(batch, rooms, galaxy, history_id, row)
+        outcome = await _follow(batch, rooms, galaxy, history_id, row, is_told=not holds)
         if isinstance(outcome, Hold):
             holds.append(outcome)
         elif outcome is not None:
@@ -81,9 +82,11 @@ def _next_told(batch: Batch, rows: Sequence[Invocation]) -> str:
 
 
 async def _follow(
-    batch: Batch, rooms: Rooms, galaxy: Galaxy, history_id: HistoryId, row: Invocation
+    batch: Batch, rooms: Rooms, galaxy: Galaxy, history_id: HistoryId, row: Invocation, *, is_told: bool
 ) -> Wait | Hold | None:
-    """Return None when the invocation has ended (its row says how), else what to wait for."""
+    """Return None when the invocation has ended (its row says how), else what to wait for; a hold `is_told` when none
+    comes before it.
+    """
     planned = next(one for one in batch.plan.workflows if one.key == row.key)
     pause = pause_after(row.receipt_at, rooms.clock.now())
     ids = (row.galaxy_id, *row.inner)
@@ -105,7 +108,7 @@ async def _follow(
     all_scheduled = all(is_populated(answer.get(detail.id)) for detail in details)
     verdict = first_look(details, counts, all_scheduled=all_scheduled)
     if verdict == "review":
-        return await review(batch, rooms, galaxy, planned, details)
+        return await review(batch, rooms, galaxy, planned, details, is_told=is_told)
     if verdict == "running":
         return await _stuck(batch, rooms, galaxy, planned, row) or _still_running(row, pause)
     rooms.rounds.forget(galaxy, [detail.id for detail in details])
@@ -267,16 +270,19 @@ async def _conclude(
     ending: Ending,
     replaced: Mapping[DatasetId, DatasetId],
 ) -> None:
-    """Store the ending; what is to be tried again gets the row of its next attempt first, or a death in between would
-    forget it.
-    """
+    """Store the ending, and with it the row of the next attempt where there is to be one."""
     is_well = ending.kind == "ok"
     reason = ending.reason
     if is_well and replaced:
         reason = f"{len(replaced)} results are of jobs that were run again by hand in Galaxy. {reason}".strip()
+    ended: dict[str, Any] = {
+        "status": Status.DONE if is_well else Status.FAILED,
+        "reason": reason,
+        "code": ending.code,
+        "samples": dict(ending.samples),
+        "replaced": dict(replaced),
+    }
     if not is_well and is_to_try_again(planned, row, ending):
-        await try_again(batch, rooms, row, reason)
-    await rooms.store.put_invocation(
-        batch, row.key, row.number, status=Status.DONE if is_well else Status.FAILED,
-        reason=reason, code=ending.code, samples=dict(ending.samples), replaced=dict(replaced),
-    )  # fmt: skip
+        await try_again(batch, rooms, row, reason, ended)
+    else:
+        await rooms.store.put_invocation(batch, row.key, row.number, **ended)

@@ -39,9 +39,18 @@ def step_key(detail: InvocationDetail, step: InvocationStep) -> str:
 
 
 async def review(
-    batch: Batch, rooms: Rooms, galaxy: Galaxy, planned: PlannedWorkflow, details: Sequence[InvocationDetail]
+    batch: Batch,
+    rooms: Rooms,
+    galaxy: Galaxy,
+    planned: PlannedWorkflow,
+    details: Sequence[InvocationDetail],
+    *,
+    is_told: bool,
 ) -> Wait | Hold:
-    """Confirm the step that a person released, else hold for it."""
+    """Confirm the step that a person released, else hold for it.
+
+    Only a step that `is_told` to people can be released: another workflow of the batch may wait for a review as well.
+    """
     detail, step = next((detail, step) for detail in details for step in detail.to_review)
     key = step_key(detail, step)
     name = f"`{step.label}`" if step.label else str(step.index)
@@ -49,11 +58,12 @@ async def review(
         rooms.effects.reach("poll.review.intent")
         await galaxy.invocations.review(detail.id, step.id, confirmed=True)
         rooms.effects.reach("poll.review.act")
-        await rooms.store.touch(batch, more={CONFIRMED: "", REVIEW: ""})
+        await rooms.store.touch(batch, more={CONFIRMED: ""})
         rooms.effects.reach("poll.review.receipt")
         return Wait(SHORTEST, f"The review at step {name} is confirmed.", "workflow_runs")
     may_release = planned.reviews == "release"
-    await rooms.store.touch(batch, more={REVIEW: key if may_release else ""})
+    if is_told:
+        await rooms.store.touch(batch, more={REVIEW: key if may_release else ""})
     by_us = f", or `galaxy-watcher release {batch.id}`" if may_release else ""
     return Hold(
         f"The workflow `{planned.ref}` waits for review at step {name}.",

@@ -127,6 +127,19 @@ class Children(Database):
         """Make or change an invocation; `number` counts the attempts under a key."""
         return await self._put(Invocation, batch, {"key": key, "number": number}, values)
 
+    async def put_invocations(self, batch: Batch, values: Mapping[tuple[str, int], Mapping[str, Any]]) -> None:
+        """Make or change several invocations, each its own values by key and number, in one transaction."""
+        for changed in values.values():
+            refuse_unknown(Invocation, changed, fixed=("batch_id", "key", "number"))
+
+        async def work(connection: AsyncConnection) -> None:
+            await refuse_overtaken(connection, batch)
+            for (key, number), changed in values.items():
+                whole = {"batch_id": batch.id, "key": key, "number": number}
+                await _make_or_change(connection, Invocation, whole, changed)
+
+        await self._write(work)
+
     async def invocation_records(self, batch_id: str) -> list[InvocationRecord]:
         """Return what is kept of the batch's invocations, by key and number."""
         return await self._children(InvocationRecord, {"batch_id": batch_id})
@@ -161,26 +174,32 @@ class Children(Database):
 
     async def _put(self, kept: type[K], batch: Batch, keys: Mapping[str, Any], values: Mapping[str, Any]) -> K:
         """Change the row of these keys, or make it from the values and the dataclass's defaults; return it."""
-        table = TABLES[kept]
         whole = {"batch_id": batch.id, **keys}
         refuse_unknown(kept, values, fixed=tuple(whole))
-        this = [table.c[name] == value for name, value in whole.items()]
 
         async def work(connection: AsyncConnection) -> K:
             await refuse_overtaken(connection, batch)
-            stored = await first(connection, kept, *this)
-            if stored is None:
-                stored = _new(kept, {**whole, **values})
-                await connection.execute(sa.insert(table).values(values_of(stored)))
-                return stored
-            changed = dict(values)
-            if "more" in changed:
-                changed["more"] = {**getattr(stored, "more", {}), **changed["more"]}
-            if changed:
-                await connection.execute(sa.update(table).where(*this).values(changed))
-            return kept(**{**_as_values(stored), **changed})
+            return await _make_or_change(connection, kept, whole, values)
 
         return await self._write(work)
+
+
+async def _make_or_change(
+    connection: AsyncConnection, kept: type[K], whole: Mapping[str, Any], values: Mapping[str, Any]
+) -> K:
+    table = TABLES[kept]
+    this = [table.c[name] == value for name, value in whole.items()]
+    stored = await first(connection, kept, *this)
+    if stored is None:
+        stored = _new(kept, {**whole, **values})
+        await connection.execute(sa.insert(table).values(values_of(stored)))
+        return stored
+    changed = dict(values)
+    if "more" in changed:
+        changed["more"] = {**getattr(stored, "more", {}), **changed["more"]}
+    if changed:
+        await connection.execute(sa.update(table).where(*this).values(changed))
+    return kept(**{**_as_values(stored), **changed})
 
 
 def _select(kept: type[K], keys: Mapping[str, Any]) -> sa.Select[Any]:

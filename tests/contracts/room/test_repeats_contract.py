@@ -6,9 +6,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.contracts.room.conftest import GalaxyServer, Prepared, until
-from tests.contracts.room.runs import at_rest, hda, hdca, imported, listed, reaches, repeat_by_hand, run
+from tests.contracts.room.conftest import GalaxyServer, Prepared, send, until
+from tests.contracts.room.runs import asked, at_rest, hda, hdca, imported, listed, reaches, repeat_by_hand, run
 from watcher.galaxy import Galaxy
+from watcher.galaxy.fetch import FetchElement
 from watcher.galaxy.results import GalaxyResults
 from watcher.model import DatasetId, WorkflowId
 
@@ -173,3 +174,26 @@ async def test_kept_records(galaxy: Galaxy, prepared: Prepared) -> None:
     assert "runtime_seconds" in {one.name for one in record.metrics}
     assert record.create_time <= record.update_time
     await galaxy.workflows.delete(workflow)
+
+
+async def test_copy_that_was_not_marked_is_found(
+    galaxy_server: GalaxyServer, galaxy: Galaxy, prepared: Prepared
+) -> None:
+    """It shares what is stored with its source; another dataset of the same name, tags and bytes is not taken."""
+    history, content, tag = prepared.history, prepared.contents[SAMPLE], "watcher:copy-2"
+    twins = [FetchElement("twin", "fastqsanger.gz", await send(galaxy, content, "twin"), ("x:1",)) for _ in range(2)]
+    source, twin = (await galaxy.fetch.register(history, twins)).dataset_ids
+
+    async def are_good() -> bool:
+        found = await galaxy.datasets.many(history, [source, twin])
+        return [facts.state for facts in found.values()] == ["ok", "ok"]
+
+    await until(are_good)
+    assert await galaxy.datasets.find_copy(history, "the copy", tag, of=source) is None
+    json = {"source": "hda", "content": source, "type": "dataset", "copy_elements": False}
+    copy = asked(galaxy_server, "POST", f"/api/histories/{history}/contents", json)["id"]
+    assert await galaxy.datasets.find_copy(history, "the copy", tag, of=source, but={copy}) is None
+    assert await galaxy.datasets.find_copy(history, "the copy", tag, of=source) == copy
+    facts = await galaxy.datasets.get(copy)
+    assert (facts.name, facts.tags) == ("the copy", (tag,))
+    assert facts.stored_id == (await galaxy.datasets.get(source)).stored_id != ""
