@@ -14,7 +14,8 @@ import structlog
 
 from watcher.errors import Forbidden, GalaxyBroken, NotThere, PlanError, Refused, Superseded, WatcherError
 from watcher.galaxy import Galaxy
-from watcher.model import HistoryId, Stage, Status
+from watcher.galaxy.invocation_answers import JobCounts
+from watcher.model import HistoryId, InvocationId, Stage, Status
 from watcher.rows import Batch, Invocation
 from watcher.stages.chain import running
 from watcher.stages.endings import WORKFLOW_PAUSED, counts_of
@@ -23,9 +24,6 @@ from watcher.stages.reviews import REVIEW
 from watcher.stages.rooms import Rooms
 
 log = structlog.get_logger("watcher")
-
-OF_ONE = (Forbidden, GalaxyBroken, NotThere, Refused)
-"""What Galaxy may say because of a single invocation."""
 
 STANDING_STILL = (REVIEW, STUCK, WORKFLOW_PAUSED)
 """Codes of holds that end when Galaxy moves."""
@@ -57,6 +55,9 @@ async def release_moved_holds(rooms: Rooms) -> int:
 
 
 async def _moved(rooms: Rooms, galaxy: Galaxy, held: Sequence[tuple[Batch, list[Invocation]]]) -> list[Batch]:
+    """Return those in which something moved; also one whose workflow Galaxy does not know any more, which the stage
+    poll tells.
+    """
     ids = [one for _, rows in held for row in rows for one in (row.galaxy_id, *row.inner)]
     history = next(
         HistoryId(row.galaxy_id) for row in await rooms.store.galaxy_objects(held[0][0].id) if row.key == "history"
@@ -64,26 +65,33 @@ async def _moved(rooms: Rooms, galaxy: Galaxy, held: Sequence[tuple[Batch, list[
     outer_has_all = (await galaxy.known_identity()).features.outer_counts_include_nested
     try:
         answer = await galaxy.invocations.counts(history, ids)
-        moved = []
-        for batch, rows in held:
-            for row in rows:
-                counts = counts_of((row.galaxy_id, *row.inner), answer, outer_has_all=outer_has_all)
-                if dict(counts) != row.counts or (await galaxy.invocations.get(row.galaxy_id)).state != row.state:
-                    moved.append(batch)
-                    break
-    except OF_ONE:
-        if len(held) == 1:
-            raise
-        return await _moved_each(rooms, galaxy, held)
-    return moved
-
-
-async def _moved_each(rooms: Rooms, galaxy: Galaxy, held: Sequence[tuple[Batch, list[Invocation]]]) -> list[Batch]:
-    """Ask for each batch by itself: one whose invocation is gone must not keep the others."""
+    except GalaxyBroken:  # one that it does not know fails the request for all of them
+        answer = await _one_by_one(galaxy, history, [row for _, rows in held for row in rows])
     moved = []
-    for one in held:
-        try:
-            moved += await _moved(rooms, galaxy, [one])
-        except OF_ONE as error:
-            log.debug("hold.not_looked_at", batch=one[0].id, reason=error.message)
+    for batch, rows in held:
+        for row in rows:
+            counts = counts_of((row.galaxy_id, *row.inner), answer, outer_has_all=outer_has_all)
+            if dict(counts) != row.counts or await _state(galaxy, row) != row.state:
+                moved.append(batch)
+                break
     return moved
+
+
+async def _one_by_one(galaxy: Galaxy, history: HistoryId, rows: Sequence[Invocation]) -> dict[InvocationId, JobCounts]:
+    """Return the counts of those that Galaxy knows."""
+    found: dict[InvocationId, JobCounts] = {}
+    for row in rows:
+        try:
+            found |= await galaxy.invocations.counts(history, (row.galaxy_id, *row.inner))
+        except GalaxyBroken:
+            if await _state(galaxy, row):
+                raise
+    return found
+
+
+async def _state(galaxy: Galaxy, row: Invocation) -> str:
+    """Return the state of an invocation, "" for one that Galaxy does not know any more."""
+    try:
+        return (await galaxy.invocations.get(row.galaxy_id)).state
+    except (Forbidden, NotThere, Refused):
+        return ""
