@@ -56,8 +56,6 @@ SERVERS = [
         for version in OLDER
     ),
 ]
-FAKE_AND_REAL = [one for one in SERVERS if one.id in ("fake", "real")]
-"""The newest of each."""
 
 
 @pytest.fixture(scope="session", params=SERVERS)

@@ -1,12 +1,14 @@
 """A world for each scenario, on each server: the fake as three versions, real ones of the same.
 
-What differs by version runs on all of them (`world`), all else on the newest, fake and real (`newest`).
+What differs by version runs on all of them, all else (`newest`) on the newest, fake and real. To keep `make test`
+quick, some of both (`slow_on_real`) meet a real one in `make test-extra` alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -14,13 +16,23 @@ import pytest
 from tests.endings.served import ServedWorld
 from tests.fakes.galaxy import FakeGalaxy
 from tests.live.real_galaxy import RealGalaxy
-from tests.servers import FAKE_AND_REAL, GalaxyServer
+from tests.servers import GalaxyServer
 
 
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run scenarios that ask for `newest` on the newest servers alone."""
-    if "newest" in metafunc.fixturenames:
-        metafunc.parametrize("galaxy_server", FAKE_AND_REAL, indirect=True, scope="session")
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave out the older servers where only the newest is wanted, and call slow what is so on a real one."""
+    here = Path(__file__).parent
+    kept = []
+    for item in items:
+        if item.path.parent == here and isinstance(item, pytest.Function):
+            server: Any = item.callspec.params["galaxy_server"]
+            kind, version = server
+            if version and item.get_closest_marker("newest"):
+                continue
+            if kind == "real" and item.get_closest_marker("slow_on_real"):
+                item.add_marker(pytest.mark.slow)
+        kept.append(item)
+    items[:] = kept
 
 
 @pytest.fixture
@@ -28,7 +40,7 @@ def served(tmp_path: Path, galaxy_server: GalaxyServer, request: pytest.FixtureR
     """Return a world, not entered yet, on this server; a fake one is of its version and the world's own."""
     ordinary = request.node.get_closest_marker("ordinary") is not None
     if isinstance(galaxy_server, FakeGalaxy):
-        return ServedWorld(tmp_path, version=galaxy_server.version, ordinary=ordinary, second=0.05)
+        return ServedWorld(tmp_path, version=galaxy_server.version, ordinary=ordinary, second=1.0)
     assert isinstance(galaxy_server, RealGalaxy)
     _refuse_without_tools(galaxy_server)
     return ServedWorld(tmp_path, real=galaxy_server, ordinary=ordinary)
@@ -40,12 +52,6 @@ async def world(served: ServedWorld) -> AsyncIterator[ServedWorld]:
     with served:
         yield served
         await served.remove()
-
-
-@pytest.fixture
-def newest(world: ServedWorld) -> ServedWorld:
-    """Return the world of a scenario that is the same on all versions."""
-    return world
 
 
 def _refuse_without_tools(real: RealGalaxy) -> None:

@@ -9,6 +9,8 @@ what came. What people do in Galaxy meanwhile is done by `ask`, over HTTP, on bo
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -31,7 +33,7 @@ LIVE = Path(__file__).parent.parent / "live"
 REAL_PAUSE_S = 0.3
 """How soon a real Galaxy is asked again: it needs the processor for its own work."""
 
-PATIENCE_S = 60.0
+PATIENCE_S = 20.0
 
 
 @dataclass
@@ -88,8 +90,10 @@ class ServedWorld(World):
 
     # --- what came of it ---------------------------------------------------------------------------------------------
 
-    async def ended(self, wanted: str, code: str = "") -> Json:
-        """Wait until the only batch stands so, and return it as `show --json` tells it, with its `code`."""
+    async def ended(self, wanted: str, code: str = "", *, behind: str = "") -> Json:
+        """Wait until the only batch stands so (behind an obstacle of this kind), and return it as `show --json` tells
+        it, with its `code`.
+        """
 
         async def stands() -> Json | None:
             try:
@@ -98,15 +102,15 @@ class ServedWorld(World):
             except StateError:  # the daemon has not made it yet
                 return None
             for row in rows:
-                if row.status == wanted and (not code or row.code == code):
+                if row.status == wanted and code in ("", row.code) and row.obstacle.startswith(behind):
                     shown: Json = (await self.show(row.unit_id))["batches"][0]
-                    return {**shown, "code": row.code, "obstacle": row.obstacle}
+                    return {**shown, "code": row.code}
             return None
 
         try:
             batch: Json = await until(stands, PATIENCE_S, what=f"a batch that is {wanted} {code}")
         except TimeoutError as error:
-            raise TimeoutError(f"{error}\n{await self.status()}\n{await self.journal_tail()}") from None
+            raise TimeoutError(f"{error}\n" + "\n".join(await self.journal_tail())) from None
         return batch
 
     async def journal_tail(self) -> list[str]:
@@ -140,6 +144,12 @@ class ServedWorld(World):
         """Return all invocations that Galaxy has in the history of the batch."""
         rows: list[Json] = self.ask("GET", f"/api/invocations?history_id={history_of(batch)}")
         return rows
+
+    def history(self) -> str:
+        """Return the id of the history that the watcher made; also for who is called while it works."""
+        with contextlib.closing(sqlite3.connect(self.state_file)) as state:
+            (found,) = state.execute("SELECT galaxy_id FROM galaxy_object WHERE key = 'history'").fetchall()
+        return str(found[0])
 
     async def remove(self) -> None:
         """Take away from a real Galaxy what the watcher made there."""

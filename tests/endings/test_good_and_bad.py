@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.endings.served import ServedWorld
 from tests.endings.workflows import READ_1, one_file
 from tests.world import counting_workflow
@@ -56,6 +58,7 @@ async def test_failure_inside_a_subworkflow(world: ServedWorld) -> None:
     assert world.delivered("ok") == world.delivered("failed") == world.delivered("always") == []
 
 
+@pytest.mark.slow_on_real
 async def test_good_subworkflow(world: ServedWorld) -> None:
     """An inner step that ends well is counted, kept and delivered."""
     world.rule({"file": world.saved("nested.ga"), "inputs": READ_1})

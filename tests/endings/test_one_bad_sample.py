@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.endings.served import ServedWorld
 from tests.endings.workflows import each_sample
 from tests.world_files import fastq, packed
@@ -34,6 +36,7 @@ def files(*samples: str, labels: tuple[str, ...] = LABELS) -> list[str]:
     ]
 
 
+@pytest.mark.slow_on_real
 async def test_one_bad_sample_fails_the_batch(world: ServedWorld) -> None:
     """The sample is named, the others are counted, and what is good is delivered where failures go."""
     rule(world)
@@ -61,6 +64,7 @@ async def test_enough_good_samples(world: ServedWorld) -> None:
     assert world.delivered("failed") == []
 
 
+@pytest.mark.slow_on_real
 async def test_step_that_may_fail(world: ServedWorld) -> None:
     """With `may_fail` on the step it ends well; what that step and those after it did not make is not delivered."""
     rule(world, may_fail="enough")

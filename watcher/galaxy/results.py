@@ -2,7 +2,7 @@
 
 Only labelled outputs are results; of a workflow that labels none, those outputs which no later step takes, named after
 their steps. A mapped output is a collection whose element identifiers become path parts. Datasets that a person made
-anew in Galaxy can stand in for others.
+anew in Galaxy can stand in for others, and elements of samples that are not good can be left out of all collections.
 Elements that did not end well are never handed out. A result carries the SHA-256 that Galaxy lists for it, which for
 the output of a tool is often none: Galaxy hashes those only when its administrator wants it. Knows no delivery: it is a
 `ResultSource` (`watcher/model.py`).
@@ -10,7 +10,7 @@ the output of a tool is often none: Galaxy hashes those only when its administra
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from fnmatch import fnmatchcase
 from types import MappingProxyType
@@ -33,10 +33,12 @@ class GalaxyResults:
         galaxy: Galaxy,
         invocations: Sequence[InvocationId],
         replaced: Mapping[DatasetId, DatasetId] = MappingProxyType({}),
+        left_out: Mapping[InvocationId, Collection[str]] = MappingProxyType({}),
     ) -> None:
         self._galaxy = galaxy
         self._invocations = tuple(invocations)
         self._replaced = replaced
+        self._left_out = left_out
 
     async def labels(self) -> list[str]:
         """Return every output label there is."""
@@ -61,7 +63,8 @@ class GalaxyResults:
                     await self._dataset(label, DatasetId(ref.id), found, not_good)
             for label, ref in output_collections.items():
                 if selects(label, outputs):
-                    await self._collection(label, CollectionId(ref.id), found, not_good)
+                    left_out = self._left_out.get(invocation, ())
+                    await self._collection(label, CollectionId(ref.id), found, not_good, left_out)
         return found, not_good
 
     async def refs(self) -> dict[str, OutputRef]:
@@ -107,7 +110,12 @@ class GalaxyResults:
         found.append(ResultFile(facts.id, (label, *path), facts.ext, facts.size, sha256))
 
     async def _collection(
-        self, label: str, collection: CollectionId, found: list[ResultFile], not_good: list[str]
+        self,
+        label: str,
+        collection: CollectionId,
+        found: list[ResultFile],
+        not_good: list[str],
+        left_out: Collection[str],
     ) -> None:
         facts = await self._galaxy.collections.get(collection)
         if facts.deleted:
@@ -115,6 +123,8 @@ class GalaxyResults:
             return
         hashes = await self._hashes(facts)
         for path, leaf in facts.leaves():
+            if path[0] in left_out:
+                continue
             if leaf.dataset_id in self._replaced:
                 await self._dataset(label, leaf.dataset_id, found, not_good, path)
             elif leaf.state == "ok":

@@ -41,7 +41,9 @@ async def deliver(batch: Batch, rooms: Rooms) -> Outcome:
     skipped = never_started(batch.plan, rows)
     ending = "failed" if failed else "ok"
     replaced = {DatasetId(old): DatasetId(new) for row in latest for old, new in row.replaced.items()}
-    results = GalaxyResults(galaxy, [row.galaxy_id for row in latest if row.galaxy_id], replaced)
+    # Of a sample that is not good also the steps before the one that failed made something: it is no result.
+    left_out = {row.galaxy_id: row.samples for row in latest if row.code == PARTLY_GOOD}
+    results = GalaxyResults(galaxy, [row.galaxy_id for row in latest if row.galaxy_id], replaced, left_out)
     # What a rule tolerates is not delivered, and does not keep what is good from being so.
     is_whole = not any(row.code in (TOLERATED, PARTLY_GOOD) for row in latest)
     for planned in batch.plan.deliveries:

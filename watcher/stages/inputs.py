@@ -1,8 +1,9 @@
 """What goes into one invocation, made for it alone: collections of verified datasets, outputs of earlier workflows.
 
-Galaxy knows no idempotency key, so an invocation is found again by something that went into no other: each attempt gets
-a collection, or a copy of a dataset, of its own (no bytes are copied). Of an output that is a collection only the good
-elements go on. Shared by nobody but `invoke.py`, which it was cut from; what a workflow wants is told by a `Binding`.
+Galaxy knows no idempotency key, so an invocation is found again by something that went into no other: each attempt
+gets a collection, or a copy of a dataset, of its own (no bytes are copied). Of an output that is a collection only the
+good elements of good samples go on. Shared by nobody but `invoke.py`, which it was cut from; what a workflow wants is
+told by a `Binding`.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from watcher.model import (
 )
 from watcher.rows import Batch, Dataset, GalaxyObject, Invocation
 from watcher.stages.chain import current_invocations
+from watcher.stages.endings import PARTLY_GOOD
 from watcher.stages.rooms import Rooms
 
 SPOILT = frozenset({"discarded", "empty", "error", "failed_metadata"})
@@ -119,7 +121,9 @@ async def _output(
         dataset_id = DatasetId(row.replaced.get(ref.id, ref.id))
         return {"src": "hda", "id": await _copy(batch, rooms, galaxy, history_id, dataset_id, label, key)}
     facts = await galaxy.collections.get(CollectionId(ref.id))
-    elements = [good for element in facts.elements if (good := _good(element, row.replaced)) is not None]
+    left_out = row.samples if row.code == PARTLY_GOOD else {}
+    taken = [element for element in facts.elements if element.identifier not in left_out]
+    elements = [good for element in taken if (good := _good(element, row.replaced)) is not None]
     if not elements:
         raise PlanError(
             f"Output `{label}` of workflow {earlier} of batch {batch.id} has no good element.",

@@ -161,7 +161,7 @@ def run_tool(call: Call) -> Json:
 
 
 def _take_place(call: Call, old: Job, new: Job) -> None:
-    """Put a job in place of another: its outputs take the numbers, what waits gets them and goes on.
+    """Put a job in place of another: what waits gets its outputs and goes on; only those take the numbers as well.
 
     Only the elements of collections are exchanged, and the jobs of mapped steps; an invocation keeps its datasets.
     """
@@ -169,7 +169,9 @@ def _take_place(call: Call, old: Job, new: Job) -> None:
     instead = {number: new.outputs[name] for name, number in old.outputs.items() if name in new.outputs}
     for before, after in instead.items():
         gone, made = world.datasets[before], world.datasets[after]
-        made.hid, made.visible, gone.visible = gone.hid, False, False
+        made.visible = gone.visible = False
+        if any(before in many for job in world.jobs.values() for many in job.inputs.values()):
+            made.hid = gone.hid
     for name, number in old.output_collections.items():
         _exchange(world.collections[number].tree, instead)
         new.output_collections[name] = number

@@ -1,0 +1,78 @@
+"""Workflows that failed and are tried once more: taken over from Galaxy, by `retry`, or by themselves."""
+
+from __future__ import annotations
+
+import secrets
+
+import pytest
+
+from tests.contracts.room.runs import repeat_by_hand
+from tests.endings.served import ServedWorld, history_of
+from tests.endings.workflows import READ_1, dying_once, one_file
+from tests.world import until
+from watcher.model import HistoryId, JobId
+
+
+@pytest.mark.newest
+async def test_job_run_again_by_hand(world: ServedWorld) -> None:
+    """After a job was run again in Galaxy with success, `retry` takes its result over and starts nothing."""
+    world.rule({"file": world.saved("wait_twice.ga"), "inputs": READ_1, "steps": {"first": {"code": 3}}})
+    world.add_run(samples=("S1",))
+    async with world.daemon():
+        batch = await world.ended("failed")
+        history = HistoryId(history_of(batch))
+        (failed,) = world.ask("GET", f"/api/jobs?history_id={history}&state=error")
+        infile = world.ask("GET", f"/api/jobs/{failed['id']}")["inputs"]["infile"]["id"]
+        job, dataset = repeat_by_hand(world.server, history, JobId(failed["id"]), infile, code=0)
+
+        async def is_good() -> bool:
+            return bool(world.ask("GET", f"/api/jobs/{job}")["state"] == "ok")
+
+        await until(is_good, what="the job that was run again")
+        await world.wish("retry", batch["id"])
+        batch = await world.ended("done")
+    assert len(world.invocations(batch)) == 1
+    (attempt,) = batch["attempts"]
+    assert list(attempt["run_again_by_hand"].values()) == [dataset]
+    assert "run again by hand in Galaxy" in batch["reason"]
+    assert world.delivered("ok") == ["one.fastqsanger.gz", "two.fastqsanger.gz"]
+
+
+@pytest.mark.slow_on_real
+@pytest.mark.newest
+async def test_retry_starts_a_second_attempt(world: ServedWorld) -> None:
+    """Where nobody made anything good, `retry` starts the workflow once more on the same datasets."""
+    world.rule({"file": world.saved(one_file("Second attempt", code=3)), "inputs": READ_1})
+    world.add_run(samples=("S1",))
+    async with world.daemon():
+        before = await world.ended("failed")
+        await world.wish("retry", before["id"])
+
+        async def has_two() -> bool:
+            (unit,) = (await world.status())["units"]
+            batch = unit["batches"][0]
+            return batch["status"] == "failed" and [row["attempt"] for row in batch["invocations"]] == [2]
+
+        await until(has_two, what="the end of a second attempt")
+        batch = await world.ended("failed")
+    assert [(row["number"], row["status"]) for row in batch["attempts"]] == [(1, "failed"), (2, "failed")]
+    assert len(world.invocations(batch)) == 2
+    assert [row["galaxy_id"] for row in batch["datasets"]] == [row["galaxy_id"] for row in before["datasets"]]
+    uploads = world.ask("GET", f"/api/jobs?history_id={history_of(batch)}&tool_id=__DATA_FETCH__")
+    assert len(uploads) == 1
+
+
+@pytest.mark.newest
+async def test_killed_job_is_tried_again_by_itself(world: ServedWorld) -> None:
+    """With `retries: 1` a job that was killed is run once more without anybody asking for it."""
+    mark = world.folder / f"mark-{secrets.token_hex(4)}"
+    document = dying_once("Dies once", str(mark))
+    world.rule({"file": world.saved(document), "inputs": READ_1, "retries": 1})
+    world.add_run(samples=("S1",))
+    async with world.daemon():
+        batch = await world.ended("done")
+    first, second = batch["attempts"]
+    assert (first["status"], second["status"]) == ("failed", "done")
+    assert "exit code 137" in first["reason"]
+    assert len(world.invocations(batch)) == 2
+    assert world.delivered("ok") == ["copy.fastqsanger.gz"]
