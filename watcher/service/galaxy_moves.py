@@ -70,8 +70,9 @@ async def _moved(rooms: Rooms, galaxy: Galaxy, held: Sequence[tuple[Batch, list[
     moved = []
     for batch, rows in held:
         for row in rows:
+            is_known = row.galaxy_id in answer
             counts = counts_of((row.galaxy_id, *row.inner), answer, outer_has_all=outer_has_all)
-            if dict(counts) != row.counts or await _state(galaxy, row) != row.state:
+            if not is_known or dict(counts) != row.counts or await _state(galaxy, row) != row.state:
                 moved.append(batch)
                 break
     return moved
