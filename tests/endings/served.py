@@ -33,7 +33,7 @@ LIVE = Path(__file__).parent.parent / "live"
 REAL_PAUSE_S = 0.3
 """How soon a real Galaxy is asked again: it needs the processor for its own work."""
 
-PATIENCE_S = 20.0
+PATIENCE_S = 90.0
 
 
 @dataclass

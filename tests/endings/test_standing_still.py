@@ -62,6 +62,7 @@ async def test_input_deleted_by_hand(world: ServedWorld) -> None:
             world.ask("PUT", path, {"deleted": False})
         await world.wish("retry", batch["id"])
         await nothing_more(world)
+        assert await world.journal("hold.released") == []  # that all is scheduled is no move
     assert world.delivered("ok") == ["copy.tabular", "counts.tabular"]
 
 
