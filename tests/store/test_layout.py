@@ -168,6 +168,7 @@ async def test_rows_of_the_first_version(first_rows: str, clock: ManualClock) ->
 
     begun = await store.begin(batch)
     await store.finish_stage(begun, stage=Stage.POLL, status=Status.WAITING, more={"ours": 1})
+    assert await store.invocations_followed({plan.galaxy}) == {batch.id: 0}
     unit = await store.begin(unit)
     again = await store.add_batch(unit, 2, "r", plan.model_copy(update={"history": "changed"}))
     batch = await store.batch("k7m2x9-1")

@@ -10,7 +10,7 @@ the workflow as it is now. What becomes of the invocation is the business of `po
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from watcher.errors import NotThere
 from watcher.galaxy import Galaxy
@@ -20,10 +20,8 @@ from watcher.rows import Batch, Invocation
 from watcher.stages.chain import current_invocations, to_start
 from watcher.stages.inputs import look_once_more, prepare, reads_collection
 from watcher.stages.rooms import Rooms
-from watcher.stages.throttle import told_to_wait
+from watcher.stages.throttle import turn_to_start
 from watcher.stages.workflow_fit import bound
-
-SLOT_PAUSE = timedelta(seconds=5)
 
 
 async def invoke(batch: Batch, rooms: Rooms) -> Outcome:
@@ -31,8 +29,16 @@ async def invoke(batch: Batch, rooms: Rooms) -> Outcome:
     plan = batch.plan
     galaxy = rooms.galaxy(plan.galaxy)
     wanted = to_start(plan, await rooms.store.invocations(batch.id))
-    if wanted and (reason := await told_to_wait(batch, rooms)):  # asked first: who waits costs Galaxy nothing
-        return Wait(SLOT_PAUSE, reason, "workflow_slots")
+    if not wanted:
+        return await _start_all(batch, rooms, galaxy, wanted)
+    async with turn_to_start(batch, rooms, len(wanted)) as turn:  # asked first: who waits costs Galaxy nothing
+        if isinstance(turn, Wait):
+            return turn
+        return await _start_all(batch, rooms, galaxy, wanted[:turn])  # `poll.py` sends it back for the others
+
+
+async def _start_all(batch: Batch, rooms: Rooms, galaxy: Galaxy, wanted: Sequence[PlannedWorkflow]) -> Outcome:
+    plan = batch.plan
     await galaxy.known_identity()
     if not plan.needs_history:  # then there is neither workflow nor collection
         return Next(Stage.DELIVER, "No workflow is wanted.")

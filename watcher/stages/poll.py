@@ -40,6 +40,7 @@ from watcher.stages.records import keep_record
 from watcher.stages.reviews import has_review, review
 from watcher.stages.rooms import Rooms
 from watcher.stages.rounds import pause_after
+from watcher.stages.throttle import may_start
 
 STUCK = "workflow_stuck"
 
@@ -61,7 +62,8 @@ async def poll(batch: Batch, rooms: Rooms) -> Outcome:
         elif outcome is not None:
             waits.append(outcome)
     rows = await rooms.store.invocations(batch.id)
-    if to_start(batch.plan, rows):
+    # Beside one that runs it is followed on while there is no slot: in line nobody would see that one's end.
+    if to_start(batch.plan, rows) and (holds or not waits or await may_start(batch, rooms)):
         return Next(Stage.INVOKE, _next_told(batch, rows))
     if waits:  # what stands still beside it is held for once nothing else is to be followed
         first = min(waits, key=lambda wait: wait.after)

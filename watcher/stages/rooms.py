@@ -94,6 +94,8 @@ class Rooms:
     planning: asyncio.Lock = field(default_factory=asyncio.Lock)  # two plans at once would choose the same places
     marking: asyncio.Lock = field(default_factory=asyncio.Lock)  # a history that several batches share has one tag list
     importing: asyncio.Lock = field(default_factory=asyncio.Lock)  # or both would import the same workflow
+    starting: dict[str, tuple[str, int]] = field(default_factory=dict)  # by batch: account, and how many workflows
+    starting_turn: asyncio.Lock = field(default_factory=asyncio.Lock)  # or two would find the last slot free
     placing: dict[str, asyncio.Lock] = field(default_factory=dict)  # by account: or both would make the same folder
 
     @cached_property

@@ -150,6 +150,7 @@ batch = sa.Table(
     sa.Column("priority", sa.Integer(), nullable=False),
     *_moved(),
     _time("created_at"),
+    _text("account", server_default=sa.text("''")),  # as its plan says
     sa.UniqueConstraint("unit_id", "number", "revision"),
     sa.Index("ix_batch_due", "status", "obstacle", "due_at"),
 )

@@ -13,7 +13,6 @@ from __future__ import annotations
 import secrets
 import sqlite3
 from collections.abc import Callable, Collection, Mapping, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +22,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from watcher.clock import Clock
 from watcher.errors import StateError
-from watcher.model import InvocationId, Plan, Stage, Status
-from watcher.rows import Batch, FolderLook, Invocation, Unit, UnitBrief, Watch
+from watcher.model import Plan, Stage, Status
+from watcher.rows import Batch, FolderLook, Unit, UnitBrief, Watch
 from watcher.store import schema
 from watcher.store.children import Children
 from watcher.store.database import make_engine, read_once, state_error
+from watcher.store.followed import Followed
 from watcher.store.lock import FileLock, ServerLock
-from watcher.store.moving import GOES_ON, Moving
+from watcher.store.moving import Moving
 from watcher.store.place import StatePlace, make_private_file, refuse_network_disk, state_place
 from watcher.store.rows import first, listed, made, refuse_overtaken, select_of, values_of
 from watcher.store.shared import Shared
@@ -43,20 +43,13 @@ DIGITS = "23456789"
 _MOST_NAMES = 500
 _TRIES = 100
 
-_ACCOUNT = sa.type_coerce(schema.batch.c.plan, sa.JSON)["galaxy"].as_string()
-"""The account of a batch, read by the database out of its plan."""
-
 
 def random_word() -> str:
     """Return six letters and digits, a letter first, so that no reader takes it for a number."""
     return secrets.choice(LETTERS) + "".join(secrets.choice(LETTERS + DIGITS) for _ in range(5))
 
 
-async def _rows(connection: AsyncConnection, select: sa.Select[Any]) -> list[Any]:
-    return list((await connection.execute(select)).all())
-
-
-class Store(Moving, Children, Shared):
+class Store(Moving, Children, Shared, Followed):
     """Durable state. Every method is one transaction; what it returned is on the disk."""
 
     def __init__(
@@ -306,45 +299,6 @@ class Store(Moving, Children, Shared):
             select = select.where(table.c.stage == stage)
         return await self._read(lambda connection: listed(connection, Batch, select))
 
-    async def invocations_followed(self) -> list[tuple[str, str, int]]:
-        """Return id, account and number of running invocations of each batch that is being followed; plans stay
-        unread, since whoever waits for a slot asks every few seconds.
-        """
-        batch, invocation = schema.batch, schema.invocation
-        runs = (invocation.c.batch_id == batch.c.id) & (invocation.c.status == Status.WORKING)
-        select = (
-            sa.select(batch.c.id, _ACCOUNT, sa.func.count(invocation.c.key))
-            .select_from(batch.outerjoin(invocation, runs))
-            .where(batch.c.stage == Stage.POLL, batch.c.status.in_(GOES_ON))
-            .group_by(batch.c.id, _ACCOUNT)
-        )
-        return [(id, account, count) for id, account, count in await self._read(lambda one: _rows(one, select))]
-
-    async def invocations_running(self, account: str) -> list[InvocationId]:
-        """Return what Galaxy calls the running invocations of an account that are being followed, with those of their
-        subworkflows.
-        """
-        batch, invocation = schema.batch, schema.invocation
-        select = (
-            select_of(Invocation)
-            .join(batch, invocation.c.batch_id == batch.c.id)
-            .where(batch.c.stage == Stage.POLL, batch.c.status.in_(GOES_ON), account == _ACCOUNT)
-            .where(invocation.c.status == Status.WORKING, invocation.c.galaxy_id != "")
-        )
-        rows = await self._read(lambda connection: listed(connection, Invocation, select))
-        return [one for row in rows for one in (row.galaxy_id, *row.inner)]
-
-    async def invocations_since(self, moment: datetime) -> list[tuple[str, bool]]:
-        """Return account, and whether it still runs, of each invocation that was started since then."""
-        batch, invocation = schema.batch, schema.invocation
-        select = (
-            sa.select(_ACCOUNT, invocation.c.status)
-            .select_from(invocation.join(batch, invocation.c.batch_id == batch.c.id))
-            .where(invocation.c.receipt_at >= moment)
-        )
-        rows = await self._read(lambda connection: _rows(connection, select))
-        return [(account, status is Status.WORKING) for account, status in rows]
-
     async def add_batch(
         self, unit: Unit, number: int, rule: str, plan: Plan, priority: int = 0, revision: int = 1
     ) -> Batch:
@@ -367,7 +321,7 @@ class Store(Moving, Children, Shared):
 
         async def work(connection: AsyncConnection) -> Batch:
             await refuse_overtaken(connection, unit)
-            values = {**values_of(new), "number": number}
+            values = {**values_of(new), "number": number, "account": plan.galaxy}
             await connection.execute(self._insert(table).values(values).on_conflict_do_nothing())
             return made(Batch, (await connection.execute(select_of(Batch).where(table.c.id == new.id))).one())
 
