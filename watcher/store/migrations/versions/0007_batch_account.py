@@ -12,5 +12,9 @@ down_revision = "0006"
 def upgrade() -> None:
     """Add the column and fill it from the plans."""
     op.add_column("batch", sa.Column("account", sa.Text(), nullable=False, server_default=sa.text("''")))
-    plan = "plan ->> '$.galaxy'" if op.get_bind().dialect.name == "sqlite" else "CAST(plan AS json) ->> 'galaxy'"
+    plan = (
+        "json_extract(plan, '$.galaxy')"
+        if op.get_bind().dialect.name == "sqlite"
+        else "CAST(plan AS json) ->> 'galaxy'"
+    )
     op.execute(f"UPDATE batch SET account = COALESCE({plan}, '')")
