@@ -69,6 +69,21 @@ async def test_job_with_another_input_proves_nothing(
     assert await galaxy.jobs.rerun_of(history, failure) == {}
 
 
+async def test_repeated_job_that_nothing_waits_for(
+    galaxy_server: GalaxyServer, galaxy: Galaxy, prepared: Prepared, twice: WorkflowId
+) -> None:
+    """Only where a later job takes an output does the new one get its number: of the last step nothing proves it."""
+    history = prepared.history
+    invocation = await run(galaxy, history, twice, {"File": hda(prepared.datasets[SAMPLE])}, {"2": {"code": 3}})
+    (failure,) = await galaxy.jobs.failed([invocation])
+    outputs = (await galaxy.invocations.get(invocation)).outputs
+    good, new = repeat_by_hand(galaxy_server, history, failure.job, outputs["one"].id, code=0)
+    await reaches(galaxy, good, ["ok"])
+    numbers = {(await galaxy.datasets.origin(one)).hid for one in (new, DatasetId(outputs["two"].id))}
+    assert len(numbers) == 2
+    assert await galaxy.jobs.rerun_of(history, failure) == {}
+
+
 async def test_repeated_job_of_a_mapped_step(
     galaxy_server: GalaxyServer, galaxy: Galaxy, prepared: Prepared, twice: WorkflowId
 ) -> None:
