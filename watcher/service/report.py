@@ -74,6 +74,7 @@ async def _batch(store: Store, batch: Batch, urls: Mapping[str, str], progress: 
         "rule": batch.rule,
         "stage": str(batch.stage),
         "status": str(batch.status),
+        "code": batch.code,
         "reason": batch.reason,
         "hint": batch.hint,
         "since": _time(batch.stage_since),
