@@ -90,7 +90,8 @@ class InvocationStep(Answer):
 
 
 class InvocationFacts(Answer):
-    """A row of a history's invocations; `input_ids` are the ids of its datasets and collections.
+    """A row of a history's invocations; `input_refs` are "hda" or "hdca" and the id of what went in: Galaxy counts
+    datasets and collections apart, so an id alone may name one of each.
 
     `workflow_version_id` is not the id that one starts: Galaxy counts the versions of all workflows, those of
     subworkflows as well, by ids of their own, which may even name another workflow (measured on 24.1.4 and 26.1.2).
@@ -101,16 +102,14 @@ class InvocationFacts(Answer):
     workflow_version_id: WorkflowId = Field(validation_alias="workflow_id")
     state: Text = ""
     create_time: Text = ""
-    input_ids: frozenset[str] = frozenset()
+    input_refs: frozenset[tuple[str, str]] = frozenset()
 
     @model_validator(mode="before")
     @classmethod
     def _translate(cls, row: Any) -> Any:
-        if isinstance(row, dict) and "input_ids" not in row:
-            return {
-                **row,
-                "input_ids": [given["id"] for given in (row.get("inputs") or {}).values() if given.get("id")],
-            }
+        if isinstance(row, dict) and "input_refs" not in row:
+            given = [one for one in (row.get("inputs") or {}).values() if one.get("id")]
+            return {**row, "input_refs": [(one.get("src") or "", one["id"]) for one in given]}
         return row
 
 

@@ -76,11 +76,14 @@ async def _begin_attempts(
     planned = {one.key: one for one in batch.plan.workflows}
     for row, _ in anew:
         changes[row.key, row.number + 1] = {"workflow_id": planned[row.key].workflow_id}
+    rooms.effects.reach("poll.attempt.intent")
     await deliver_anew(batch, rooms)
     await rooms.store.put_invocations(batch, changes)
+    rooms.effects.reach("poll.attempt.act")
     for row, why in anew:
         text = f"Workflow `{planned[row.key].ref}` is asked for once more (attempt {row.number + 1}): {why}"
         await rooms.store.journal("invocation.again", text, unit_id=batch.unit_id, batch_id=batch.id)
+    rooms.effects.reach("poll.attempt.receipt")
 
 
 async def found_unanswered(batch: Batch, rooms: Rooms, galaxy: Galaxy, rows: Sequence[Invocation]) -> list[Invocation]:
@@ -91,7 +94,7 @@ async def found_unanswered(batch: Batch, rooms: Rooms, galaxy: Galaxy, rows: Seq
     history_id = next(HistoryId(row.galaxy_id) for row in objects if row.key == "history")
     known = await galaxy.invocations.of_history(history_id)
     marks = [(row, made_for(row.key, row.number, objects)) for row in rows]
-    return [replace(row, galaxy_id=one.id) for row, made in marks for one in known if made & set(one.input_ids)]
+    return [replace(row, galaxy_id=one.id) for row, made in marks for one in known if made & one.input_refs]
 
 
 async def deliver_anew(batch: Batch, rooms: Rooms) -> None:

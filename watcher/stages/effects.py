@@ -39,10 +39,12 @@ EFFECTS = (
     "invoke.invocation",
     "poll.resume",
     "poll.review",
+    "poll.record",
+    "poll.attempt",
     "deliver.file",
     "deliver.manifest",
 )
-"""Every effect on Galaxy or on a target, named `stage.effect`."""
+"""Every effect on Galaxy or on a target, and what is stored of one in several steps, named `stage.effect`."""
 
 INSTANTS = ("intent", "act", "receipt")
 

@@ -41,12 +41,12 @@ OK = "ok"
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """The inputs of a request by step number; `mark` is the id among them that no other invocation has, `is_older`
-    tells that it was made some time ago.
+    """The inputs of a request by step number; `mark` is what no other invocation has ("hda" or "hdca", and the id),
+    `is_older` tells that it was made some time ago.
     """
 
     inputs: Mapping[int, Any]
-    mark: str
+    mark: tuple[str, str]
     is_older: bool
 
 
@@ -56,23 +56,23 @@ async def prepare(
     """Make what one attempt of a workflow takes, once, and return the inputs to ask for it with."""
     own = f"{current.key}:{current.number}"
     known = {row.key for row in await rooms.store.galaxy_objects(batch.id) if row.galaxy_id}
-    made: list[tuple[str, str]] = []  # key of its row, and id
+    made: list[tuple[str, tuple[str, str]]] = []  # key of its row, and what it is in Galaxy
     reads: CollectionId | None = None
     if binding.takes_reads and batch.plan.collection is not None:
         reads = await reads_collection(batch, rooms, galaxy, history_id, batch.plan.collection, f"collection:{own}")
-        made.append((f"collection:{own}", reads))
+        made.append((f"collection:{own}", ("hdca", reads)))
     outputs: dict[tuple[str, str], Mapping[str, str]] = {}
     for wanted in binding.outputs:
         key = f"output:{own}:{':'.join(wanted)}"
         outputs[wanted] = await _output(batch, rooms, galaxy, history_id, wanted, key)
-        made.append((key, outputs[wanted]["id"]))
+        made.append((key, (outputs[wanted]["src"], outputs[wanted]["id"])))
     rows = {row.key: row for row in await rooms.store.datasets(batch.id)}
     datasets = {key: rows[key].galaxy_id for key in binding.dataset_keys}
     if not made and datasets:
         first = next(iter(datasets))
         key = f"copy:{own}"
         datasets[first] = await _copy(batch, rooms, galaxy, history_id, datasets[first], rows[first].name, key)
-        made.append((key, datasets[first]))
+        made.append((key, ("hda", datasets[first])))
     if not made:
         raise PlanError(
             f"Workflow {current.key} of batch {batch.id} takes nothing of the batch: it would be the same for each.",
@@ -83,11 +83,13 @@ async def prepare(
     return Prepared(by_number, mark, key in known)
 
 
-def made_for(key: str, number: int, objects: Iterable[GalaxyObject]) -> frozenset[str]:
-    """Return the ids of what was made for one attempt of a workflow alone: who takes one of them is that attempt."""
+def made_for(key: str, number: int, objects: Iterable[GalaxyObject]) -> frozenset[tuple[str, str]]:
+    """Return what was made for one attempt of a workflow alone ("hda" or "hdca", and the id): who takes one of them is
+    that attempt.
+    """
     own = f"{key}:{number}"
     return frozenset(
-        row.galaxy_id
+        ("hda" if row.kind == "copy" else "hdca", row.galaxy_id)
         for row in objects
         if row.galaxy_id and (row.key in (f"collection:{own}", f"copy:{own}") or row.key.startswith(f"output:{own}:"))
     )

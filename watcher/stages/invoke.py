@@ -82,7 +82,7 @@ async def _start(
 
     async def look() -> Started | None:
         for found in await galaxy.invocations.of_history(history_id):
-            if found.id not in earlier and made.mark in found.input_ids:
+            if found.id not in earlier and made.mark in found.input_refs:
                 return Started(found.id, "")
         return None
 

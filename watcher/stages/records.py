@@ -30,6 +30,7 @@ async def keep_record(
     batch: Batch, rooms: Rooms, galaxy: Galaxy, row: Invocation, details: Sequence[InvocationDetail]
 ) -> None:
     """Store the record, once for each ending."""
+    rooms.effects.reach("poll.record.intent")
     try:
         figures = await _figures(galaxy, row)
     except CANNOT as error:
@@ -45,9 +46,11 @@ async def keep_record(
         report = await galaxy.invocations.report(row.galaxy_id)
     except CANNOT as error:
         report = f"Galaxy made no report: {error.message}"
+    rooms.effects.reach("poll.record.act")
     await rooms.store.put_invocation_record(
         batch, row.key, row.number, made_at=rooms.clock.now(), report=report, steps=steps
     )
+    rooms.effects.reach("poll.record.receipt")
 
 
 async def _figures(galaxy: Galaxy, row: Invocation) -> dict[str, dict[str, str]]:

@@ -159,11 +159,12 @@ async def test_copies_for_one_invocation(galaxy: Galaxy, prepared: Prepared, twi
     copied = await galaxy.collections.get(many)
     assert (copied.name, copied.tags) == ("the copies", (tag,))
     assert [leaf.dataset_id for _, leaf in copied.leaves()] == [dataset]
-    for given, id in ((hda(one), one), (hdca(many), many)):
+    for given in (hda(one), hdca(many)):
         invocation = await run(galaxy, history, twice, {"File": given})
-        assert (await galaxy.invocations.get(invocation)).input_ids == {id}
-        listed_ones = {row.id: row.input_ids for row in await galaxy.invocations.of_history(history, twice)}
-        assert listed_ones[invocation] == {id}
+        made_of = {(given["src"], given["id"])}
+        assert (await galaxy.invocations.get(invocation)).input_refs == made_of
+        listed_ones = {row.id: row.input_refs for row in await galaxy.invocations.of_history(history, twice)}
+        assert listed_ones[invocation] == made_of
 
 
 async def test_kept_records(galaxy: Galaxy, prepared: Prepared) -> None:

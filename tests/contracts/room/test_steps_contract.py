@@ -88,7 +88,7 @@ async def test_start_by_step_index(galaxy: Galaxy, prepared: Prepared, history: 
     assert started.request_id
     await until(lambda: at_rest(galaxy, history, started.id))
     detail = await galaxy.invocations.detailed(started.id)
-    assert len(detail.input_ids) == 1  # a copy, since it lies in another history
+    assert len(detail.input_refs) == 1  # a copy, since it lies in another history
     assert [job.state for step in detail.steps for job in step.jobs] == ["ok"] * 3
     with pytest.raises(Refused):
         await galaxy.invocations.start(workflow, history, {"File": file})

@@ -130,7 +130,7 @@ async def test_wrong_inputs_are_told_before_anything_is_sent(galaxy: Galaxy, pre
 async def test_invocation_is_found_by_what_went_in(galaxy: Galaxy, prepared: Prepared) -> None:
     """The invocations of a history are told with the collection that went into them."""
     found = await galaxy.invocations.of_history(prepared.history, prepared.workflow)
-    mine = [one.id for one in found if prepared.collection in one.input_ids]
+    mine = [one.id for one in found if ("hdca", prepared.collection) in one.input_refs]
     assert mine == [prepared.good, prepared.failing]
 
 
@@ -160,7 +160,7 @@ async def test_outputs_are_known_by_label(galaxy: Galaxy, prepared: Prepared) ->
     """A good invocation offers its outputs by label, a collection each, with the samples' names inside."""
     detail = await galaxy.invocations.get(prepared.good)
     assert detail.history_id == prepared.history
-    assert prepared.collection in detail.input_ids
+    assert ("hdca", prepared.collection) in detail.input_refs
     assert detail.outputs == {}
     assert set(detail.output_collections) == {"read counts", "copies"}
     assert [step.label for step in detail.steps] == ["Reads", "minlen", "count", "wait"]

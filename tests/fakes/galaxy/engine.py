@@ -172,6 +172,8 @@ class Engine:
         tool = TOOLS.get(job.tool_id)
         if kind == "job_error":
             ending = Ending(1, stderr="the tool failed\n")
+        elif kind == "job_killed":
+            ending = Ending(137)
         elif tool is None:
             ending = self.run_fetch(job)
         else:

@@ -22,7 +22,8 @@ Kinds for requests, in the order of a request's life:
     hold_answer     carried out, then waits until `release()`
     cut_answer      answers, but the connection is reset after `size` bytes of the body
     spoil_answer    answers with the first byte of the body changed
-Kinds for jobs (`tool`): job_error, job_paused, over_quota.
+Kinds for jobs (`tool`): job_error, job_killed (its tool is ended from outside: exit code 137 and no word), job_paused,
+    over_quota.
 Kinds for each dataset of an upload job: wrong_size (`size` bytes too few are recorded), hash_mismatch (a byte is
     changed), lose_tail (`size` bytes, or half, are lost), session_lost (the session is gone), rot (a byte is changed
     after all checks: only reading the dataset back tells).
@@ -58,7 +59,7 @@ REQUEST_KINDS = frozenset(
         "spoil_answer",
     ]
 )
-JOB_KINDS = frozenset({"job_error", "job_paused", "over_quota"})
+JOB_KINDS = frozenset({"job_error", "job_killed", "job_paused", "over_quota"})
 FETCH_KINDS = frozenset({"wrong_size", "hash_mismatch", "lose_tail", "session_lost", "rot"})
 
 
