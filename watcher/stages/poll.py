@@ -141,8 +141,12 @@ async def _failures(
     Such a job stays outside of the invocation, whose counts keep the failed one for good (measured on 24.1.4, 26.1.2).
     """
     left, replaced = [], dict[DatasetId, DatasetId]()
-    for failure in await galaxy.jobs.failed([detail.id for detail in details]):
-        found = await galaxy.jobs.rerun_of(history_id, failure) if is_again and failure.state != PAUSED else {}
+    failures = await galaxy.jobs.failed([detail.id for detail in details])
+    waits = any(failure.state == PAUSED for failure in failures)
+    for failure in failures:
+        found = dict[DatasetId, DatasetId]()
+        if is_again and failure.state != PAUSED:
+            found = await galaxy.jobs.rerun_of(history_id, failure, something_waits=waits)
         replaced |= found
         if not found:
             left.append(failure)
