@@ -8,22 +8,26 @@ import pytest
 
 from tests.contracts.room.runs import repeat_by_hand
 from tests.endings.served import ServedWorld, history_of
-from tests.endings.workflows import READ_1, dying_once, one_file
+from tests.endings.workflows import READ_1, document, dying_once, one_file, waiting
 from tests.world import until
 from watcher.model import HistoryId, JobId
 
 
 @pytest.mark.newest
-async def test_job_run_again_by_hand(world: ServedWorld) -> None:
-    """After a job was run again in Galaxy with success, `retry` takes its result over and starts nothing."""
-    world.rule({"file": world.saved("wait_twice.ga"), "inputs": READ_1, "steps": {"first": {"code": 3}}})
+@pytest.mark.parametrize(("step", "takes_place"), [("first", True), ("second", False)])
+async def test_job_run_again_by_hand(world: ServedWorld, step: str, *, takes_place: bool) -> None:
+    """After a job was run again in Galaxy with success, `retry` takes its result over and starts nothing: in place of
+    the failed one, and at the last step, where Galaxy offers no place, beside it.
+    """
+    world.rule({"file": world.saved("wait_twice.ga"), "inputs": READ_1, "steps": {step: {"code": 3}}})
     world.add_run(samples=("S1",))
     async with world.daemon():
         batch = await world.ended("failed")
         history = HistoryId(history_of(batch))
         (failed,) = world.ask("GET", f"/api/jobs?history_id={history}&state=error")
         infile = world.ask("GET", f"/api/jobs/{failed['id']}")["inputs"]["infile"]["id"]
-        job, dataset = repeat_by_hand(world.server, history, JobId(failed["id"]), infile, code=0)
+        old = JobId(failed["id"]) if takes_place else None
+        job, dataset = repeat_by_hand(world.server, history, old, infile, code=0)
 
         async def is_good() -> bool:
             return bool(world.ask("GET", f"/api/jobs/{job}")["state"] == "ok")
@@ -36,6 +40,58 @@ async def test_job_run_again_by_hand(world: ServedWorld) -> None:
     assert list(attempt["run_again_by_hand"].values()) == [dataset]
     assert "run again by hand in Galaxy" in batch["reason"]
     assert world.delivered("ok") == ["one.fastqsanger.gz", "two.fastqsanger.gz"]
+
+
+@pytest.mark.slow_on_real
+@pytest.mark.newest
+async def test_job_run_beside_one_that_others_wait_for(world: ServedWorld) -> None:
+    """A good job beside the failed one lets nothing go on that waits for that, so `retry` starts the workflow anew."""
+    world.rule({"file": world.saved("wait_twice.ga"), "inputs": READ_1, "steps": {"first": {"code": 3}}})
+    world.add_run(samples=("S1",))
+    async with world.daemon():
+        batch = await world.ended("failed")
+        history = HistoryId(history_of(batch))
+        (failed,) = world.ask("GET", f"/api/jobs?history_id={history}&state=error")
+        infile = world.ask("GET", f"/api/jobs/{failed['id']}")["inputs"]["infile"]["id"]
+        job, _ = repeat_by_hand(world.server, history, None, infile, code=0)
+
+        async def is_good() -> bool:
+            return bool(world.ask("GET", f"/api/jobs/{job}")["state"] == "ok")
+
+        await until(is_good, what="the job that was run beside")
+        await world.wish("retry", batch["id"])
+
+        async def has_two() -> bool:
+            return len(world.invocations(batch)) == 2
+
+        await until(has_two, what="a second invocation")
+
+
+@pytest.mark.slow_on_real
+@pytest.mark.newest
+async def test_job_that_could_stand_for_two(world: ServedWorld) -> None:
+    """Where two last steps failed with the same tool and input, one good job is neither's, so both are run anew."""
+    steps = {"a": waiting("File", code=3), "b": waiting("File", code=4)}
+    twins = document("Twins", {"File": {"type": "data"}}, {"a": "a/out", "b": "b/out"}, steps)
+    world.rule({"file": world.saved(twins), "inputs": READ_1})
+    world.add_run(samples=("S1",))
+    async with world.daemon():
+        batch = await world.ended("failed")
+        history = HistoryId(history_of(batch))
+        failed, _ = world.ask("GET", f"/api/jobs?history_id={history}&state=error")
+        infile = world.ask("GET", f"/api/jobs/{failed['id']}")["inputs"]["infile"]["id"]
+        job, _ = repeat_by_hand(world.server, history, None, infile, code=0)
+
+        async def is_good() -> bool:
+            return bool(world.ask("GET", f"/api/jobs/{job}")["state"] == "ok")
+
+        await until(is_good, what="the job that was run beside")
+        await world.wish("retry", batch["id"])
+
+        async def has_two() -> bool:
+            return len(world.invocations(batch)) == 2
+
+        await until(has_two, what="a second invocation")
 
 
 @pytest.mark.slow_on_real

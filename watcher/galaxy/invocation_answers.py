@@ -27,8 +27,8 @@ class OutputRef(Answer):
 class JobFacts(Answer):
     """A job; what follows `tool_id`, `state` and `exit_code` is only filled by `Jobs.detail`.
 
-    `inputs` and `outputs` are datasets by parameter name; those of a mapped job are the elements. No version of Galaxy
-    tells a job's tool version here.
+    `inputs` and `outputs` are datasets by parameter name; those of a mapped job are the elements. `invocation_uuid` is
+    empty for a job that a person started. No version of Galaxy tells a job's tool version here.
     """
 
     id: JobId
@@ -43,6 +43,7 @@ class JobFacts(Answer):
     messages: tuple[str, ...] = ()
     inputs: Mapping[str, OutputRef] = {}
     outputs: Mapping[str, OutputRef] = {}
+    invocation_uuid: Text = ""
 
 
 class JobCounts(Answer):

@@ -40,6 +40,12 @@ TAIL_CHARACTERS = 4000
 ALIKE = 20
 """Of so many failed jobs of one step each is asked for; of all further ones only their outputs tell why."""
 
+MOST_REPEATED = 20
+"""Of so many jobs of a tool, the newest, each is asked whether it repeats a failed one."""
+
+OF_INVOCATION = "__workflow_invocation_uuid__"
+"""The parameter that only jobs of an invocation have; those that a person runs do not (measured on 24.1.4, 26.1.2)."""
+
 Leaves = list[tuple[tuple[str, ...], CollectionElement]]
 
 
@@ -118,6 +124,7 @@ class Jobs:
             "stderr": _tail(answer.get("tool_stderr") or answer.get("stderr")),
             "stdout": _tail(answer.get("tool_stdout") or answer.get("stdout")),
             "messages": [_message(message) for message in answer.get("job_messages") or ()],
+            "invocation_uuid": (answer.get("params") or {}).get(OF_INVOCATION) or "",
         }
         return understand(JobFacts, shortened, self._http.asked("GET", "read a job"))
 
@@ -193,36 +200,68 @@ class Jobs:
         """
         await self._http.put(f"/api/jobs/{job}/resume", "resume a job", json={})
 
-    async def rerun_of(self, history: HistoryId, failure: JobFailure) -> dict[DatasetId, DatasetId]:
+    async def rerun_of(
+        self, history: HistoryId, failure: JobFailure, *, something_waits: bool = False
+    ) -> dict[DatasetId, DatasetId]:
         """Return which good dataset stands for each output of a job that a person repeated in Galaxy, empty when
         nothing proves it.
 
-        Neither of the two jobs names the other (measured on 24.1.4 and 26.1.2). But where a person let the new job take
-        the old one's place, its outputs have the numbers in the history of the old ones, which nothing else gives, and
-        Galaxy hides the old ones. Taken is the newest good one of the same tool, in whatever version, with the same
-        inputs; the parameters may be others: that is what people change. The invocation still names the old datasets,
-        also at the outputs of a workflow around it, unless the step was mapped: there Galaxy puts the new dataset into
-        the collection by itself, and the new job in place of the old one.
+        Neither of the two jobs names the other (measured on 24.1.4 and 26.1.2). Two things prove it, both only of a
+        good job of the same tool, in whatever version, with the same inputs; the parameters may be others: that is what
+        people change. Of several the newest is taken.
+
+        First, the numbers in the history. Where a person let the new job take the old one's place, and a later job
+        waits for an output, that output gets the number of the old one, which nothing else gives. What the same job
+        made beside it stands for the rest.
+
+        Else, at a step that was not mapped, that the job is newer than the failed one and belongs to no invocation, so
+        a person started it: nothing gives the number of an output that no job takes, as of a report at the end, and
+        Galaxy's form offers no place to take there. Of the newest 20 jobs each is asked for. This proves nothing while
+        `something_waits`, a paused job of the workflow: a job run beside the failed one never lets that go on.
+
+        The invocation still names the old datasets, also at the outputs of a workflow around it, unless the step was
+        mapped: there Galaxy puts the new dataset into the collection by itself, and the new job in place of the old
+        one.
         """
         old = await self.detail(failure.job)
-        outputs = _datasets(old.outputs)
-        found: dict[DatasetId, DatasetId] = {}
-        for name, dataset in outputs.items():
+        new = await self._in_its_place(history, old)
+        if new is None and not failure.elements and not something_waits:
+            new = await self._beside(history, old)
+        made = _datasets(new.outputs) if new else {}
+        return {dataset: made[name] for name, dataset in _datasets(old.outputs).items() if name in made}
+
+    async def _in_its_place(self, history: HistoryId, old: JobFacts) -> JobFacts | None:
+        """Return the newest job that repeats the old one and gave an output the number of the old one's."""
+        good: dict[JobId, JobFacts] = {}
+        for name, dataset in _datasets(old.outputs).items():
             number = (await self._datasets.origin(dataset)).hid
-            others = [
-                content
-                for content in await self._histories.numbered(history, number)
-                if content.kind == "dataset" and content.state == "ok" and not content.deleted and content.id != dataset
-            ]
-            good: list[tuple[str, DatasetId]] = []
-            for other in others:
+            for other in await self._histories.numbered(history, number):
+                if other.kind != "dataset" or other.state != "ok" or other.deleted or other.id == dataset:
+                    continue
                 maker = (await self._datasets.origin(DatasetId(other.id))).creating_job
                 new = await self.detail(JobId(maker)) if maker else None
                 if new is not None and _repeats(old, new) and _datasets(new.outputs).get(name) == other.id:
-                    good.append((new.create_time, DatasetId(other.id)))
-            if good:
-                found[dataset] = max(good)[1]
-        return found
+                    good[new.id] = new
+        return max(good.values(), key=_made_at, default=None)
+
+    async def _beside(self, history: HistoryId, old: JobFacts) -> JobFacts | None:
+        """Return the newest job that repeats the old one and was started by a person, with all its outputs there."""
+        if not old.inputs:  # all jobs of a tool that takes no data would look alike
+            return None
+        tool = bare_tool(old.tool_id)
+        # A tool from a ToolShed has its version in its id, and a person may have taken another one.
+        named: Params = {"tool_id": tool} if tool == old.tool_id else {"tool_id_like": f"{tool}/%"}
+        params: Params = {"history_id": history, "state": "ok", "order_by": "create_time", "limit": PAGE, **named}
+        rows = await self._http.get("/api/jobs", "list the jobs of a tool", list[JobFacts], params=params)
+        newer = [row for row in rows if bare_tool(row.tool_id) == tool and _made_at(row) > _made_at(old)]
+        for row in sorted(newer, key=_made_at, reverse=True)[:MOST_REPEATED]:
+            new = await self.detail(row.id)
+            if new.invocation_uuid or not _repeats(old, new):
+                continue
+            made = [await self._datasets.get(dataset) for dataset in _datasets(new.outputs).values()]
+            if made and all(facts.state == "ok" and not facts.deleted for facts in made):
+                return new
+        return None
 
     async def record(self, job: JobId) -> JobRecord:
         """Return what is worth keeping of a job: tool, parameters as people read them, figures, exit code, times.
@@ -255,6 +294,10 @@ class Jobs:
 def _repeats(old: JobFacts, new: JobFacts) -> bool:
     is_same_tool = bare_tool(old.tool_id) == bare_tool(new.tool_id)
     return new.id != old.id and new.state == "ok" and is_same_tool and old.inputs == new.inputs
+
+
+def _made_at(job: JobFacts) -> str:
+    return job.create_time
 
 
 def _datasets(refs: Mapping[str, OutputRef]) -> dict[str, DatasetId]:

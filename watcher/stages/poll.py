@@ -9,7 +9,7 @@ workflow that ended well, or a second try.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -140,11 +140,19 @@ async def _failures(
 
     Such a job stays outside of the invocation, whose counts keep the failed one for good (measured on 24.1.4, 26.1.2).
     """
+    failures = await galaxy.jobs.failed([detail.id for detail in details])
+    waits = any(failure.state == PAUSED for failure in failures)
+    found: list[dict[DatasetId, DatasetId]] = []
+    for failure in failures:
+        is_asked = is_again and failure.state != PAUSED
+        found.append(await galaxy.jobs.rerun_of(history_id, failure, something_waits=waits) if is_asked else {})
+    claims = Counter(new for made in found for new in made.values())
     left, replaced = [], dict[DatasetId, DatasetId]()
-    for failure in await galaxy.jobs.failed([detail.id for detail in details]):
-        found = await galaxy.jobs.rerun_of(history_id, failure) if is_again and failure.state != PAUSED else {}
-        replaced |= found
-        if not found:
+    for failure, made in zip(failures, found, strict=True):
+        # Two steps may give one tool the same inputs: a job that could stand for both proves nothing of either.
+        if made and all(claims[new] == 1 for new in made.values()):
+            replaced |= made
+        else:
             left.append(failure)
     return left, replaced
 

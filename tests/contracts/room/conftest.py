@@ -77,9 +77,10 @@ async def history(galaxy: Galaxy) -> AsyncIterator[HistoryId]:
 
 
 async def behind(server: GalaxyServer, method: str, path: str, json: Any = None) -> Any:
-    """Do something behind the watcher's back, as the administrator, and return the answer."""
+    """Do something behind the watcher's back, as the administrator, and return the answer, if there is one."""
     async with httpx.AsyncClient(base_url=server.url, headers={"x-api-key": server.key}, timeout=60) as client:
-        return (await client.request(method, path, json=json)).raise_for_status().json()
+        answer = (await client.request(method, path, json=json)).raise_for_status()
+        return answer.json() if answer.content else None
 
 
 async def until(look: Callable[[], Awaitable[bool]]) -> None:

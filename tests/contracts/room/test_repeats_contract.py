@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.contracts.room.conftest import GalaxyServer, Prepared, send, until
+from tests.contracts.room.conftest import GalaxyServer, Prepared, behind, send, until
 from tests.contracts.room.runs import asked, at_rest, hda, hdca, imported, listed, reaches, repeat_by_hand, run
 from watcher.galaxy import Galaxy
 from watcher.galaxy.fetch import FetchElement
@@ -28,20 +28,22 @@ async def twice(galaxy: Galaxy) -> AsyncIterator[WorkflowId]:
 async def test_repeated_job_stands_for_the_failed_one(
     galaxy_server: GalaxyServer, galaxy: Galaxy, prepared: Prepared, twice: WorkflowId
 ) -> None:
-    """Of jobs repeated by hand, one that took the failed one's place and is good is found; one beside it, one that
-    failed again and one with another input are not. The invocation goes on, and its results are the new ones.
+    """Of jobs repeated by hand, one that took the failed one's place and is good is found, also where a newer one was
+    run beside it; an older one and one that failed again are not. The invocation goes on with the new results.
     """
     history, file = prepared.history, prepared.datasets[SAMPLE]
+    older, _ = repeat_by_hand(galaxy_server, history, None, file, code=0)
+    await reaches(galaxy, older, ["ok"])
     invocation = await run(galaxy, history, twice, {"File": hda(file)}, FAILS)
     failure = (await galaxy.jobs.failed([invocation]))[0]
     old = (await galaxy.invocations.get(invocation)).outputs["one"].id
-    beside, _ = repeat_by_hand(galaxy_server, history, None, file, code=0)
     again, _ = repeat_by_hand(galaxy_server, history, failure.job, file, code=3)
-    await reaches(galaxy, beside, ["ok"])
     await reaches(galaxy, again, ["error"])
     assert await galaxy.jobs.rerun_of(history, failure) == {}
     good, new = repeat_by_hand(galaxy_server, history, again, file, code=0)
     await reaches(galaxy, good, ["ok"])
+    beside, _ = repeat_by_hand(galaxy_server, history, None, file, code=0)
+    await reaches(galaxy, beside, ["ok"])
     replaced = await galaxy.jobs.rerun_of(history, failure)
     assert replaced == {DatasetId(old): new}
 
@@ -72,28 +74,52 @@ async def test_job_with_another_input_proves_nothing(
 async def test_repeated_job_that_nothing_waits_for(
     galaxy_server: GalaxyServer, galaxy: Galaxy, prepared: Prepared, twice: WorkflowId
 ) -> None:
-    """Only where a later job takes an output does the new one get its number: of the last step nothing proves it."""
-    history = prepared.history
-    invocation = await run(galaxy, history, twice, {"File": hda(prepared.datasets[SAMPLE])}, {"2": {"code": 3}})
+    """Of the last step no new output gets the old one's number: there the newest good job with the same input that a
+    person started is found, with its outputs there; none of another invocation, and none with another input.
+    """
+    history, file = prepared.history, prepared.datasets[SAMPLE]
+    invocation = await run(galaxy, history, twice, {"File": hda(file)}, {"2": {"code": 3}})
     (failure,) = await galaxy.jobs.failed([invocation])
     outputs = (await galaxy.invocations.get(invocation)).outputs
-    good, new = repeat_by_hand(galaxy_server, history, failure.job, outputs["one"].id, code=0)
-    await reaches(galaxy, good, ["ok"])
-    numbers = {(await galaxy.datasets.origin(one)).hid for one in (new, DatasetId(outputs["two"].id))}
-    assert len(numbers) == 2
+    one, old = outputs["one"].id, DatasetId(outputs["two"].id)
+    await run(galaxy, history, twice, {"File": hda(one)})
+    other, _ = repeat_by_hand(galaxy_server, history, None, file, code=0)
+    again, _ = repeat_by_hand(galaxy_server, history, failure.job, one, code=3)
+    await reaches(galaxy, other, ["ok"])
+    await reaches(galaxy, again, ["error"])
     assert await galaxy.jobs.rerun_of(history, failure) == {}
+    for of in (None, failure.job):
+        good, new = repeat_by_hand(galaxy_server, history, of, one, code=0)
+        await reaches(galaxy, good, ["ok"])
+        assert not (await galaxy.jobs.detail(good)).invocation_uuid
+        assert (await galaxy.datasets.origin(new)).hid != (await galaxy.datasets.origin(old)).hid
+        replaced = await galaxy.jobs.rerun_of(history, failure)
+        assert replaced == {old: new}
+        assert await galaxy.jobs.rerun_of(history, failure, something_waits=True) == {}
+        found, not_good = await GalaxyResults(galaxy, [invocation], replaced).look(["*"])
+        assert ([(file.parts, file.galaxy_id) for file in found], not_good) == ([(("one",), one), (("two",), new)], [])
+    await behind(galaxy_server, "DELETE", f"/api/datasets/{new}")
+    kept = (await galaxy.jobs.rerun_of(history, failure))[old]
+    assert kept not in (old, new)
+    assert (await galaxy.datasets.get(kept)).state == "ok"
 
 
 async def test_repeated_job_of_a_mapped_step(
     galaxy_server: GalaxyServer, galaxy: Galaxy, prepared: Prepared, twice: WorkflowId
 ) -> None:
-    """The new dataset is put into the collection by Galaxy itself, and the new job counts in place of the old one."""
+    """The new dataset is put into the collection by Galaxy itself, and the new job counts in place of the old one,
+    though it says nothing of an invocation; a job run beside it stands for no element.
+    """
     history, names = prepared.history, {"S1": "S1_R1.fastq.gz", "S2": "S2_R1.fastq.gz"}
     samples = await listed(galaxy, history, {name: prepared.datasets[file] for name, file in names.items()})
     invocation = await run(galaxy, history, twice, {"File": hdca(samples)}, FAILS)
     second = next(one for one in await galaxy.jobs.failed([invocation]) if one.elements == ("S2",))
+    beside, _ = repeat_by_hand(galaxy_server, history, None, prepared.datasets[names["S2"]], code=0)
+    await reaches(galaxy, beside, ["ok"])
+    assert await galaxy.jobs.rerun_of(history, second) == {}
     job, new = repeat_by_hand(galaxy_server, history, second.job, prepared.datasets[names["S2"]], code=0)
     await reaches(galaxy, job, ["ok"])
+    assert not (await galaxy.jobs.detail(job)).invocation_uuid
     assert second.outputs is not None
     assert await galaxy.jobs.rerun_of(history, second) == {second.outputs["out"]: new}
 

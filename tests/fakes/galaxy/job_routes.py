@@ -19,7 +19,7 @@ Json = dict[str, Any]
 
 
 def list_jobs(call: Call) -> list[Json]:
-    """List jobs, last changed first; those of subworkflows are not found through the outer invocation."""
+    """List jobs, last changed (or made) first; those of subworkflows are not found through the outer invocation."""
     if call.user is None:
         return []
     rows = [row for row in call.world.jobs.values() if row.user == call.user.number]
@@ -33,7 +33,8 @@ def list_jobs(call: Call) -> list[Json]:
     rows = [row for row in rows if not states or row.state in states]
     if call.query("tool_id"):
         rows = [row for row in rows if row.tool_id == call.query("tool_id")]
-    rows.sort(key=lambda row: row.update_time, reverse=True)
+    by_age = call.query("order_by") == "create_time"
+    rows.sort(key=lambda row: row.create_time if by_age else row.update_time, reverse=True)
     return [job_row(call.world, row) for row in page(rows, call, limit=500)]
 
 
@@ -137,7 +138,7 @@ def run_tool(call: Call) -> Json:
     if tool is None:
         raise Refusal(404, 404001, f"Could not find tool with id '{body.get('tool_id')}'.")
     given = dict(body.get("inputs") or {})
-    job = Job(world.next_number("job"), tool.id, tool.version, user.number, history.number)
+    job = Job(world.next_number("job"), tool.id, tool.version, user.number, history.number, is_by_hand=True)
     for one in tool.inputs:
         value = given.get(one.name, one.default)
         if isinstance(value, dict):

@@ -202,7 +202,7 @@ def job_detail(world: World, job: Job, *, full: bool) -> Json:
             "files": "[]",
             "paramfile": "null",
         }
-    if job.invocation:
+    if job.invocation and not job.is_by_hand:  # one that took a place in an invocation does not tell either
         params["__workflow_invocation_uuid__"] = json.dumps(world.invocations[job.invocation].uuid.replace("-", ""))
     if job.tool_id != FETCH_TOOL:
         params |= {"chromInfo": '"?.len"', "dbkey": '"?"', "__input_ext": '"input"'}

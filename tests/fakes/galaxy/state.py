@@ -163,6 +163,7 @@ class Job:
     stderr: str = ""
     command_line: str | None = None
     invocation: int | None = None
+    is_by_hand: bool = False
     request: Json = field(default_factory=dict, repr=False)
     create_time: str = field(default_factory=now_text)
     update_time: str = field(default_factory=now_text)
