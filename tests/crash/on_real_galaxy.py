@@ -6,7 +6,7 @@ The witness asks the server itself, over a client that is not ours; the watcher'
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,13 +21,15 @@ COUNT_READS = ROOT / "tests" / "live" / "count_reads.ga"
 
 
 @contextmanager
-def real_world(folder: Path, real: RealGalaxy, **limits: Any) -> Iterator[World]:
-    """Give a world with one finished sample that goes to the real Galaxy and through a workflow given as a file."""
+def real_world(folder: Path, real: RealGalaxy, *, workflows: Sequence[Json] = (), **limits: Any) -> Iterator[World]:
+    """Give a world with one finished sample that goes to the real Galaxy and through a workflow given as a file, or
+    through several, each given as a rule names it.
+    """
     with World(folder) as world:
         world.write_key(real.key)
         world.write_config(
             galaxy={"url": real.url},
-            rule={"workflow": {"file": str(COUNT_READS), "inputs": {"Reads": "reads"}}},
+            rule={"workflow": list(workflows) or {"file": str(COUNT_READS), "inputs": {"Reads": "reads"}}},
             limits=limits,
         )
         world.add_run(samples=("S1",), reads=60, bases=60)

@@ -132,6 +132,14 @@ async def test_counts_are_paired_by_id(galaxy: Galaxy, server: ScriptedServer) -
     assert len(server.requests) == 2
 
 
+async def test_dataset_and_collection_of_the_same_id_are_two(galaxy: Galaxy, server: ScriptedServer) -> None:
+    """Galaxy counts them apart: what an invocation took is told by its kind as well."""
+    given = [{"id": "i1", "workflow_id": "w", "inputs": {"0": {"src": src, "id": "x"}}} for src in ("hda", "hdca")]
+    server.script = [reply(200, [{**row, "create_time": str(number)} for number, row in enumerate(given)])]
+    found = await galaxy.invocations.of_history(H)
+    assert [one.input_refs for one in found] == [{("hda", "x")}, {("hdca", "x")}]
+
+
 async def test_nested_invocations_are_walked_to_the_bottom(galaxy: Galaxy, server: ScriptedServer) -> None:
     """Subworkflows of subworkflows are found, each once."""
     below = {"i1": ["i2", "i3"], "i2": ["i4"], "i3": [], "i4": []}
