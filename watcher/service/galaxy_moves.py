@@ -77,11 +77,14 @@ async def _moved(rooms: Rooms, galaxy: Galaxy, held: Sequence[tuple[Batch, list[
     moved = []
     for batch, rows in held:
         for row in rows:
-            is_known = row.galaxy_id in answer
             counts = counts_of((row.galaxy_id, *row.inner), answer, outer_has_all=outer_has_all)
-            if not is_known or dict(counts) != row.counts or _differ(await _state(galaxy, row), row.state):
-                moved.append(batch)
-                break
+            try:
+                is_other = row.galaxy_id not in answer or dict(counts) != row.counts
+                if is_other or _differ(await _state(galaxy, row), row.state):
+                    moved.append(batch)
+                    break
+            except GalaxyBroken as error:  # it may be this one alone: the others are looked at all the same
+                log.debug("hold.not_looked_at", batch=batch.id, reason=error.message)
     return moved
 
 
