@@ -54,6 +54,29 @@ async def test_planned_datasets_are_added_once(store: Store, batch: Batch) -> No
     assert "secret" not in repr(sent)
 
 
+async def test_attempt_ends_as_the_next_one_begins(store: Store, batch: Batch) -> None:
+    """Several invocations are stored together or not at all: one that is wrong keeps the others as they were."""
+    first = await store.put_invocation(batch, "qc", 1, workflow_id="w", status=Status.WORKING)
+    with pytest.raises(StateError):
+        await store.put_invocations(batch, {("qc", 1): {"status": Status.FAILED}, ("qc", 2): {"number": 3}})
+    assert await store.invocations(batch.id) == [first]
+    ended, begun = {"status": Status.FAILED, "code": "job_lost"}, {"workflow_id": "w"}
+    await store.put_invocations(batch, {("qc", 1): ended, ("qc", 2): begun})
+    assert await store.invocations(batch.id) == [
+        replace(first, status=Status.FAILED, code="job_lost"),
+        Invocation(batch.id, "qc", 2, WorkflowId("w")),
+    ]
+    await store.begin(await _again(store, batch))
+    with pytest.raises(Superseded):
+        await store.put_invocations(batch, {("qc", 2): {"status": Status.WORKING}})
+
+
+async def _again(store: Store, batch: Batch) -> Batch:
+    found = await store.batch(batch.id)
+    assert found
+    return found
+
+
 async def test_group_of_datasets(store: Store, batch: Batch, clock: ManualClock) -> None:
     """The intent of one request for several datasets is stored for all of them or for none."""
     await store.add_datasets(batch, [Dataset(batch.id, key, key, "bam", 1) for key in ("001", "002", "003")])
