@@ -231,3 +231,25 @@ async def test_the_umask_decides_who_may_read(delivery: FolderDelivery, folder: 
         os.umask(before)
     assert (folder / "sub" / "reads.txt").stat().st_mode & 0o777 == 0o640
     assert (folder / "sub").stat().st_mode & 0o777 == 0o750
+
+
+async def test_only_what_an_earlier_attempt_delivered_gives_way(
+    delivery: FolderDelivery, folder: Path, results: Results
+) -> None:
+    """A file of the SHA-256 that was delivered here is replaced, the manifest goes first; any other one stays."""
+    old, new = results.add("a", b"of attempt 1", "report"), results.add("b", b"of attempt 2", "report")
+    await delivery.prepare(old.size)
+    (path,) = delivery.places([old])
+    _, outdated = await delivery.put(results, old, path)
+    await delivery.write_manifest([(path, outdated)])
+    with pytest.raises(DeliveryBroken, match="another file"):
+        await delivery.put(results, new, path)
+    assert (folder / "MANIFEST.sha256").exists()
+    _, sha256 = await delivery.put(results, new, path, outdated=outdated)
+    assert ((folder / path).read_bytes(), sha256) == (b"of attempt 2", new.sha256)
+    assert not (folder / "MANIFEST.sha256").exists()
+    (folder / path).write_bytes(b"by hand")
+    with pytest.raises(DeliveryBroken, match="another file"):
+        await delivery.put(results, old, path, outdated=sha256)
+    assert (folder / path).read_bytes() == b"by hand"
+    assert not parts_in(folder)

@@ -70,18 +70,29 @@ class FolderDelivery:
         return self._paths.get(file) or next(iter(lay_out([file])))
 
     async def put(
-        self, source: ResultSource, file: ResultFile, path: str, on_bytes: Callable[[int], None] = lambda _: None
+        self,
+        source: ResultSource,
+        file: ResultFile,
+        path: str,
+        on_bytes: Callable[[int], None] = lambda _: None,
+        *,
+        outdated: str = "",
     ) -> tuple[int, str]:
         """Bring one result to `path`; return its size and the SHA-256 of what was written (see `ResultFile.checked`).
 
         `on_bytes` hears how many bytes are there. Twice is harmless: what is half there is gone on with, what is
-        whole is kept. Raises DeliveryBroken when the bytes are not what they should be or a different file has the
+        whole is kept. Only a file of the SHA-256 `outdated`, which an earlier attempt delivered here, gives way to
+        another one. Raises DeliveryBroken when the bytes are not what they should be or a different file has the
         name, TargetFull, TargetGone, and whatever the source raises.
         """
         temporary = _temporary(file, path)
         there = await self._run(lambda: open_whole(self._target, path))
         if there is not None:
-            return await self._adopt(source, file, path, temporary, there, on_bytes)
+            adopted = await self._adopt(source, file, path, temporary, there, on_bytes, outdated)
+            if adopted is not None:
+                return adopted
+            # It would say of what is about to be replaced that all of it is there.
+            await self._run(lambda: drop(self._target, MANIFEST, MANIFEST))
         part = await self._run(lambda: open_part(self._target, path, temporary))
         try:
             try:
@@ -95,7 +106,7 @@ class FolderDelivery:
             raise
         finally:
             await self._close(part)
-        await self._run(lambda: give_name(self._target, path, temporary))
+        await self._run(lambda: give_name(self._target, path, temporary, replace=there is not None))
         return file.size, sha256
 
     async def holds(self, path: str, size: int, sha256: str) -> bool:
@@ -192,8 +203,9 @@ class FolderDelivery:
         temporary: str,
         there: OpenFile,
         on_bytes: Callable[[int], None],
-    ) -> tuple[int, str]:
-        """Take a file that has the name already, if it is this result byte for byte."""
+        outdated: str,
+    ) -> tuple[int, str] | None:
+        """Take a file that has the name already, if it is this result byte for byte; None for an outdated one."""
         try:
             size = await self._run(there.size)
             sha256 = await self._hash(there, new_digest(), size)
@@ -207,6 +219,8 @@ class FolderDelivery:
                     digest.update(chunk)
             wanted = digest.hexdigest()
         if size != file.size or sha256 != wanted:
+            if outdated and sha256 == outdated:
+                return None
             raise DeliveryBroken(
                 f"{self._target.folder / path} is there already and is another file: {size} bytes, wanted {file.size}.",
                 hint="It is never overwritten: move it away, then retry.",

@@ -309,7 +309,7 @@ def give_name(target: Target, path: str, temporary: str, *, replace: bool = Fals
 
 
 def drop(target: Target, path: str, temporary: str) -> None:
-    """Remove a temporary file, if there is one."""
+    """Remove a temporary file, or a manifest, if there is one."""
     with target.parent_of(path) as (folder_fd, _), contextlib.suppress(FileNotFoundError):
         os.unlink(temporary, dir_fd=folder_fd)
 

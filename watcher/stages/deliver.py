@@ -209,7 +209,13 @@ async def _deliver_file(
         )
 
     async def act() -> tuple[int, str]:
-        return await folder.put(results, file, path, lambda done: rooms.progress.fetched(batch.id, path, done))
+        return await folder.put(
+            results,
+            file,
+            path,
+            lambda done: rooms.progress.fetched(batch.id, path, done),
+            outdated=known.sha256 if known else "",  # what an attempt before this one delivered
+        )
 
     async def look() -> None:
         return None  # `put` itself resumes what is half there and adopts what is whole
