@@ -194,8 +194,8 @@ class Jobs:
     async def resume(self, job: JobId) -> None:
         """Let a paused job try again; any other job is left as it is, and what waits for it goes on by itself.
 
-        A tool's job that was paused for want of quota runs once there is space, with and without Celery, and pauses
-        again while there is none (measured on 24.1.4 and 26.1.2); one whose input failed pauses again as well. An
+        A tool's job that was paused for want of quota runs once there is space, and pauses again while there is
+        none (measured on 24.1.4, 25.0.4 and 26.1.2, with Celery); one whose input failed pauses again as well. An
         upload paused so stays `new` for ever where Celery works: send it anew.
         """
         await self._http.put(f"/api/jobs/{job}/resume", "resume a job", json={})

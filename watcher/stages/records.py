@@ -23,6 +23,9 @@ from watcher.stages.rooms import Rooms
 CANNOT = (GalaxyBroken, Forbidden, NotThere, Refused)
 """How Galaxy says that it has nothing to tell; what it may tell later is asked for again."""
 
+MOST_ASKED = 100
+"""Of more jobs only the first of each step tells its metrics, where Galaxy does not tell those of all in one answer."""
+
 log = structlog.get_logger("watcher")
 
 
@@ -32,7 +35,7 @@ async def keep_record(
     """Store the record, once for each ending."""
     rooms.effects.reach("poll.record.intent")
     try:
-        figures = await _figures(galaxy, row)
+        figures = await _figures(galaxy, row, sum(len(step.jobs) for detail in details for step in detail.steps))
     except CANNOT as error:
         log.warning("record.without_metrics", reason=error.message)
         figures = {}
@@ -53,9 +56,9 @@ async def keep_record(
     rooms.effects.reach("poll.record.receipt")
 
 
-async def _figures(galaxy: Galaxy, row: Invocation) -> dict[str, dict[str, str]]:
-    """Return the metrics of each job by name, where Galaxy tells those of all jobs in one answer."""
-    if not (await galaxy.features()).invocation_metrics:
+async def _figures(galaxy: Galaxy, row: Invocation, job_count: int) -> dict[str, dict[str, str]]:
+    """Return the metrics of each job by name, unless each of very many had to be asked for."""
+    if not (await galaxy.features()).invocation_metrics and job_count > MOST_ASKED:
         return {}
     found: dict[str, dict[str, str]] = defaultdict(dict)
     for metric in await galaxy.invocations.metrics(row.galaxy_id):
