@@ -150,3 +150,12 @@ def test_a_job_deleted_by_hand_is_no_good_ending() -> None:
     told = ending(failure(state="deleted", exit_code=None, words=""))
     assert told.kind == "failed"
     assert "ended by hand" in told.reason
+
+
+def test_a_job_that_ended_for_a_failed_input_is_not_the_cause() -> None:
+    """What Galaxy ends at once because its input has failed is told after the job that failed by itself."""
+    words = "Parameter 'infile': the previously selected dataset has entered an unusable state"
+    after = failure(step_index=3, step_label="count", exit_code=None, words=words)
+    told = ending(after, failure())
+    assert told.reason.startswith("Tool `shed.example.org/repos/owner/fastp/fastp/0.23` 0.23 at step `trim` failed")
+    assert ending(after, failure(), may_fail=("trim",)).kind == "ok"

@@ -130,7 +130,7 @@ class Galaxy:
             chunk_bytes=configuration.chunk_upload_size or CHUNK_BYTES,
             celery=configuration.enable_celery_tasks,
             quota_bytes=user.quota_bytes,
-            used_bytes=int(user.total_disk_usage),
+            used_bytes=max(int(user.total_disk_usage), 0),
             takes_paths=configuration.allow_library_path_paste,
             import_folder=configuration.library_import_dir,
             has_user_import_folder=configuration.user_library_import_dir_available,

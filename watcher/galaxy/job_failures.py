@@ -36,6 +36,10 @@ DELETED = "was deleted before the job started"
 """With a deleted input the job pauses, and goes on once it is undeleted; with a purged one it is an error at once."""
 
 
+UNUSABLE = "has entered an unusable state"
+"""How Galaxy ends a job at once whose input has failed before it was made: an error and no pause (seen on 25.0.4)."""
+
+
 class PauseCause(StrEnum):
     """Why Galaxy paused a job."""
 
@@ -66,6 +70,11 @@ class JobFailure:
     elements: tuple[str, ...] = ()
     cause: PauseCause | None = None
     outputs: Mapping[str, DatasetId] | None = None
+
+    @property
+    def is_consequence(self) -> bool:
+        """Whether it did not run only because a job before it failed: paused, or ended at once."""
+        return self.cause is PauseCause.INPUT or UNUSABLE in self.words
 
 
 def pause_cause(words: str) -> PauseCause:

@@ -54,9 +54,12 @@ class Users:
         return user
 
     async def quota(self) -> tuple[int, int | None]:
-        """Return the bytes used and the limit, None for no limit."""
+        """Return the bytes used and the limit, None for no limit.
+
+        Galaxy's own sum may fall a little below zero after deletions (seen on 25.0.4).
+        """
         user = await self.current()
-        return int(user.total_disk_usage), user.quota_bytes
+        return max(int(user.total_disk_usage), 0), user.quota_bytes
 
     async def own_role(self) -> str:
         """Return the id of the role that nobody but this user has; raises Forbidden when Galaxy shows none.

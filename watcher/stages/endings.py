@@ -100,7 +100,7 @@ def judged(
     named = _told([failures[number] for number in sorted(tolerated)])
     if not bad:
         return Ending("ok", f"It may end so: {named}.", TOLERATED) if named else Ending("ok")
-    errors = [one for one in bad if one.state != PAUSED]
+    errors = sorted((one for one in bad if one.state != PAUSED), key=lambda one: one.is_consequence)
     samples = {one.elements[0]: _words(one) for one in reversed(bad) if one.elements}
     if errors:
         share_ok = 1 - len(samples) / samples_total if samples_total else 0.0
@@ -110,7 +110,8 @@ def judged(
         told = _told(errors)
         if each_by_itself and samples_total > len(samples):
             told = f"{_shares(samples, samples_total)} {told}"
-        code = "job_lost" if all(_is_lost(one) for one in errors) else "tool_failed"
+        causes = [one for one in errors if not one.is_consequence] or errors
+        code = "job_lost" if all(_is_lost(one) for one in causes) else "tool_failed"
         return Ending("failed", f"{told}.", code, samples=samples)
     cause = next((one.cause for one in bad if one.cause is PauseCause.QUOTA), bad[0].cause)
     count = len(bad)
@@ -136,7 +137,7 @@ def _tolerated(
     hanging = {
         number
         for number, one in enumerate(failures)
-        if one.state == PAUSED and place.get(one.invocation, one.step_index) in below
+        if (one.state == PAUSED or one.is_consequence) and place.get(one.invocation, one.step_index) in below
     }
     return own | hanging
 
