@@ -17,6 +17,7 @@ from watcher.galaxy import Galaxy
 from watcher.galaxy.invocation_answers import JobCounts
 from watcher.model import HistoryId, InvocationId, Stage, Status
 from watcher.rows import Batch, Invocation
+from watcher.service.engine import wake_finish
 from watcher.stages.chain import running
 from watcher.stages.endings import WORKFLOW_PAUSED, counts_of
 from watcher.stages.poll import STUCK
@@ -47,6 +48,7 @@ async def release_moved_holds(rooms: Rooms) -> int:
                 await rooms.store.move(batch, status=Status.READY, reason="Something moved in Galaxy.")
             except Superseded:  # a person was faster
                 continue
+            await wake_finish(rooms.store, batch.unit_id)  # or the unit looks held while its batch goes on
             await rooms.store.journal(
                 "hold.released", "Something moved in Galaxy.", unit_id=batch.unit_id, batch_id=batch.id
             )
