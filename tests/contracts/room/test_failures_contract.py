@@ -111,6 +111,11 @@ async def test_failure_inside_a_subworkflow(galaxy: Galaxy, prepared: Prepared, 
     workflow = await imported(galaxy, "wait_inside.ga")
     outer = await run(galaxy, history, workflow, {"File": hda(prepared.datasets["S1_R1.fastq.gz"])})
     (inner,) = await galaxy.invocations.nested(outer)
+
+    async def both_are_told() -> bool:  # Galaxy looks at what waits for a failed job a moment later
+        return len(await galaxy.jobs.failed([outer, inner])) == 2
+
+    await until(both_are_told)
     after, inside = await galaxy.jobs.failed([outer, inner])
     assert (after.invocation, after.step_label, after.is_consequence) == (outer, "after", True)
     if after.state == "paused":  # made after the inner job had failed it is an error at once
