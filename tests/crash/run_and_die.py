@@ -30,6 +30,7 @@ import sqlalchemy.dialects.sqlite.aiosqlite  # noqa: F401
 from watcher.config import Settings, load_config
 from watcher.runs.layout import load_layouts
 from watcher.service.daemon import Daemon
+from watcher.stages import dataset_checks, rounds
 
 Json = dict[str, Any]
 
@@ -55,12 +56,16 @@ class QuickClock:
 
 
 class Points:
-    """Writes down every point that is reached, and kills the process at the n-th reach of one."""
+    """Writes down every point that is reached, and kills the process at the n-th reach of one, or wherever no life
+    before has been in the stages of `die_in`.
+    """
 
-    def __init__(self, note: Path, die_at: str, die_on: int) -> None:
+    def __init__(self, note: Path, die_at: str, die_on: int, die_in: list[str]) -> None:
         self._note = os.open(note, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         self._die_at = die_at
         self._left = die_on
+        self._die_in = die_in
+        self._known = set(note.read_text().split()) if die_in else set()
 
     def __call__(self, point: str) -> None:
         os.write(self._note, f"{point}\n".encode())
@@ -68,12 +73,17 @@ class Points:
             self._left -= 1
             if not self._left:
                 os.kill(os.getpid(), signal.SIGKILL)
+        if point.partition(".")[0] in self._die_in and point not in self._known:
+            os.kill(os.getpid(), signal.SIGKILL)
 
 
 async def catch_up(settings: Settings, points: Points, order: Json) -> None:
-    """Be a one-shot daemon until nothing is left to do, or until death."""
+    """Be a one-shot daemon until nothing is left to do, or until death; one that `serves` goes on until death alone."""
     clock = QuickClock(order["began"], order["factor"])
     daemon = Daemon(settings, clock=clock, points=points, takes_existing=True)
+    if order["serves"]:
+        async with daemon.running():
+            await asyncio.Event().wait()
     await daemon.catch_up(timedelta(seconds=order["patience_s"]))
 
 
@@ -86,7 +96,10 @@ def live(order: Json) -> int:
     os.dup2(says, 2)
     try:
         settings = load_config(Path(order["config"]), layouts=load_layouts)
-        points = Points(Path(order["points"]), order["die_at"], order["die_on"])
+        points = Points(Path(order["points"]), order["die_at"], order["die_on"], order["die_in"])
+        if order["shortest_s"]:
+            rounds.SHORTEST = timedelta(seconds=order["shortest_s"])
+            dataset_checks.SHORTEST_S = order["shortest_s"]
         asyncio.run(catch_up(settings, points, order))
     except BaseException:
         traceback.print_exc()

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -84,8 +85,21 @@ class Runner:
         self._program.wait(30)
         self._program.stdout.close()
 
-    def start(self, world: World, die_at: str = "", *, die_on: int = 1, factor: float = FACTOR) -> Life:
-        """Start a daemon that dies at the `die_on`-th reach of a point, or that nobody stops."""
+    def start(
+        self,
+        world: World,
+        die_at: str = "",
+        *,
+        die_on: int = 1,
+        factor: float = FACTOR,
+        die_in: Iterable[str] = (),
+        serves: bool = False,
+        shortest_s: float = 0.0,
+    ) -> Life:
+        """Start a daemon that dies at the `die_on`-th reach of a point, at the first reach of any in the stages of
+        `die_in`, or that nobody stops. One that `serves` does not end by itself; `shortest_s` is how soon it asks
+        Galaxy again, where that is not to be as it is.
+        """
         self._bury()
         birth = world.folder / "born"
         if not birth.exists():
@@ -99,6 +113,9 @@ class Runner:
             "patience_s": PATIENCE_S,
             "die_at": die_at,
             "die_on": die_on,
+            "die_in": list(die_in),
+            "serves": serves,
+            "shortest_s": shortest_s,
         }
         assert self._program.stdin
         self._program.stdin.write(json.dumps(order) + "\n")

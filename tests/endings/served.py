@@ -4,14 +4,15 @@
     with ServedWorld(folder, real=real_galaxy()) as world: ...      # a real one
 
 `rule` names the workflows; results go to a folder for each ending (`ok`, `failed`, `always`), and `delivered` tells
-what came. What people do in Galaxy meanwhile is done by `ask`, over HTTP, on both.
+what came. What people do in Galaxy meanwhile is done by `ask`, over HTTP, on both. `living` runs the daemon: in this
+process, or, with a `runner`, in one that dies by SIGKILL at every point it comes to (`dying.py`).
 """
 
 from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
@@ -20,18 +21,25 @@ from unittest import mock
 
 import httpx
 
+from tests.crash.runner import Runner
+from tests.endings.dying import dying
 from tests.live.real_galaxy import RealGalaxy
 from tests.servers import GalaxyServer
 from tests.world import RUN, World, until
 from watcher.config.written import dump_yaml
 from watcher.errors import StateError
 from watcher.stages import dataset_checks, rounds
+from watcher.stages.effects import Points, pass_by
 
 Json = dict[str, Any]
 ENDINGS = ("ok", "failed", "always")
 LIVE = Path(__file__).parent.parent / "live"
 REAL_PAUSE_S = 0.3
 """How soon a real Galaxy is asked again: it needs the processor for its own work."""
+
+FAKE_PAUSE_S = 0.05
+DYING_UNCERTAIN_FOR = "2s"
+"""Nothing but a death loses an answer, and a request that was not sent by then never comes."""
 
 PATIENCE_S = 90.0
 
@@ -42,6 +50,7 @@ class ServedWorld(World):
 
     real: RealGalaxy | None = None
     ordinary: bool = False
+    runner: Runner | None = None
     account_key: str = field(init=False, default="")
 
     def __enter__(self) -> Self:
@@ -69,7 +78,7 @@ class ServedWorld(World):
         deliver = [{"folder": f"{self.results}/{on}/{{run}}", "on": on} for on in ENDINGS]
         self.write_config(
             galaxy={"url": self.server.url, "timeouts": {"read": "60s"}},
-            limits={"uncertain_for": "30s"},
+            limits={"uncertain_for": DYING_UNCERTAIN_FOR if self.runner else "30s"},
             rule={"workflow": list(workflows), "deliver": deliver, **rule},
         )
 
@@ -81,12 +90,26 @@ class ServedWorld(World):
         path.write_text(dump_yaml(dict(document)))
         return str(path)
 
+    @contextlib.asynccontextmanager
+    async def living(self, *, points: Points = pass_by) -> AsyncIterator[None]:
+        """Run the daemon for the time of the block; `points` is called where it is, or where it has just died."""
+        if self.runner is None:
+            async with self.daemon(points=points):
+                yield
+        else:
+            async with dying(self, self.runner, points, shortest_s=REAL_PAUSE_S if self.real else FAKE_PAUSE_S):
+                yield
+
     def ask(self, method: str, path: str, json: Any = None, *, as_admin: bool = False) -> Any:
         """Do something in Galaxy as its user does, or its administrator."""
         headers = {"x-api-key": self.server.key if as_admin else self.account_key, "connection": "close"}
         with httpx.Client(base_url=self.server.url, headers=headers, timeout=60) as client:
             answer = client.request(method, path, json=json).raise_for_status()
             return answer.json() if answer.content else None
+
+    def unless_it_died(self, code: str) -> str:
+        """Return the code, or "" for any: who starts anew looks first at what was made, and sees it there already."""
+        return "" if self.runner else code
 
     # --- what came of it ---------------------------------------------------------------------------------------------
 
@@ -122,7 +145,11 @@ class ServedWorld(World):
         """Wait until Galaxy has an invocation of the only batch, some of whose jobs run, and return that."""
 
         async def runs() -> Json | None:
-            for unit in (await self.status())["units"]:
+            try:
+                units = (await self.status())["units"]
+            except StateError:  # the daemon has not made it yet
+                return None
+            for unit in units:
                 for batch in unit["batches"]:
                     for row in batch["invocations"]:
                         if row["jobs"].get("running"):
@@ -150,6 +177,18 @@ class ServedWorld(World):
         with contextlib.closing(sqlite3.connect(self.state_file)) as state:
             (found,) = state.execute("SELECT galaxy_id FROM galaxy_object WHERE key = 'history'").fetchall()
         return str(found[0])
+
+    async def assert_nothing_doubled(self) -> None:
+        """Hold Galaxy against the report: its invocations are our attempts, and each file was uploaded once."""
+        (unit,) = (await self.status())["units"]
+        (batch,) = (await self.show(unit["id"]))["batches"]
+        path = f"/api/invocations?history_id={history_of(batch)}&include_nested_invocations=false"
+        there = [row["id"] for row in self.ask("GET", path)]
+        assert sorted(there) == sorted(row["id"] for row in batch["attempts"])
+        jobs = self.ask("GET", f"/api/jobs?history_id={history_of(batch)}&tool_id=__DATA_FETCH__")
+        assert len(jobs) == 1
+        names = [row["name"] for row in batch["datasets"]]
+        assert sorted(names) == sorted(self.fastqs())
 
     async def remove(self) -> None:
         """Take away from a real Galaxy what the watcher made there."""

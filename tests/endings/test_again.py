@@ -21,7 +21,7 @@ async def test_job_run_again_by_hand(world: ServedWorld, step: str, *, takes_pla
     """
     world.rule({"file": world.saved("wait_twice.ga"), "inputs": READ_1, "steps": {step: {"code": 3}}})
     world.add_run(samples=("S1",))
-    async with world.daemon():
+    async with world.living():
         batch = await world.ended("failed")
         history = HistoryId(history_of(batch))
         (failed,) = world.ask("GET", f"/api/jobs?history_id={history}&state=error")
@@ -48,7 +48,7 @@ async def test_job_run_beside_one_that_others_wait_for(world: ServedWorld) -> No
     """A good job beside the failed one lets nothing go on that waits for that, so `retry` starts the workflow anew."""
     world.rule({"file": world.saved("wait_twice.ga"), "inputs": READ_1, "steps": {"first": {"code": 3}}})
     world.add_run(samples=("S1",))
-    async with world.daemon():
+    async with world.living():
         batch = await world.ended("failed")
         history = HistoryId(history_of(batch))
         (failed,) = world.ask("GET", f"/api/jobs?history_id={history}&state=error")
@@ -75,7 +75,7 @@ async def test_job_that_could_stand_for_two(world: ServedWorld) -> None:
     twins = document("Twins", {"File": {"type": "data"}}, {"a": "a/out", "b": "b/out"}, steps)
     world.rule({"file": world.saved(twins), "inputs": READ_1})
     world.add_run(samples=("S1",))
-    async with world.daemon():
+    async with world.living():
         batch = await world.ended("failed")
         history = HistoryId(history_of(batch))
         failed, _ = world.ask("GET", f"/api/jobs?history_id={history}&state=error")
@@ -100,7 +100,7 @@ async def test_retry_starts_a_second_attempt(world: ServedWorld) -> None:
     """Where nobody made anything good, `retry` starts the workflow once more on the same datasets."""
     world.rule({"file": world.saved(one_file("Second attempt", code=3)), "inputs": READ_1})
     world.add_run(samples=("S1",))
-    async with world.daemon():
+    async with world.living():
         before = await world.ended("failed")
         await world.wish("retry", before["id"])
 
@@ -118,6 +118,7 @@ async def test_retry_starts_a_second_attempt(world: ServedWorld) -> None:
     assert len(uploads) == 1
 
 
+@pytest.mark.also_killed
 @pytest.mark.newest
 async def test_killed_job_is_tried_again_by_itself(world: ServedWorld) -> None:
     """With `retries: 1` a job that was killed is run once more without anybody asking for it."""
@@ -125,7 +126,7 @@ async def test_killed_job_is_tried_again_by_itself(world: ServedWorld) -> None:
     document = dying_once("Dies once", str(mark))
     world.rule({"file": world.saved(document), "inputs": READ_1, "retries": 1})
     world.add_run(samples=("S1",))
-    async with world.daemon():
+    async with world.living():
         batch = await world.ended("done")
     first, second = batch["attempts"]
     assert (first["status"], second["status"]) == ("failed", "done")

@@ -21,11 +21,12 @@ def fan(world: ServedWorld, *, code: int = 0) -> list[Json]:
     ]
 
 
+@pytest.mark.also_killed
 async def test_two_after_one(world: ServedWorld) -> None:
     """The outputs of the first, a dataset and a collection, go into the second; a third only waits for it."""
     world.rule(*fan(world))
     world.add_run(samples=("S1",))
-    async with world.daemon():
+    async with world.living():
         batch = await world.ended("done")
     started = {row["key"]: row["started"] for row in batch["attempts"]}
     assert started["first"] <= started["takes"]
@@ -42,7 +43,7 @@ async def test_nothing_comes_after_a_failed_one(world: ServedWorld) -> None:
     """When the first fails, those that wait for it are never started, and that is said."""
     world.rule(*fan(world, code=3))
     world.add_run(samples=("S1",))
-    async with world.daemon():
+    async with world.living():
         batch = await world.ended("failed")
     assert [row["key"] for row in batch["attempts"]] == ["first"]
     assert len(world.invocations(batch)) == 1

@@ -37,11 +37,12 @@ def files(*samples: str, labels: tuple[str, ...] = LABELS) -> list[str]:
 
 
 @pytest.mark.slow_on_real
+@pytest.mark.also_killed
 async def test_one_bad_sample_fails_the_batch(world: ServedWorld) -> None:
     """The sample is named, the others are counted, and what is good is delivered where failures go."""
     rule(world)
     add_run_with_poor_sample(world)
-    async with world.daemon():
+    async with world.living():
         batch = await world.ended("failed")
     assert "2 of 3 samples are good, not `S2`" in batch["reason"]
     assert "4 reads are too few" in batch["reason"]
@@ -51,11 +52,12 @@ async def test_one_bad_sample_fails_the_batch(world: ServedWorld) -> None:
     assert world.delivered("failed") == world.delivered("always")
 
 
+@pytest.mark.also_killed
 async def test_enough_good_samples(world: ServedWorld) -> None:
     """With `min_ok` it ends well with the good samples alone, and names the bad one."""
     rule(world, min_ok="60%")
     add_run_with_poor_sample(world)
-    async with world.daemon():
+    async with world.living():
         batch = await world.ended("done")
     assert batch["code"] == "partly_good"
     assert "2 of 3 samples are good, not `S2`" in batch["reason"]
@@ -69,7 +71,7 @@ async def test_step_that_may_fail(world: ServedWorld) -> None:
     """With `may_fail` on the step it ends well; what that step and those after it did not make is not delivered."""
     rule(world, may_fail="enough")
     add_run_with_poor_sample(world)
-    async with world.daemon():
+    async with world.living():
         batch = await world.ended("done")
     assert batch["code"] == "partly_good"
     assert "4 reads are too few" in batch["reason"]
