@@ -124,6 +124,20 @@ Row = Watch | Unit | Batch
 
 
 @dataclass(frozen=True, slots=True)
+class DueRow:
+    """A row that wants a stage, as far as it is needed to choose among thousands: a batch's plan takes time to read."""
+
+    kind: str  # watch, unit, batch
+    id: str
+    stage: Stage
+    due_at: datetime | None
+    watch: str
+    account: str = ""
+    priority: int = 0
+    planned_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class SourceFile:
     """A source file of a unit as last seen; `unchanged_s` is the quiet time added up between looks."""
 

@@ -166,6 +166,9 @@ async def test_rows_of_the_first_version(first_rows: str, clock: ManualClock) ->
     assert plan.samples[0].files[0].model_extra == {"umi": True}
     assert (plan.samples[0].files[0].path, plan.datasets[0].key) == ("Data/S1_R1_001.fastq.gz", "001")
 
+    (due,) = [row for row in await store.due(clock.now().replace(year=2100)) if row.kind == "batch"]
+    assert (due.account, due.planned_bytes) == ("galaxy", 10)
+
     begun = await store.begin(batch)
     await store.finish_stage(begun, stage=Stage.POLL, status=Status.WAITING, more={"ours": 1})
     assert await store.invocations_followed({plan.galaxy}) == {batch.id: 0}

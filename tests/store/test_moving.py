@@ -11,7 +11,7 @@ import pytest
 from watcher.clock import ManualClock
 from watcher.errors import StateError, Superseded
 from watcher.model import Plan, Stage, Status
-from watcher.rows import Batch, JournalEntry, Row, SourceFile, Unit, Watch
+from watcher.rows import Batch, DueRow, JournalEntry, Row, SourceFile, Unit, Watch
 from watcher.store.store import Store
 
 MINUTE = timedelta(minutes=1)
@@ -151,6 +151,19 @@ async def test_due_rows(store: Store, clock: ManualClock) -> None:
             if status in (Status.READY, Status.WAITING, Status.WORKING) and minutes != 1:
                 expected.append((due_at is not None, due_at or clock.now(), unit.id))
     assert [row.id for row in await store.due(clock.now())] == [unit_id for _, _, unit_id in sorted(expected)]
+
+
+async def test_chosen_due_rows(store: Store, clock: ManualClock) -> None:
+    """Those that were chosen are read whole, in the order of the choice, but for one that waits by then."""
+    batch, unit = await a_batch(store), await a_unit(store, "other")
+    watch = await store.watch("miseq")
+    moved = await a_unit(store, "moved")
+    due = {(row.kind, row.id): row for row in await store.due(clock.now())}
+    assert due["batch", batch.id] == DueRow("batch", batch.id, Stage.UPLOAD, None, "miseq", "galaxy")
+    assert due["watch", watch.id].watch == due["unit", unit.id].watch == "miseq"
+    await store.move(moved, status=Status.WAITING, due_at=clock.now() + MINUTE)
+    chosen = [due[key] for key in (("unit", unit.id), ("batch", batch.id), ("unit", moved.id), ("watch", watch.id))]
+    assert await store.due_rows(chosen, clock.now()) == [unit, batch, watch]
 
 
 async def test_next_due(store: Store, clock: ManualClock) -> None:

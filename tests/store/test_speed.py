@@ -10,7 +10,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from watcher.clock import ManualClock
-from watcher.model import Plan, Stage, Status
+from watcher.model import Plan, PlannedDataset, Stage, Status
 from watcher.rows import Batch, SourceFile, Unit
 from watcher.store import schema
 from watcher.store.rows import values_of
@@ -47,6 +47,23 @@ async def test_due_among_finished_rows(tmp_path: Path, clock: ManualClock) -> No
     due = await store.add_unit("w", "files", "due", "A", ".", "/data")
     assert [row.id for row in await store.due(clock.now())] == [due.id]
     assert await quickest(lambda: store.due(clock.now()), times=20) < 0.015
+    await store.close()
+
+
+async def test_choosing_among_due_batches(tmp_path: Path, clock: ManualClock) -> None:
+    """To see which of five thousand batches are due, with 200 files each, costs less than 0.15 s of processor."""
+    store = await Store.open(tmp_path / "state.sqlite", clock, lock=True, migrate=True)
+    one = PlannedDataset(key="1", name="1.fastq.gz", ext="fastqsanger.gz", sources=("1.fastq.gz",), size=1, sample="S1")
+    plan = Plan(rule="r", watch="w", galaxy="g", run="A", unit=".", path="/data", datasets=(one,) * 200)
+    unit = await store.add_unit("w", "files", "A", "A", ".", "/data")
+    batches = [
+        {**values_of(Batch(f"{unit.id}-{number}", unit.id, "r", plan)), "number": number} for number in range(5000)
+    ]
+    async with store._engine.begin() as connection:
+        for start in range(0, 5000, 500):
+            await connection.execute(sa.insert(schema.batch), batches[start : start + 500])
+    assert len(await store.due(clock.now())) == 5001
+    assert await quickest(lambda: store.due(clock.now()), times=5) < 0.15
     await store.close()
 
 

@@ -18,7 +18,7 @@ import structlog
 
 from watcher.errors import StateError
 from watcher.model import Stage
-from watcher.rows import Batch, Row, Unit, Watch
+from watcher.rows import Batch, DueRow, Row, Unit, Watch
 from watcher.service.engine import Engine
 from watcher.stages.rooms import Rooms
 
@@ -44,18 +44,9 @@ def row_key(row: Row) -> tuple[str, str]:
     return ({Watch: "watch", Unit: "unit", Batch: "batch"}[type(row)], row.id)
 
 
-def place_of(row: Row) -> tuple[Stage, str, str]:
-    """Return stage, watch and server of a row: those of one never keep those of another from being taken up."""
-    if isinstance(row, Batch):
-        return (row.stage, row.plan.watch, row.plan.galaxy)
-    return (row.stage, row.name if isinstance(row, Watch) else row.watch, "")
-
-
-def _turn(row: Row) -> tuple[int, int]:
+def _turn(row: DueRow) -> tuple[int, int]:
     """Put batches of a high priority first, then small ones; all others as they are."""
-    if isinstance(row, Batch) and row.stage is Stage.UPLOAD:
-        return (-row.priority, sum(planned.size for planned in row.plan.datasets))
-    return (-row.priority, 0) if isinstance(row, Batch) else (0, 0)
+    return (-row.priority, row.planned_bytes if row.stage is Stage.UPLOAD else 0)
 
 
 class Embedded:
@@ -120,15 +111,25 @@ class Embedded:
         busy = Counter(self._stages.values())
         self._looked_at = self._rooms.clock.now()
         due = await self._rooms.store.due(self._looked_at, besides=self._running)
-        for row in sorted(due, key=_turn):
-            key, place = row_key(row), place_of(row)
-            if key in self._running or self._still[key] > 0 or busy[place] >= AT_ONCE[row.stage]:
+        places = dict[tuple[str, str], tuple[Stage, str, str]]()
+        chosen = []
+        for one in sorted(due, key=_turn):
+            key, place = (one.kind, one.id), (one.stage, one.watch, one.account)
+            if not self._is_taken(key) and busy[place] < AT_ONCE[one.stage]:
+                busy[place] += 1
+                places[key] = place
+                chosen.append(one)
+        for row in await self._rooms.store.due_rows(chosen, self._looked_at) if chosen else ():
+            key = row_key(row)
+            if self._is_taken(key):  # a person wanted it while it was read
                 continue
-            busy[place] += 1
-            self._stages[key] = place
+            self._stages[key] = places[key]
             running = asyncio.create_task(self._engine.advance(row), name=f"{row.stage}:{row.id}")
             self._running[key] = running
             running.add_done_callback(functools.partial(self._ended, key))
+
+    def _is_taken(self, key: tuple[str, str]) -> bool:
+        return key in self._running or self._still[key] > 0
 
     def _ended(self, key: tuple[str, str], ended: asyncio.Task[None]) -> None:
         self._running.pop(key, None)

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from watcher.errors import StateError
 from watcher.model import Stage, Status
-from watcher.rows import Batch, JournalEntry, Row, Unit, Watch
+from watcher.rows import Batch, DueRow, JournalEntry, Row, Unit, Watch
 from watcher.store import schema
 from watcher.store.database import Database
 from watcher.store.rows import (
@@ -42,25 +42,36 @@ _MOVED_BY_ENGINE = ("id", "name", "version", "attempt", "stage", "status", "due_
 class Moving(Database):
     """The part of the store that the engine steers by."""
 
-    async def due(self, now: datetime, *, besides: Collection[tuple[str, str]] = ()) -> list[Row]:
-        """Return the rows that want a stage now, those waiting longest first; never one that stands behind an obstacle.
+    async def due(self, now: datetime, *, besides: Collection[tuple[str, str]] = ()) -> list[DueRow]:
+        """Return what wants a stage now, those waiting longest first; never one that stands behind an obstacle.
 
-        `working` rows are among them, but for those whose kind and id are in `besides`: the caller has them at work,
-        and the plan of a large batch takes time to read.
+        `working` rows are among them, but for those whose kind and id are in `besides`: the caller has them at work.
         """
+
+        async def work(connection: AsyncConnection) -> list[DueRow]:
+            found: list[DueRow] = []
+            for kept in (Watch, Unit, Batch):
+                at_work = [id for kind, id in besides if kind == WORDS[kept]]
+                select = _briefs(kept).where(*_is_due(kept, now), _id(kept).not_in(at_work))
+                found += [DueRow(kind=WORDS[kept], **row._mapping) for row in await connection.execute(select)]
+            return found
+
+        rows = await self._read(work)
+        return sorted(rows, key=lambda row: (row.due_at is not None, row.due_at or now, row.id))
+
+    async def due_rows(self, chosen: Sequence[DueRow], now: datetime) -> list[Row]:
+        """Return these as they stand, in their order, without those that were moved meanwhile and wait."""
 
         async def work(connection: AsyncConnection) -> list[Row]:
             rows: list[Row] = []
             for kept in (Watch, Unit, Batch):
-                table = TABLES[kept]
-                time_has_come = sa.or_(table.c.due_at.is_(None), table.c.due_at <= now)
-                at_work = [id for kind, id in besides if kind == WORDS[kept]]
-                is_other = (table.c.name if kept is Watch else table.c.id).not_in(at_work)
-                rows += await listed(connection, kept, select_of(kept).where(*_goes_on(table), time_has_come, is_other))
-            return rows
+                if ids := [one.id for one in chosen if one.kind == WORDS[kept]]:
+                    select = select_of(kept).where(*_is_due(kept, now), _id(kept).in_(ids))
+                    rows += await listed(connection, kept, select)
+            found = {(WORDS[type(row)], row.id): row for row in rows}
+            return [found[one.kind, one.id] for one in chosen if (one.kind, one.id) in found]
 
-        rows = await self._read(work)
-        return sorted(rows, key=lambda row: (row.due_at is not None, row.due_at or now, row.id))
+        return await self._read(work)
 
     async def next_due(self, after: datetime | None = None) -> datetime | None:
         """Return the earliest time at which a `ready` or `waiting` row is due, the present when one has no time set.
@@ -238,6 +249,26 @@ async def free_rows(connection: AsyncConnection, obstacle: str, at: datetime) ->
 
 def _goes_on(table: sa.Table) -> tuple[sa.ColumnElement[bool], ...]:
     return table.c.status.in_(GOES_ON), table.c.obstacle == ""
+
+
+def _is_due(kept: type[Row], now: datetime) -> tuple[sa.ColumnElement[bool], ...]:
+    table = TABLES[kept]
+    return *_goes_on(table), sa.or_(table.c.due_at.is_(None), table.c.due_at <= now)
+
+
+def _id(kept: type[Row]) -> sa.Column[str]:
+    table = TABLES[kept]
+    return table.c.name if kept is Watch else table.c.id
+
+
+def _briefs(kept: type[Row]) -> sa.Select[Any]:
+    """Return the SELECT of what a `DueRow` tells of such rows."""
+    table, unit = TABLES[kept], schema.unit
+    base = sa.select(_id(kept).label("id"), table.c.stage, table.c.due_at)
+    if kept is Batch:
+        base = base.join_from(table, unit, unit.c.id == table.c.unit_id)
+        return base.add_columns(unit.c.watch, table.c.account, table.c.priority, table.c.planned_bytes)
+    return base.add_columns((table.c.name if kept is Watch else table.c.watch).label("watch"))
 
 
 async def _stands(connection: AsyncConnection, obstacle: str) -> bool:

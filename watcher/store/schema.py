@@ -150,7 +150,9 @@ batch = sa.Table(
     sa.Column("priority", sa.Integer(), nullable=False),
     *_moved(),
     _time("created_at"),
-    _text("account", server_default=sa.text("''")),  # as its plan says
+    # As its plan says.
+    _text("account", server_default=sa.text("''")),
+    sa.Column("planned_bytes", sa.BigInteger(), nullable=False, server_default=sa.text("0")),
     sa.UniqueConstraint("unit_id", "number", "revision"),
     sa.Index("ix_batch_due", "status", "obstacle", "due_at"),
 )

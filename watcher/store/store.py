@@ -321,7 +321,8 @@ class Store(Moving, Children, Shared, Followed):
 
         async def work(connection: AsyncConnection) -> Batch:
             await refuse_overtaken(connection, unit)
-            values = {**values_of(new), "number": number, "account": plan.galaxy}
+            copied = {"account": plan.galaxy, "planned_bytes": sum(planned.size for planned in plan.datasets)}
+            values = {**values_of(new), "number": number, **copied}
             await connection.execute(self._insert(table).values(values).on_conflict_do_nothing())
             return made(Batch, (await connection.execute(select_of(Batch).where(table.c.id == new.id))).one())
 
