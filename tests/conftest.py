@@ -1,4 +1,4 @@
-"""What holds for every test of the project: nothing is skipped in CI, and the real Galaxy serves one test at a time.
+"""What holds for every test of the project: nothing is skipped in CI, and a real Galaxy serves one test at a time.
 
 It knows nothing of what is tested; fixtures live beside the tests that use them, but for the servers, which are shared.
 """
@@ -10,7 +10,7 @@ from collections.abc import Generator
 import hypothesis
 import pytest
 
-from tests.live.real_galaxy import rest, wake
+from tests.live.real_galaxy import OLDER, rest, wake
 from tests.servers import galaxy_server
 
 __all__ = ["galaxy_server"]
@@ -24,12 +24,12 @@ REAL_TIMEOUT_S = 900  # the first one waits until Galaxy is installed and has st
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests on the real Galaxy in one process, those on older ones last; xdist reads the group after us."""
+    """Keep the tests on a real Galaxy in one process, those on older ones last; xdist reads the group after us."""
     # An older server takes the place of the newest one, which nobody may need any more by then.
     items.sort(key=lambda item: item.get_closest_marker("older") is not None)
     for item in items:
         if item.get_closest_marker("real"):
-            item.add_marker(pytest.mark.xdist_group("galaxy"))
+            item.add_marker(pytest.mark.xdist_group(f"galaxy{older_version(item)}"))
             # Before whatever the module says: any of them may be the one that waits for Galaxy.
             item.add_marker(pytest.mark.timeout(REAL_TIMEOUT_S), append=False)
 
@@ -68,6 +68,13 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
     finally:
         if is_real(item) and nextitem is not None and not is_real(nextitem):
             rest()
+
+
+def older_version(item: pytest.Item) -> str:
+    """Return the older version whose real server a test runs on, each in a process of its own; "" for the newest."""
+    params = item.callspec.params.values() if isinstance(item, pytest.Function) and hasattr(item, "callspec") else ()
+    words = [word for value in params for word in (value if isinstance(value, tuple) else (value,))]
+    return next((word for word in words if word in OLDER), "")
 
 
 def is_real(item: pytest.Item) -> bool:

@@ -41,9 +41,10 @@ class Deaths:
                 self._life.kill()
             ended = self._life.end()
             assert ended == -signal.SIGKILL, f"the daemon ended with {ended}:\n{self._life.said}"
-            if not self._over.is_set():
-                self.at.append((self._world.folder / "points").read_text().split()[-1])
-                self._points(self.at[-1])
+            *before, last = (self._world.folder / "points").read_text().split()
+            if last.partition(".")[0] in DIES_IN and last not in before:  # else somebody else killed it
+                self.at.append(last)
+                self._points(last)
 
     def end(self) -> None:
         """Kill the last life, and start no other."""

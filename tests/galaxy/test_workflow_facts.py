@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from watcher.galaxy.result_names import result_name
-from watcher.galaxy.tools import repository
+from watcher.galaxy.tool_ids import repository
 from watcher.galaxy.workflows import MissingTool, WorkflowFacts, WorkflowInput, WorkflowStep
 from watcher.model import WorkflowId
 

@@ -102,19 +102,3 @@ def tool_words(job: JobFacts) -> str:
 def last_lines(text: str) -> str:
     """Return the end of a text."""
     return "\n".join(text.strip().splitlines()[-WORDS_LINES:])
-
-
-def bare_tool(tool_id: str) -> str:
-    """Return the id of a tool without its version: `host/repos/owner/repository/tool`, or all of a built-in's id."""
-    parts = tool_id.split("/")
-    return "/".join(parts[:-1]) if _is_from_shed(parts) else tool_id
-
-
-def version_in(tool_id: str) -> str:
-    """Return the version that is part of the id of an installed tool; a built-in's id has none."""
-    parts = tool_id.split("/")
-    return parts[-1] if _is_from_shed(parts) else ""
-
-
-def _is_from_shed(parts: list[str]) -> bool:
-    return len(parts) >= 6 and parts[1] == "repos"

@@ -16,17 +16,16 @@ from watcher.galaxy.collections import Collections
 from watcher.galaxy.datasets import Datasets
 from watcher.galaxy.histories import Histories
 from watcher.galaxy.http import Http, Params
-from watcher.galaxy.invocation_answers import InvocationStep, JobFacts, Metric, OutputRef
+from watcher.galaxy.invocation_answers import InvocationDetail, InvocationStep, JobFacts, Metric, OutputRef
 from watcher.galaxy.invocations import Invocations
 from watcher.galaxy.job_failures import (
     FAILED_STATES,
     JobFailure,
-    bare_tool,
     last_lines,
     pause_cause,
     tool_words,
-    version_in,
 )
+from watcher.galaxy.tool_ids import bare_tool, version_in
 from watcher.model import CollectionId, DatasetId, HistoryId, InvocationId, JobId
 
 PAGE = 500
@@ -132,16 +131,23 @@ class Jobs:
         """Return the jobs of these invocations that failed or are paused, step by step; name subworkflows' invocations
         as well (`Invocations.nested`).
 
-        One request (two for a workflow not seen before) for each invocation, one for each mapped step with failures,
-        and one or two for each failed job, of many alike only for the first 20. Of those beyond, jobs and elements are
-        paired by their order, in which Galaxy makes both.
+        One request (two for a workflow not seen before) for each invocation, and those of `failed_in`.
         """
-        found: list[JobFailure] = []
-        for invocation in invocations:
-            for step in (await self._invocations.detailed(invocation)).steps:
-                if any(job.state in FAILED_STATES for job in step.jobs):
-                    found.extend(await self._failed_of(invocation, step))
-        return found
+        return await self.failed_in([await self._invocations.detailed(invocation) for invocation in invocations])
+
+    async def failed_in(self, invocations: Sequence[InvocationDetail]) -> list[JobFailure]:
+        """Return the same of invocations whose steps are known.
+
+        One request for each mapped step with failures, and one or two for each failed job, of many alike only for the
+        first 20. Of those beyond, jobs and elements are paired by their order, in which Galaxy makes both.
+        """
+        return [
+            failure
+            for invocation in invocations
+            for step in invocation.steps
+            if any(job.state in FAILED_STATES for job in step.jobs)
+            for failure in await self._failed_of(invocation.id, step)
+        ]
 
     async def _failed_of(self, invocation: InvocationId, step: InvocationStep) -> list[JobFailure]:
         leaves: Leaves = []

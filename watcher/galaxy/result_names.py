@@ -5,6 +5,8 @@ Pure, and the same for everybody who asks: what a workflow promises and what an 
 
 from __future__ import annotations
 
+from watcher.galaxy.tool_ids import short_tool_id
+
 
 def result_name(step_index: int, step_label: str, tool_id: str, output_name: str) -> str:
     """Return a name such as `count_reads 2.report`; a label of the step stands in the place of tool and number.
@@ -13,9 +15,3 @@ def result_name(step_index: int, step_label: str, tool_id: str, output_name: str
     """
     tool = short_tool_id(tool_id) or "step"
     return f"{step_label or f'{tool} {step_index}'}.{output_name}"
-
-
-def short_tool_id(tool_id: str) -> str:
-    """Return the last name of a tool: `toolshed.example.org/repos/owner/repository/fastp/0.23` is called fastp."""
-    parts = tool_id.split("/")
-    return parts[-2] if len(parts) > 2 else tool_id

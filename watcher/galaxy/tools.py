@@ -16,6 +16,7 @@ from urllib.parse import quote
 from watcher.errors import NotThere
 from watcher.galaxy.answers import Answer, Text
 from watcher.galaxy.http import Http, Params
+from watcher.galaxy.tool_ids import repository
 from watcher.galaxy.workflow_facts import MissingTool
 
 
@@ -87,13 +88,6 @@ class Tools:
         """Return the versions that are installed, newest last; none for a tool that is not there."""
         params: Params = {"tool_id": tool_id}
         return tuple(await self._http.get("/api/tools", "list the versions of a tool", list[str], params=params))
-
-
-def repository(tool_id: str) -> str:
-    """Return `owner/name@tool shed` of a tool from a tool shed, else nothing."""
-    shed, found, path = tool_id.partition("/repos/")
-    parts = path.split("/")
-    return f"{parts[0]}/{parts[1]}@{shed}" if found and len(parts) > 1 else ""
 
 
 def _flat(parameters: Iterable[Parameter], above: str = "") -> Iterator[tuple[str, Parameter]]:

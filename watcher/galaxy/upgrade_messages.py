@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from watcher.galaxy.answers import Answer, Text
-from watcher.galaxy.result_names import short_tool_id
+from watcher.galaxy.tool_ids import short_tool_id
 from watcher.galaxy.workflow_answers import DownloadedStep
 
 _TAGS = re.compile(r"<[^>]*>?")

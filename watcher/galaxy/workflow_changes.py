@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from watcher.galaxy.result_names import short_tool_id
+from watcher.galaxy.tool_ids import short_tool_id
 from watcher.galaxy.workflow_facts import REVIEW, WorkflowFacts
 
 Digest = Mapping[str, Any]

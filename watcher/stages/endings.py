@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from watcher.galaxy.invocation_answers import InvocationDetail, JobCounts
 from watcher.galaxy.job_failures import JobFailure, PauseCause
+from watcher.galaxy.tool_ids import bare_tool, short_tool_id
 from watcher.model import InvocationId, PlannedWorkflow
 
 GOOD = frozenset({"ok", "skipped"})
@@ -143,8 +144,8 @@ def _tolerated(
 
 
 def _is_called(one: JobFailure, wanted: str) -> bool:
-    short = one.tool_id.split("/")[-2] if one.tool_id.count("/") > 1 else one.tool_id
-    return wanted in (one.step_label, str(one.step_index), one.tool_id, one.tool_id.rpartition("/")[0], short)
+    tool = (one.tool_id, bare_tool(one.tool_id), short_tool_id(one.tool_id))
+    return wanted in (one.step_label, str(one.step_index), *tool)
 
 
 def _is_lost(one: JobFailure) -> bool:

@@ -140,7 +140,7 @@ async def _failures(
 
     Such a job stays outside of the invocation, whose counts keep the failed one for good (measured on 24.1.4, 26.1.2).
     """
-    failures = await galaxy.jobs.failed([detail.id for detail in details])
+    failures = await galaxy.jobs.failed_in(details)
     waits = any(failure.state == PAUSED for failure in failures)
     found: list[dict[DatasetId, DatasetId]] = []
     for failure in failures:

@@ -10,8 +10,9 @@ from tests.contracts.room.conftest import GalaxyServer, Prepared, behind, send, 
 from tests.contracts.room.runs import asked, at_rest, hda, hdca, imported, listed, reaches, repeat_by_hand, run
 from watcher.galaxy import Galaxy
 from watcher.galaxy.fetch import FetchElement
+from watcher.galaxy.job_failures import JobFailure
 from watcher.galaxy.results import GalaxyResults
-from watcher.model import DatasetId, WorkflowId
+from watcher.model import DatasetId, HistoryId, InvocationId, JobId, WorkflowId
 
 SAMPLE = "S1_R1.fastq.gz"
 FAILS = {"1": {"code": 3}}
@@ -34,11 +35,8 @@ async def test_repeated_job_stands_for_the_failed_one(
     history, file = prepared.history, prepared.datasets[SAMPLE]
     older, _ = repeat_by_hand(galaxy_server, history, None, file, code=0)
     await reaches(galaxy, older, ["ok"])
-    invocation = await run(galaxy, history, twice, {"File": hda(file)}, FAILS)
-    failure = (await galaxy.jobs.failed([invocation]))[0]
+    invocation, failure, again = await failed_twice(galaxy_server, galaxy, history, twice, file)
     old = (await galaxy.invocations.get(invocation)).outputs["one"].id
-    again, _ = repeat_by_hand(galaxy_server, history, failure.job, file, code=3)
-    await reaches(galaxy, again, ["error"])
     assert await galaxy.jobs.rerun_of(history, failure) == {}
     good, new = repeat_by_hand(galaxy_server, history, again, file, code=0)
     await reaches(galaxy, good, ["ok"])
@@ -57,6 +55,27 @@ async def test_repeated_job_stands_for_the_failed_one(
     found, not_good = await GalaxyResults(galaxy, [invocation], replaced).look(["*"])
     assert ([file.parts for file in found], not_good) == ([("one",), ("two",)], [])
     assert found[0].galaxy_id == new
+
+
+async def failed_twice(
+    server: GalaxyServer, galaxy: Galaxy, history: HistoryId, twice: WorkflowId, file: DatasetId
+) -> tuple[InvocationId, JobFailure, JobId]:
+    """Return an invocation whose first job failed, and failed again by hand, while the second one is paused.
+
+    A real 25.0.4 takes the waiting job up at times while the one before it fails: it ends for good, and we begin anew.
+    """
+    for _ in range(6):
+        invocation = await run(galaxy, history, twice, {"File": hda(file)}, FAILS)
+        failure = (await galaxy.jobs.failed([invocation]))[0]
+        again, _ = repeat_by_hand(server, history, failure.job, file, code=3)
+        await reaches(galaxy, again, ["error"])
+        await until(lambda: at_rest(galaxy, history, invocation))  # noqa: B023 - waited for at once
+        if dict((await galaxy.invocations.counts(history, [invocation]))[invocation].states) == {
+            "error": 1,
+            "paused": 1,
+        }:
+            return invocation, failure, again
+    raise AssertionError("no waiting job was paused")
 
 
 async def test_job_with_another_input_proves_nothing(
