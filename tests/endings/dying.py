@@ -42,7 +42,7 @@ class Deaths:
             ended = self._life.end()
             assert ended == -signal.SIGKILL, f"the daemon ended with {ended}:\n{self._life.said}"
             *before, last = (self._world.folder / "points").read_text().split()
-            if last.partition(".")[0] in DIES_IN and last not in before:  # else somebody else killed it
+            if last.partition(".")[0] in DIES_IN and last not in {*before, *self.at}:  # else somebody else did it
                 self.at.append(last)
                 self._points(last)
 
