@@ -9,7 +9,7 @@ import pytest
 from tests.contracts.room.runs import repeat_by_hand
 from tests.endings.served import ServedWorld, history_of
 from tests.endings.workflows import READ_1, document, dying_once, one_file, waiting
-from tests.world import until
+from tests.world import RUN, until
 from watcher.model import HistoryId, JobId
 
 
@@ -133,3 +133,38 @@ async def test_killed_job_is_tried_again_by_itself(world: ServedWorld) -> None:
     assert "exit code 137" in first["reason"]
     assert len(world.invocations(batch)) == 2
     assert world.delivered("ok") == ["copy.fastqsanger.gz"]
+
+
+@pytest.mark.slow_on_real
+@pytest.mark.newest
+async def test_second_attempt_from_cached_jobs(world: ServedWorld) -> None:
+    """With `use_cached_job` an attempt that is asked for anew takes what the one before it made, and is delivered;
+    `replacements` are what the workflow says in the names of its datasets.
+    """
+    made = document("Cached", {"File": {"type": "data"}}, {"copy": "copy/out"}, {"copy": waiting("File")})
+    made["steps"]["copy"]["out"] = {"out": {"rename": "${sample} copied"}}
+    rule = {"file": world.saved(made), "inputs": READ_1, "use_cached_job": True}
+    world.rule({**rule, "replacements": {"sample": "{run}"}})
+    world.add_run(samples=("S1",))
+    async with world.living():
+        batch = await world.ended("done")
+        await world.wish("retry", batch["id"], **{"from": "invoke"})
+
+        async def has_two() -> bool:
+            (unit,) = (await world.status())["units"]
+            batch = unit["batches"][0]
+            return batch["status"] == "done" and [row["attempt"] for row in batch["invocations"]] == [2]
+
+        await until(has_two, what="the end of a second attempt")
+        batch = await world.ended("done")
+    assert [row["status"] for row in batch["attempts"]] == ["done", "done"]
+    assert world.delivered("ok") == ["copy.fastqsanger.gz"]
+    if world.real:  # the fake computes everything anew, and renames nothing
+        first, second = sorted(
+            world.ask("GET", f"/api/jobs?history_id={history_of(batch)}&tool_id=wait_then_exit"),
+            key=lambda row: str(row["create_time"]),
+        )
+        copied = world.ask("GET", f"/api/jobs/{second['id']}?full=true")
+        assert copied["copied_from_job_id"] == first["id"]
+        result = world.ask("GET", f"/api/datasets/{copied['outputs']['out']['id']}")
+        assert result["name"] == f"{RUN} copied"
