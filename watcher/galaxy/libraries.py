@@ -24,6 +24,7 @@ from watcher.galaxy.library_answers import (
     Library,
     LibraryItem,
     LibraryItemFacts,
+    LibraryVersion,
     ListedFolder,
     PutThere,
 )
@@ -122,6 +123,13 @@ class Libraries(LibraryImports, LibraryRights):
         path = f"/api/libraries/{facts.get('parent_library_id')}/contents/{item}"
         measured = await self._http.get(path, purpose, dict[str, Any])
         return understand(LibraryItemFacts, {**facts, "file_size": measured.get("file_size")}, asked)
+
+    async def version(self, version: DatasetId) -> LibraryVersion:
+        """Return a version of a file; raises NotThere, Forbidden, and Refused for what is no id."""
+        params = {"hda_ldda": "ldda"}
+        return await self._http.get(
+            f"/api/datasets/{version}", "read a version of a library's file", LibraryVersion, params=params
+        )
 
     async def register(self, history: HistoryId, folder: FolderId, elements: Sequence[FetchElement]) -> JobId:
         """Make files of uploads in a folder, bytes untouched; they show in its listing when the job has ended.

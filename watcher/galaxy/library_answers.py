@@ -86,6 +86,16 @@ class LibraryItemFacts(Answer):
     deleted: bool = False
 
 
+class LibraryVersion(Answer):
+    """A version of a file, by the id that workflows take: `ldda`, Galaxy's word for it."""
+
+    id: DatasetId
+    name: Text = ""
+    state: Text = ""
+    ext: Text = Field(default="", validation_alias="file_ext")
+    deleted: bool = False
+
+
 class ListedFolder(Answer):
     """A page of a folder: `rows` are files and folders as Galaxy gives them, `total` counts all pages; `may_add` tells
     whether the account may put something there.

@@ -155,9 +155,9 @@ def _only(found: Sequence[T], what: str) -> T:
 
 
 async def _by_id(galaxy: Galaxy, src: str, id: str) -> Reference:
-    look: dict[str, Callable[[Galaxy, str], Any]] = {"hda": _dataset, "hdca": _collection, LIBRARY_ITEM: _by_item}
-    if src not in look:  # a version of a library's file: Galaxy shows files, not versions; it tells when it starts
-        return Reference(PlannedReference(src=src, id=id, name=f"{src} {id}"))
+    look: Mapping[str, Callable[[Galaxy, str], Any]] = {
+        "hda": _dataset, "hdca": _collection, "ldda": _version, LIBRARY_ITEM: _by_item,
+    }  # fmt: skip
     try:
         found: Reference = await look[src](galaxy, id)
     except UNSEEN:
@@ -187,6 +187,12 @@ async def _by_item(galaxy: Galaxy, id: str) -> Reference:
     facts = await galaxy.libraries.item(LibraryItemId(id))
     _refuse(facts.name, facts.state, is_deleted=facts.deleted)
     return Reference(PlannedReference(src="ldda", id=facts.version_id, name=facts.name), (facts.ext,))
+
+
+async def _version(galaxy: Galaxy, id: str) -> Reference:
+    facts = await galaxy.libraries.version(DatasetId(id))
+    _refuse(facts.name, facts.state, is_deleted=facts.deleted)
+    return Reference(PlannedReference(src="ldda", id=id, name=facts.name), (facts.ext,) if facts.ext else ())
 
 
 def _refuse(name: str, state: str, *, is_deleted: bool) -> None:

@@ -11,11 +11,11 @@ import pytest
 
 from tests.contracts.room.conftest import GalaxyServer, as_user, fastq, send, sha256, until
 from tests.contracts.room.library import folder, library, settled, source
-from watcher.errors import Forbidden, GalaxyError, Refused
+from watcher.errors import Forbidden, GalaxyError, NotThere, Refused
 from watcher.galaxy import Galaxy
 from watcher.galaxy.fetch import FetchElement
 from watcher.galaxy.library_answers import Folder, Library
-from watcher.model import FolderId, HistoryId, LibraryItemId
+from watcher.model import DatasetId, FolderId, HistoryId, LibraryItemId
 
 __all__ = ["folder", "library", "source"]
 UNKNOWN_ID = "0123456789abcdef"
@@ -97,6 +97,9 @@ async def test_uploads_become_items(galaxy: Galaxy, history: HistoryId, folder: 
     facts = await galaxy.libraries.item(good.id)
     assert (facts.version_id, facts.folder_id, facts.size) == (good.version_id, folder.id, len(content))
     assert Path(facts.file_name).read_bytes() == content
+    version = await galaxy.libraries.version(good.version_id)
+    assert (version.id, version.name, version.state) == (good.version_id, good.name, "ok")
+    assert (version.ext, version.deleted) == ("fastqsanger.gz", False)
 
 
 async def test_paths_are_linked_in_order(galaxy: Galaxy, library: Library, folder: Folder, source: Path) -> None:
@@ -365,5 +368,7 @@ async def test_what_is_not_there_is_an_error_of_ours(galaxy: Galaxy, id: str) ->
     """An id that does not exist is told by one of our errors, not by a foreign one."""
     with pytest.raises(GalaxyError):
         await galaxy.libraries.item(LibraryItemId(id))
+    with pytest.raises((NotThere, Refused)):
+        await galaxy.libraries.version(DatasetId(id))
     with pytest.raises(GalaxyError):
         await galaxy.libraries.items(FolderId(f"F{id}"))

@@ -113,9 +113,12 @@ async def test_closed_file_is_hidden(
     item = await link(galaxy, library, folder, source / "S1_R1.fastq.gz")
     beside = await link(galaxy, library, folder, source / "notes & <more>.txt")
     mine, theirs = await roles(galaxy, galaxy_server, library)
+    version = (await galaxy.libraries.item(item)).version_id
     await galaxy.libraries.set_permissions("item", item, access=[mine.id])
     async with as_user(galaxy_server, galaxy_server.second_key) as other:
         assert [one.id for one in await other.libraries.items(folder.id)] == [beside]
+        with pytest.raises(Forbidden):
+            await other.libraries.version(version)
         with pytest.raises(NotThere):
             await other.libraries.item(item)
         with pytest.raises(NotThere):

@@ -56,7 +56,7 @@ async def test_what_is_not_good_is_no_reference(galaxy: Galaxy, prepared: Prepar
     assert by_id[0] == "Input “Genome”: `broken.fastq.gz` is not good (error)."
 
 
-@pytest.mark.parametrize("src", ["hda", "hdca", "ld"])
+@pytest.mark.parametrize("src", ["hda", "hdca", "ld", "ldda"])
 async def test_what_nobody_may_read_is_told(galaxy: Galaxy, src: str) -> None:
     """An id that leads nowhere is one sentence, never a crash."""
     message, hint = await told(galaxy, {"src": src, "id": NOBODYS})
@@ -87,6 +87,8 @@ async def test_a_file_of_a_library_is_found_by_its_way(
     assert await found(galaxy, value) == Reference(planned, ("fastqsanger.gz",))
     assert await found(galaxy, value, planned) == Reference(planned, ("fastqsanger.gz",))
     assert (await found(galaxy, {"src": "ld", "id": item})).planned.id == listed.version_id
+    version = {"src": "ldda", "id": listed.version_id}
+    assert await found(galaxy, version) == Reference(PlannedReference(**version, name=name), ("fastqsanger.gz",))
     older = planned.model_copy(update={"id": NOBODYS})
     assert "has another version since it was planned" in (await told(galaxy, value, older))[0]
     assert (await told(galaxy, {**value, "path": f"rum/{name}"}))[1] == "Did you mean `run`?"

@@ -28,6 +28,10 @@ HASH_FUNCTIONS = {"MD5": "md5", "SHA-1": "sha1", "SHA-256": "sha256", "SHA-512":
 
 def show_dataset(call: Call) -> Json:
     """Show one dataset; `keys` is ignored here, `view=summary` is not."""
+    if call.query("hda_ldda") == "ldda":
+        version = _of_library(call)
+        shown = {"name": version.name, "state": version.file.state, "file_ext": version.file.ext, "deleted": False}
+        return {"id": call.path["dataset"], "hda_ldda": "ldda", "file_size": version.file.size, **shown}
     dataset = call.dataset(call.path["dataset"])
     if call.query("view") == "summary":
         return dataset_summary(dataset)
