@@ -7,10 +7,36 @@ import secrets
 import pytest
 
 from tests.contracts.room.runs import repeat_by_hand
-from tests.endings.served import ServedWorld, history_of
+from tests.endings.served import Json, ServedWorld, history_of
 from tests.endings.workflows import READ_1, document, dying_once, one_file, waiting
 from tests.world import RUN, until
-from watcher.model import HistoryId, JobId
+from watcher.model import DatasetId, HistoryId, JobId
+
+
+async def run_again_by_hand(world: ServedWorld, batch: Json, *, takes_place: bool) -> DatasetId:
+    """Run a failed job again with success, in its place or beside it, and return what it made."""
+    history = HistoryId(history_of(batch))
+    failed = world.ask("GET", f"/api/jobs?history_id={history}&state=error")[0]
+    infile = world.ask("GET", f"/api/jobs/{failed['id']}")["inputs"]["infile"]["id"]
+    old = JobId(failed["id"]) if takes_place else None
+    job, dataset = repeat_by_hand(world.server, history, old, infile, code=0)
+
+    async def is_good() -> bool:
+        return bool(world.ask("GET", f"/api/jobs/{job}")["state"] == "ok")
+
+    await until(is_good, what="the job that was run again")
+    return dataset
+
+
+async def start_anew_beside(world: ServedWorld, batch: Json) -> None:
+    """Run a failed job beside its place, try again, and wait until the workflow was started anew."""
+    await run_again_by_hand(world, batch, takes_place=False)
+    await world.wish("retry", batch["id"])
+
+    async def has_two() -> bool:
+        return len(world.invocations(batch)) == 2
+
+    await until(has_two, what="a second invocation")
 
 
 @pytest.mark.newest
@@ -23,16 +49,7 @@ async def test_job_run_again_by_hand(world: ServedWorld, step: str, *, takes_pla
     world.add_run(samples=("S1",))
     async with world.living():
         batch = await world.ended("failed")
-        history = HistoryId(history_of(batch))
-        (failed,) = world.ask("GET", f"/api/jobs?history_id={history}&state=error")
-        infile = world.ask("GET", f"/api/jobs/{failed['id']}")["inputs"]["infile"]["id"]
-        old = JobId(failed["id"]) if takes_place else None
-        job, dataset = repeat_by_hand(world.server, history, old, infile, code=0)
-
-        async def is_good() -> bool:
-            return bool(world.ask("GET", f"/api/jobs/{job}")["state"] == "ok")
-
-        await until(is_good, what="the job that was run again")
+        dataset = await run_again_by_hand(world, batch, takes_place=takes_place)
         await world.wish("retry", batch["id"])
         batch = await world.ended("done")
     assert len(world.invocations(batch)) == 1
@@ -50,21 +67,7 @@ async def test_job_run_beside_one_that_others_wait_for(world: ServedWorld) -> No
     world.add_run(samples=("S1",))
     async with world.living():
         batch = await world.ended("failed")
-        history = HistoryId(history_of(batch))
-        (failed,) = world.ask("GET", f"/api/jobs?history_id={history}&state=error")
-        infile = world.ask("GET", f"/api/jobs/{failed['id']}")["inputs"]["infile"]["id"]
-        job, _ = repeat_by_hand(world.server, history, None, infile, code=0)
-
-        async def is_good() -> bool:
-            return bool(world.ask("GET", f"/api/jobs/{job}")["state"] == "ok")
-
-        await until(is_good, what="the job that was run beside")
-        await world.wish("retry", batch["id"])
-
-        async def has_two() -> bool:
-            return len(world.invocations(batch)) == 2
-
-        await until(has_two, what="a second invocation")
+        await start_anew_beside(world, batch)
 
 
 @pytest.mark.slow_on_real
@@ -77,21 +80,7 @@ async def test_job_that_could_stand_for_two(world: ServedWorld) -> None:
     world.add_run(samples=("S1",))
     async with world.living():
         batch = await world.ended("failed")
-        history = HistoryId(history_of(batch))
-        failed, _ = world.ask("GET", f"/api/jobs?history_id={history}&state=error")
-        infile = world.ask("GET", f"/api/jobs/{failed['id']}")["inputs"]["infile"]["id"]
-        job, _ = repeat_by_hand(world.server, history, None, infile, code=0)
-
-        async def is_good() -> bool:
-            return bool(world.ask("GET", f"/api/jobs/{job}")["state"] == "ok")
-
-        await until(is_good, what="the job that was run beside")
-        await world.wish("retry", batch["id"])
-
-        async def has_two() -> bool:
-            return len(world.invocations(batch)) == 2
-
-        await until(has_two, what="a second invocation")
+        await start_anew_beside(world, batch)
 
 
 @pytest.mark.slow_on_real
