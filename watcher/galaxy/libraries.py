@@ -125,7 +125,11 @@ class Libraries(LibraryImports, LibraryRights):
         return understand(LibraryItemFacts, {**facts, "file_size": measured.get("file_size")}, asked)
 
     async def version(self, version: DatasetId) -> LibraryVersion:
-        """Return a version of a file; raises NotThere, Forbidden, and Refused for what is no id."""
+        """Return a version of a file; raises NotThere, Forbidden, and Refused for what is no id.
+
+        GalaxyBroken at times for one that is good: a real 26.1.2 shows what was copied from a history, and answers 500
+        for what was uploaded into the library.
+        """
         params = {"hda_ldda": "ldda"}
         return await self._http.get(
             f"/api/datasets/{version}", "read a version of a library's file", LibraryVersion, params=params

@@ -89,6 +89,8 @@ async def test_a_file_of_a_library_is_found_by_its_way(
     assert (await found(galaxy, {"src": "ld", "id": item})).planned.id == listed.version_id
     version = {"src": "ldda", "id": listed.version_id}
     assert await found(galaxy, version) == Reference(PlannedReference(**version, name=name), ("fastqsanger.gz",))
+    shown = await galaxy.libraries.version(listed.version_id)
+    assert (shown.id, shown.name, shown.state, shown.deleted) == (listed.version_id, name, "ok", False)
     older = planned.model_copy(update={"id": NOBODYS})
     assert "has another version since it was planned" in (await told(galaxy, value, older))[0]
     assert (await told(galaxy, {**value, "path": f"rum/{name}"}))[1] == "Did you mean `run`?"
