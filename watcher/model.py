@@ -336,6 +336,7 @@ class PlannedDelivery(Stored):
     base: str = ""  # the fixed leading part of the rule's folder: it must exist, only below it folders are made
     outputs: tuple[str, ...] = ("*",)
     on: str = "ok"  # ok, failed, always
+    may_fail: bool = False
 
 
 class PlannedShare(Stored):

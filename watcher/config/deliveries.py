@@ -20,3 +20,8 @@ class DeliverySettings(Section):
     folder: FolderTemplate = Field(description="Where to; begins with a fixed folder.")
     outputs: Patterns = Field(("*",), description="Which results: patterns on the labels of the workflow's outputs.")
     on: Literal["ok", "failed", "always"] = Field("ok", description="After which ending of the batch.")
+    may_fail: bool = Field(
+        False,
+        description="true: the batch is done without it, too. What asks for a person fails it at once; a target that is"
+        " full or away is waited for, an hour long.",
+    )

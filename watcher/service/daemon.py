@@ -36,6 +36,7 @@ from watcher.service.verbs import carry_out_verbs
 from watcher.stages.effects import Points, pass_by
 from watcher.stages.pace import OUTSIDE_HOURS
 from watcher.stages.rooms import Rooms
+from watcher.stages.troubles import DELIVERY_WAITS
 
 log = structlog.get_logger("watcher")
 
@@ -310,7 +311,7 @@ class Daemon:
             return True
         if row.status is Status.WAITING and row.obstacle:
             return patience_over and row.obstacle in lasting
-        if row.status is Status.WAITING and row.code == OUTSIDE_HOURS:
+        if row.status is Status.WAITING and row.code in (OUTSIDE_HOURS, DELIVERY_WAITS):
             return patience_over
         if isinstance(row, Unit):
             if row.stage is Stage.FINISH:

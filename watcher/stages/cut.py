@@ -321,6 +321,7 @@ def _delivery(delivery: DeliverySettings, key: str, values: Mapping[str, str]) -
         base=str(fixed_folder(delivery.folder)),
         outputs=delivery.outputs,
         on=delivery.on,
+        may_fail=delivery.may_fail,
     )
 
 

@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 
 from watcher.delivery.folder import FolderDelivery
-from watcher.errors import DeliveryBroken, TargetFull, TargetGone
+from watcher.errors import DeliveryBroken, DeliveryError
 from watcher.galaxy.results import GalaxyResults, selects
 from watcher.model import DatasetId, Done, Fail, Next, Outcome, PlannedDelivery, ResultFile, Stage, Status, weakest
 from watcher.rows import Batch, DeliveredFile, DeliveryRow
@@ -22,8 +22,10 @@ from watcher.stages.chain import current_invocations, never_started, running, to
 from watcher.stages.effects import together
 from watcher.stages.endings import PARTLY_GOOD, TOLERATED
 from watcher.stages.rooms import Rooms
+from watcher.stages.troubles import Troubles
 
 AT_ONCE = 4
+PARTLY_DELIVERED = "partly_delivered"
 DELIVERY_BYTES = "delivery_bytes"
 """Where a batch remembers how much room its delivery needs."""
 
@@ -46,6 +48,7 @@ async def deliver(batch: Batch, rooms: Rooms) -> Outcome:
     results = GalaxyResults(galaxy, [row.galaxy_id for row in latest if row.galaxy_id], replaced, left_out)
     # What a rule tolerates is not delivered, and does not keep what is good from being so.
     is_whole = not any(row.code in (TOLERATED, PARTLY_GOOD) for row in latest)
+    troubles = Troubles(batch, rooms)
     for planned in batch.plan.deliveries:
         known = {row.key: row for row in await rooms.store.deliveries(batch.id)}.get(planned.key)
         if known and known.status is Status.DONE:
@@ -62,9 +65,10 @@ async def deliver(batch: Batch, rooms: Rooms) -> Outcome:
             continue
         try:
             await _deliver_one(batch, rooms, results, planned, known, ending, is_whole=is_whole)
-        except (TargetFull, TargetGone) as error:
-            error.subject = planned.base
-            raise
+        except DeliveryError as error:  # of this one alone: the others are made all the same
+            await troubles.note(planned, error)
+    if (wait := await troubles.settled()) is not None:
+        return wait
     if failed:
         told = [row.reason for row in failed] + [f"`{planned.ref}` was not started." for planned in skipped]
         return Fail(
@@ -76,7 +80,10 @@ async def deliver(batch: Batch, rooms: Rooms) -> Outcome:
     rooms.progress.forget(batch.id)
     partly = " ".join(row.reason for row in latest if row.reason)
     end = "All results are where they belong." if batch.plan.deliveries else "All data are in Galaxy."
-    return Done(f"{end} {partly}".strip(), "" if is_whole else PARTLY_GOOD)
+    if troubles.lacking:
+        end = f"{' '.join(troubles.lacking)} `galaxy-watcher retry {batch.id} --from deliver` tries once more."
+    code = PARTLY_GOOD if not is_whole else PARTLY_DELIVERED if troubles.lacking else ""
+    return Done(f"{end} {partly}".strip(), code)
 
 
 async def _deliver_one(
@@ -107,14 +114,15 @@ async def _deliver_one(
     needed_bytes = sum(file.size for _, file in missing)
     await rooms.store.touch(batch, more={DELIVERY_BYTES: needed_bytes})  # what a probe asks for while we wait
     await folder.prepare(needed_bytes)
-    if known is None or known.intent_at is None:
+    if known is None or known.intent_at is None or known.status is not Status.WORKING:
         await rooms.store.put_delivery(
             batch,
             planned.key,
             target=planned.folder,
             on_ending=planned.on,
             status=Status.WORKING,
-            intent_at=rooms.clock.now(),
+            intent_at=(known.intent_at if known else None) or rooms.clock.now(),
+            reason="",
         )
     turns = asyncio.Semaphore(AT_ONCE)
 

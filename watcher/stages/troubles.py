@@ -1,0 +1,75 @@
+"""What keeps single deliveries of a batch from being made, and what that means for the batch.
+
+Each delivery is made whatever became of the others. A target that is full or away is waited for; what only a person
+can put right holds the batch, once nothing else is to be waited for. A delivery that may fail holds nothing: it is
+given up at once, or after an hour where waiting may help.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from watcher.errors import DeliveryError, TargetFull, TargetGone
+from watcher.model import PlannedDelivery, Status, Wait
+from watcher.rows import Batch
+from watcher.stages.rooms import Rooms
+
+PASSING = (TargetFull, TargetGone)
+PATIENCE = timedelta(hours=1)
+"""How long a delivery that may fail is waited for, from the first trouble on."""
+
+AGAIN_AFTER = timedelta(minutes=5)
+DELIVERY_WAITS = "delivery_waits"
+"""Why a batch waits all of whose deliveries are made but for some that may fail."""
+
+IN_TROUBLE = "in_trouble"
+"""Where a batch remembers since when a delivery cannot be made, by its key."""
+
+
+@dataclass
+class Troubles:
+    """The troubles of one round over all deliveries; `lacking` says of each that was given up what became of it."""
+
+    batch: Batch
+    rooms: Rooms
+    lacking: list[str] = field(default_factory=list)
+    _met: list[tuple[PlannedDelivery, DeliveryError]] = field(default_factory=list)
+    _since: dict[str, str] = field(default_factory=dict)
+
+    async def note(self, planned: PlannedDelivery, error: DeliveryError) -> None:
+        """Keep with the delivery why it was not made, and decide whether it is given up."""
+        now, passes = self.rooms.clock.now(), isinstance(error, PASSING)
+        since = self.batch.more.get(IN_TROUBLE, {}).get(planned.key) or now.isoformat()
+        is_given_up = planned.may_fail and not (passes and now - datetime.fromisoformat(since) < PATIENCE)
+        status = Status.FAILED if is_given_up else Status.WAITING if passes else Status.HELD
+        await self.rooms.store.put_delivery(
+            self.batch, planned.key, target=planned.folder, on_ending=planned.on, status=status, reason=error.message
+        )
+        if not is_given_up:
+            self._since[planned.key] = since
+            self._met.append((planned, error))
+            return
+        told = f"Delivery {planned.key} to {planned.folder} failed, as it may: {error.message}"
+        self.lacking.append(told)
+        await self.rooms.store.journal(
+            "delivery.failed", f"{told} ({self.batch.id})", unit_id=self.batch.unit_id, batch_id=self.batch.id
+        )
+
+    async def settled(self) -> Wait | None:
+        """Return None when no delivery is to be waited for, a Wait for one that may fail; raise what the batch has to
+        wait for, or a person to see, otherwise.
+        """
+        if self._since != self.batch.more.get(IN_TROUBLE, {}):
+            await self.rooms.store.touch(self.batch, more={IN_TROUBLE: self._since})
+        required = [(planned, error) for planned, error in self._met if not planned.may_fail]
+        for planned, error in required:
+            if isinstance(error, PASSING):
+                error.subject = planned.base
+                raise error
+        if required:
+            raise required[0][1]
+        if self._met:
+            planned, error = self._met[0]
+            return Wait(AGAIN_AFTER, f"Delivery {planned.key}, which may fail: {error.message}", DELIVERY_WAITS)
+        return None
