@@ -337,6 +337,11 @@ class PlannedDelivery(Stored):
     outputs: tuple[str, ...] = ("*",)
     on: str = "ok"  # ok, failed, always
     may_fail: bool = False
+    owner: str = ""
+    group: str = ""
+    mode: str = ""  # octal, "" = as the umask says
+    folder_mode: str = ""
+    marker: str = ""
 
 
 class PlannedShare(Stored):

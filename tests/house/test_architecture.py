@@ -21,6 +21,7 @@ SHARED_BY_STAGES = {
     "rounds": "one request for the counts of many invocations, for poll.py",
     "chain": "which workflow of a batch may start, and which cannot: invoke.py, poll.py and deliver.py go by it",
     "inputs": "what goes into one invocation, made for it alone, for invoke.py; attempts.py finds it again by that",
+    "targets": "opens where a delivery goes, for deliver.py and the probes",
     "throttle": "how many workflows run on a server at a time, for invoke.py",
     "attempts": "second tries of a workflow, for poll.py",
     "causes": "why jobs did not end well, and what the watcher can do about it, for poll.py",

@@ -103,3 +103,11 @@ async def test_whether_the_version_was_tried_is_said(tmp_path: Path, version: st
 def replaced(world: World, version: str) -> Behaviour:
     """Return the same server under another version number."""
     return replace(world.fake.state.behaviour, version=version)
+
+
+async def test_rights_of_a_delivery(world: World) -> None:
+    """A group that nobody made is told before anything is delivered; a number is taken as it is."""
+    for group, is_well in (("no-such-group", False), ("0", True)):
+        world.write_config(rule={"deliver": {"folder": f"{world.results}/{{run}}", "group": group}})
+        bad = told(await check_all(world.settings()), well=False)
+        assert ("rule all, delivery: There is no group `no-such-group` on this machine" in bad) is not is_well

@@ -6,12 +6,34 @@ room is asked by `check` and before each delivery.
 
 from __future__ import annotations
 
-from typing import Literal
+import re
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from watcher.config.destinations import FolderTemplate
-from watcher.config.values import Patterns, Section
+from watcher.config.values import Patterns, Section, Text, wrong
+
+MANIFEST = "MANIFEST.sha256"
+
+
+def _check_mode(written: object) -> object:
+    # 640 is a number to YAML, whose digits would be taken as they come; what begins with 0 is text to our reader.
+    if written in (None, ""):
+        return ""
+    if not isinstance(written, str) or not re.fullmatch(r"0?[0-7]{3,4}", written):
+        raise wrong("is not a mode.", 'Write it in quotes, as chmod takes it: "0640".', written=written)
+    return written
+
+
+def _check_marker(name: str) -> str:
+    if name and (not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}", name) or name == MANIFEST):
+        raise wrong("is no name for a marker.", "For example DELIVERED; letters, digits, dots, - and _.")
+    return name
+
+
+Mode = Annotated[str, BeforeValidator(_check_mode)]
+Marker = Annotated[str, AfterValidator(_check_marker)]
 
 
 class DeliverySettings(Section):
@@ -20,6 +42,18 @@ class DeliverySettings(Section):
     folder: FolderTemplate = Field(description="Where to; begins with a fixed folder.")
     outputs: Patterns = Field(("*",), description="Which results: patterns on the labels of the workflow's outputs.")
     on: Literal["ok", "failed", "always"] = Field("ok", description="After which ending of the batch.")
+    owner: Text | None = Field(
+        None,
+        description="User that files and new folders are given to, by name or number; needs root. Left out: ours.",
+    )
+    group: Text | None = Field(
+        None, description="Group that they are given to, by name or number; the watcher's user has to be in it."
+    )
+    mode: Mode = Field("", description='Rights of files, such as "0640", in quotes. Left out: as the umask says.')
+    folder_mode: Mode = Field("", description='Rights of new folders, such as "2750". Left out: as the umask says.')
+    marker: Marker = Field(
+        "", description="Name of an empty file that is made last of all, for a tool that waits for it. Left out: none."
+    )
     may_fail: bool = Field(
         False,
         description="true: the batch is done without it, too. What asks for a person fails it at once; a target that is"

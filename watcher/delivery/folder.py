@@ -17,7 +17,9 @@ from typing import TypeVar
 
 from watcher.clock import Clock
 from watcher.delivery.names import MANIFEST, lay_out, manifest_line
+from watcher.delivery.rights import Rights
 from watcher.delivery.target import (
+    OURS,
     Digest,
     OpenFile,
     Target,
@@ -48,8 +50,19 @@ class _Unfit(Exception):
 class FolderDelivery:
     """One folder that results are brought to. It is made when missing, but only below `base`, which must exist."""
 
-    def __init__(self, folder: Path, base: Path, call: BlockingCalls, clock: Clock, *, fstab: Path = FSTAB) -> None:
-        self._target = Target(folder, base, fstab)
+    def __init__(
+        self,
+        folder: Path,
+        base: Path,
+        call: BlockingCalls,
+        clock: Clock,
+        *,
+        rights: Rights = OURS,
+        marker: str = "",
+        fstab: Path = FSTAB,
+    ) -> None:
+        self._target = Target(folder, base, fstab, rights)
+        self._marker = marker
         self._base = base
         self._call = call
         self._clock = clock
@@ -61,13 +74,13 @@ class FolderDelivery:
 
     def places(self, files: Sequence[ResultFile]) -> dict[str, ResultFile]:
         """Return the relative path of each file, all different; the same files get the same paths in any order."""
-        laid_out = lay_out(files)
+        laid_out = lay_out(files, kept=self._ends)
         self._paths = {file: path for path, file in laid_out.items()}
         return laid_out
 
     def place(self, file: ResultFile) -> str:
         """Return the path of a file among those `places` saw last; of any other file its path when it is alone."""
-        return self._paths.get(file) or next(iter(lay_out([file])))
+        return self._paths.get(file) or next(iter(lay_out([file], kept=self._ends)))
 
     async def put(
         self,
@@ -91,8 +104,9 @@ class FolderDelivery:
             adopted = await self._adopt(source, file, path, temporary, there, on_bytes, outdated)
             if adopted is not None:
                 return adopted
-            # It would say of what is about to be replaced that all of it is there.
-            await self._run(lambda: drop(self._target, MANIFEST, MANIFEST))
+            # They would say of what is about to be replaced that all of it is there.
+            for end in (*self._ends, MANIFEST):
+                await self._run(lambda end=end: drop(self._target, end, end))  # type: ignore[misc]
         part = await self._run(lambda: open_part(self._target, path, temporary))
         try:
             try:
@@ -109,6 +123,10 @@ class FolderDelivery:
         await self._run(lambda: give_name(self._target, path, temporary, replace=there is not None))
         return file.size, sha256
 
+    @property
+    def _ends(self) -> list[str]:
+        return [self._marker] if self._marker else []
+
     async def holds(self, path: str, size: int, sha256: str) -> bool:
         """Tell whether a file of this size and SHA-256 is there; reads it through."""
         there = await self._run(lambda: open_whole(self._target, path))
@@ -120,7 +138,9 @@ class FolderDelivery:
             await self._close(there)
 
     async def write_manifest(self, files: Sequence[tuple[str, str]]) -> None:
-        """Write paths and SHA-256 in the form `sha256sum -c` reads; it comes last, so that it means "all here"."""
+        """Write paths and SHA-256 in the form `sha256sum -c` reads; it comes last, so that it means "all here". After
+        it comes the marker, if there is to be one.
+        """
         content = "".join(manifest_line(path, sha256) for path, sha256 in sorted(files)).encode()
         temporary = f".{MANIFEST}.part"
 
@@ -134,6 +154,9 @@ class FolderDelivery:
                 part.close()
             drop_left_over(self._target, [path for path, _ in files])
             give_name(self._target, MANIFEST, temporary, replace=True)
+            for marker in self._ends:
+                open_part(self._target, marker, f".{marker}.part").close()
+                give_name(self._target, marker, f".{marker}.part", replace=True)
 
         await self._run(write)
 

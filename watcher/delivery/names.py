@@ -60,15 +60,17 @@ class _Spelling:
         return "/".join((*self.folders, f"{self.stem}{suffix}{self.ending}"))
 
 
-def lay_out(files: Sequence[ResultFile]) -> dict[str, ResultFile]:
-    """Return the relative path of each file, sorted; the same set of files gives the same paths in any order."""
+def lay_out(files: Sequence[ResultFile], *, kept: Sequence[str] = ()) -> dict[str, ResultFile]:
+    """Return the relative path of each file, sorted; the same set of files gives the same paths in any order. Names
+    that are `kept` for something else, as the manifest's is, are given to none.
+    """
     spellings = sorted({_spell(file) for file in files}, key=lambda spelling: (spelling.path(), spelling.digest))
     taken = {
         _key("/".join(spelling.folders[:depth]))
         for spelling in spellings
         for depth in range(1, 1 + len(spelling.folders))
     }
-    taken.add(_key(MANIFEST))
+    taken |= {_key(name) for name in (MANIFEST, *kept)}
     digits = dict.fromkeys(spellings, 0)
     for more in _SUFFIX_DIGITS:
         count = Counter(_key(spelling.path(digits[spelling])) for spelling in spellings)

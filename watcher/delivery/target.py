@@ -19,6 +19,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from watcher.delivery.rights import Rights
 from watcher.errors import DeliveryBroken, DeliveryError, TargetFull, TargetGone
 
 _TEMPORARY = re.compile(r"\.(?P<name>.+)\.[0-9a-f]{6}\.part", re.DOTALL)
@@ -30,6 +31,7 @@ _GONE = {
     errno.EROFS, errno.ENOENT, errno.ESTALE, errno.ENODEV, errno.ENXIO, errno.EIO, errno.ENOTCONN, errno.EHOSTDOWN,
     errno.EHOSTUNREACH, errno.ETIMEDOUT, errno.ECONNRESET, errno.EREMOTEIO,
 }  # fmt: skip
+OURS = Rights()
 _LINKED = {errno.ELOOP, errno.ENOTDIR, errno.EISDIR}
 _NO_HARD_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EACCES, errno.EINVAL}
 
@@ -106,8 +108,9 @@ def _try_to_write(folder_fd: int, size: int) -> None:
 class Target:
     """A folder at or below an existing base; remembers which file system it was on."""
 
-    def __init__(self, folder: Path, base: Path, fstab: Path) -> None:
+    def __init__(self, folder: Path, base: Path, fstab: Path, rights: Rights = OURS) -> None:
         self.folder = folder
+        self.rights = rights
         self._base = base
         self._fstab = fstab
         self._device: int | None = None
@@ -169,18 +172,28 @@ class Target:
         finally:
             os.close(opened)
 
-    @staticmethod
-    def _step(above: int, part: str, *, make: bool) -> int:
+    def _step(self, above: int, part: str, *, make: bool) -> int:
+        is_new = False
         if make:
             with contextlib.suppress(FileExistsError):
                 os.mkdir(part, dir_fd=above)
-                os.fsync(above)
+                is_new = True
         try:
-            return os.open(part, _FOLDER | os.O_NOFOLLOW, dir_fd=above)
+            opened = os.open(part, _FOLDER | os.O_NOFOLLOW, dir_fd=above)
         except FileNotFoundError as error:
             if make:
                 raise
             raise NothingThere(part) from error
+        if is_new:
+            try:
+                self.rights.give_folder(opened)
+                os.fsync(above)
+            except BaseException:
+                os.close(opened)
+                with contextlib.suppress(OSError):
+                    os.rmdir(part, dir_fd=above)  # else it would stay with other rights
+                raise
+        return opened
 
 
 class NothingThere(Exception):
@@ -286,6 +299,7 @@ def open_whole(target: Target, path: str) -> OpenFile | None:
 def give_name(target: Target, path: str, temporary: str, *, replace: bool = False) -> None:
     """Give a synced temporary file its name and sync the folder; DeliveryBroken when it is taken, unless `replace`."""
     with target.parent_of(path) as (folder_fd, name):
+        _give_rights(target.rights, folder_fd, temporary)
         if replace:
             os.rename(temporary, name, src_dir_fd=folder_fd, dst_dir_fd=folder_fd)
         else:
@@ -306,6 +320,14 @@ def give_name(target: Target, path: str, temporary: str, *, replace: bool = Fals
                     ) from None
                 os.rename(temporary, name, src_dir_fd=folder_fd, dst_dir_fd=folder_fd)
         os.fsync(folder_fd)
+
+
+def _give_rights(rights: Rights, folder_fd: int, temporary: str) -> None:
+    descriptor = os.open(temporary, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder_fd)
+    try:
+        rights.give_file(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def drop(target: Target, path: str, temporary: str) -> None:

@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from pathlib import Path
 
 import structlog
 
-from watcher.delivery.folder import FolderDelivery
 from watcher.disk.mounts import inspect_root
 from watcher.errors import DeliveryError, OverQuota, PlanError, WatcherError
 from watcher.model import Stage, Status
@@ -22,6 +20,7 @@ from watcher.stages.deliver import DELIVERY_BYTES
 from watcher.stages.looking import known_names
 from watcher.stages.rooms import Rooms
 from watcher.stages.space import refuse_without_room, store_free
+from watcher.stages.targets import open_target
 
 log = structlog.get_logger("watcher")
 
@@ -91,7 +90,7 @@ async def _fits(rooms: Rooms, base: str, batch: Batch) -> bool:
     needed_bytes = max(int(batch.more.get(DELIVERY_BYTES, 0)), LEAST_FREE_BYTES)
     for planned in batch.plan.deliveries:
         if planned.base == base:
-            folder = FolderDelivery(Path(planned.folder), Path(planned.base), rooms.targets, rooms.clock)
+            folder = open_target(planned, rooms)
             try:
                 await folder.prepare(needed_bytes)
             except DeliveryError as error:

@@ -17,8 +17,9 @@ from watcher.clock import Clock, SystemClock
 from watcher.config import GalaxySettings, RuleSettings, Settings, WatchSettings
 from watcher.config.destinations import fixed_folder
 from watcher.config.workflows import column_of
+from watcher.delivery.rights import Rights
 from watcher.disk.mounts import mount_of
-from watcher.errors import GalaxyError, WatcherError
+from watcher.errors import DeliveryBroken, GalaxyError, WatcherError
 from watcher.galaxy import Galaxy
 from watcher.galaxy.workflow_files import parse
 from watcher.service.build import account_of, state_place
@@ -57,6 +58,12 @@ def _targets(rule: RuleSettings) -> list[Finding]:
     findings = []
     for delivery in rule.deliver:
         base, subject = fixed_folder(delivery.folder), f"rule {rule.name}, delivery"
+        try:
+            rights = Rights(delivery.owner or "", delivery.group or "")
+            rights.owner_id()
+            rights.group_id()
+        except DeliveryBroken as error:
+            findings.append(Finding(subject, False, error.message, error.hint, 3))
         if not base.is_dir():
             findings.append(
                 Finding(

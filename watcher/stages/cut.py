@@ -322,6 +322,11 @@ def _delivery(delivery: DeliverySettings, key: str, values: Mapping[str, str]) -
         outputs=delivery.outputs,
         on=delivery.on,
         may_fail=delivery.may_fail,
+        owner=delivery.owner or "",
+        group=delivery.group or "",
+        mode=delivery.mode,
+        folder_mode=delivery.folder_mode,
+        marker=delivery.marker,
     )
 
 

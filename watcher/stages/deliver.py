@@ -11,7 +11,6 @@ import asyncio
 import difflib
 import re
 from datetime import datetime
-from pathlib import Path
 
 from watcher.delivery.folder import FolderDelivery
 from watcher.errors import DeliveryBroken, DeliveryError
@@ -22,6 +21,7 @@ from watcher.stages.chain import current_invocations, never_started, running, to
 from watcher.stages.effects import together
 from watcher.stages.endings import PARTLY_GOOD, TOLERATED
 from watcher.stages.rooms import Rooms
+from watcher.stages.targets import open_target
 from watcher.stages.troubles import Troubles
 
 AT_ONCE = 4
@@ -107,7 +107,7 @@ async def _deliver_one(
     if not files:  # a workflow that failed may have made none
         await _nothing_to_deliver(batch, rooms, planned)
         return
-    folder = FolderDelivery(Path(planned.folder), Path(planned.base or planned.folder), rooms.targets, rooms.clock)
+    folder = open_target(planned, rooms)
     places = folder.places(files)
     rows = {row.path: row for row in await rooms.store.delivered_files(batch.id, planned.key)}
     missing = [(path, file) for path, file in places.items() if not _is_home(rows.get(path), file)]
