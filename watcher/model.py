@@ -329,11 +329,14 @@ class PlannedLibrary(Stored):
 
 
 class PlannedDelivery(Stored):
-    """Where results go: a local folder, which outputs (label patterns), and on which ending."""
+    """Where results go: a local folder or a place in an object store, which outputs (label patterns), and on which
+    ending.
+    """
 
     key: str
-    folder: str
-    base: str = ""  # the fixed leading part of the rule's folder: it must exist, only below it folders are made
+    folder: str = ""
+    url: str = ""
+    base: str = ""  # the fixed leading part: a folder that must exist, only below it folders are made; or a bucket
     outputs: tuple[str, ...] = ("*",)
     on: str = "ok"  # ok, failed, always
     may_fail: bool = False
@@ -342,6 +345,11 @@ class PlannedDelivery(Stored):
     mode: str = ""  # octal, "" = as the umask says
     folder_mode: str = ""
     marker: str = ""
+
+    @property
+    def target(self) -> str:
+        """Return where to, as people read it."""
+        return self.url or self.folder
 
 
 class PlannedShare(Stored):

@@ -7,6 +7,7 @@ import pytest
 from tests.config.conftest import GOOD, WriteConfig
 from tests.config.test_problems import Bad, assert_told_once
 from watcher.config import load_config
+from watcher.config.destinations import check_url_template, fixed_store, render_url
 
 FOLDER = "- folder: /results/{run}/{project}"
 LINE = next(number for number, line in enumerate(GOOD.splitlines(), 1) if FOLDER in line)
@@ -14,10 +15,30 @@ LINE = next(number for number, line in enumerate(GOOD.splitlines(), 1) if FOLDER
 
 def bad(name: str, more: str, key: str, *told: str) -> Bad:
     """Return a mistake in the first delivery, on the line after its folder."""
-    return Bad(name, FOLDER, f"{FOLDER}\n        {more}", LINE + 1, f"rules[0].deliver[0].{key}", *told)
+    at = (LINE + 1, f"rules[0].deliver[0].{key}") if key else (LINE, "rules[0].deliver[0]")
+    return Bad(name, FOLDER, f"{FOLDER}\n        {more}", *at, *told)
+
+
+def elsewhere(name: str, line: str, key: str, *told: str) -> Bad:
+    """Return a mistake in what stands in the place of the folder."""
+    return Bad(name, FOLDER, line, LINE, f"rules[0].deliver[0]{key}", *told)
 
 
 TABLE = (
+    elsewhere("url-of-no-store", "- url: https://x/{run}/{project}", ".url", "is no object store.", "s3://bucket"),
+    elsewhere("url-without-a-bucket", "- url: s3:///{run}/{project}", ".url", "fixed bucket", "s3://bucket/{run}"),
+    elsewhere("url-with-a-bucket-of-the-run", '- url: "s3://{run}/{project}"', ".url", "fixed bucket", "s3://bucket"),
+    elsewhere("url-that-goes-up", "- url: s3://b/../{run}/{project}", ".url", "must not go up", "Write the way"),
+    elsewhere("url-for-every-run", "- url: s3://b/{project}", ".url", "is the same place for every run.", "{run}"),
+    elsewhere("no-place", "- on: ok", "", "needs one place: folder or url.", "{folder: /results/{run}}"),
+    bad("two-places", "url: s3://b/{run}/{project}", "", "has both folder and url.", "several deliveries"),
+    elsewhere(
+        "mode-in-a-store",
+        '- {url: "s3://b/{run}/{project}", mode: "0640"}',
+        "",
+        "has mode, which an object",
+        "Leave out",
+    ),
     bad("mode-that-is-a-number", "mode: 640", "mode", "is not a mode.", '"0640"'),
     bad("mode-in-words", 'mode: "u=rw"', "mode", "is not a mode.", "in quotes"),
     bad("mode-of-nine", 'folder_mode: "0999"', "folder_mode", "is not a mode.", "in quotes"),
@@ -39,3 +60,19 @@ def test_what_a_delivery_says_is_kept(write: WriteConfig) -> None:
     delivery = load_config(write(text), {}).rules[0].deliver[0]
     assert (delivery.mode, delivery.folder_mode, delivery.owner, delivery.group) == ("0640", "02750", None, "lab")
     assert (delivery.marker, delivery.may_fail) == ("READY", True)
+
+
+@pytest.mark.parametrize(
+    ("template", "url"),
+    [
+        ("s3://bucket/{run}/{unit}/{project}", "s3://bucket/240612_A/16S"),
+        ("az://c/{project}/../x".replace("..", "y"), "az://c/16S/y/x"),
+        ("gs://b/{sheet.Place}", "gs://b/__"),
+        ("s3://bucket", "s3://bucket"),
+    ],
+)
+def test_a_place_in_a_store(template: str, url: str) -> None:
+    """No value goes up or leaves an empty part behind; the bucket is as it was written."""
+    values = {"run": "240612_A", "unit": ".", "project": "16S", "sheet.Place": ".."}
+    assert render_url(check_url_template(template), values) == url
+    assert url.startswith(fixed_store(template))

@@ -238,7 +238,7 @@ def _print_planned_batch(console: Console, batch: Mapping[str, Any]) -> None:
         for label, value in workflow["inputs"].items():
             console.print(f"                {escape(label)}: {_input(value)}")
     for delivery in batch["deliveries"]:
-        console.print(f"    delivery    {delivery['folder']}  ({', '.join(delivery['outputs'])})")
+        console.print(f"    delivery    {delivery['target']}  ({', '.join(delivery['outputs'])})")
 
 
 def _input(value: Any) -> str:

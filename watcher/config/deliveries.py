@@ -7,11 +7,11 @@ room is asked by `check` and before each delivery.
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from watcher.config.destinations import FolderTemplate
+from watcher.config.destinations import FolderTemplate, UrlTemplate
 from watcher.config.values import Patterns, Section, Text, wrong
 
 MANIFEST = "MANIFEST.sha256"
@@ -36,10 +36,19 @@ Mode = Annotated[str, BeforeValidator(_check_mode)]
 Marker = Annotated[str, AfterValidator(_check_marker)]
 
 
-class DeliverySettings(Section):
-    """Results brought to a local folder."""
+OF_FOLDERS = ("owner", "group", "mode", "folder_mode")
+"""What an object store has not."""
 
-    folder: FolderTemplate = Field(description="Where to; begins with a fixed folder.")
+
+class DeliverySettings(Section):
+    """Results brought to a folder of this machine, or to an object store."""
+
+    folder: FolderTemplate | None = Field(None, description="A folder to bring them to; begins with a fixed folder.")
+    url: UrlTemplate | None = Field(
+        None,
+        description="Instead of a folder a place in an object store, s3://bucket/{run}, gs:// or az://, with the extra"
+        " `cloud`; object_stores tells how to get there.",
+    )
     outputs: Patterns = Field(("*",), description="Which results: patterns on the labels of the workflow's outputs.")
     on: Literal["ok", "failed", "always"] = Field("ok", description="After which ending of the batch.")
     owner: Text | None = Field(
@@ -59,3 +68,25 @@ class DeliverySettings(Section):
         description="true: the batch is done without it, too. What asks for a person fails it at once; a target that is"
         " full or away is waited for, an hour long.",
     )
+
+    @property
+    def template(self) -> str:
+        """Where to, as it is written."""
+        return self.url or self.folder or ""
+
+    @property
+    def place_key(self) -> str:
+        """The key under which that stands."""
+        return "url" if self.url else "folder"
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if (self.folder is None) == (self.url is None):
+            raise wrong(
+                "needs one place: folder or url." if self.folder is None else "has both folder and url.",
+                "For example {folder: /results/{run}}; several deliveries may go to several places.",
+            )
+        misplaced = [name for name in OF_FOLDERS if self.url and getattr(self, name)]
+        if misplaced:
+            raise wrong(f"has {misplaced[0]}, which an object store has not.", f"Leave out {misplaced[0]}.")
+        return self

@@ -140,6 +140,37 @@ def check_folder_template(template: str) -> str:
     return template
 
 
+STORE_SCHEMES = ("s3", "gs", "az")
+
+
+def check_url_template(template: str) -> str:
+    """Refuse what `check_template` refuses, and places that are in no object store, name no bucket, or go up."""
+    check_template(template)
+    scheme, found, rest = template.partition("://")
+    if not found or scheme not in STORE_SCHEMES:
+        raise wrong("is no object store.", "For example s3://bucket/{run}; gs:// and az:// (a container) as well.")
+    bucket = rest.partition("/")[0]
+    if not bucket or fields_of(bucket) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", bucket):
+        raise wrong("must begin with a fixed bucket or container.", f"For example {scheme}://bucket/{{run}}.")
+    if ".." in rest.split("/"):
+        raise wrong("must not go up with '..'.", "Write the way down from the bucket.")
+    return template
+
+
+def fixed_store(template: str) -> str:
+    """Return scheme and bucket of a template that was checked, such as s3://bucket."""
+    scheme, _, rest = template.partition("://")
+    return f"{scheme}://{rest.partition('/')[0]}"
+
+
+def render_url(template: str, values: Mapping[str, str]) -> str:
+    """Return the place in an object store that a template stands for, without a slash at its end; values are kept from
+    going up, as in `render_folder`.
+    """
+    store = fixed_store(template)
+    return f"{store}{render_folder(template.removeprefix(store) or '/', values)}".rstrip("/")
+
+
 def check_inner_folder_template(template: str) -> str:
     """Refuse what `check_template` refuses, and folders that go up."""
     check_template(template)
@@ -186,6 +217,7 @@ def misfit_of_place(template: str, per: Per) -> tuple[str, str] | None:
 
 
 NameTemplate = Annotated[str, AfterValidator(check_template)]
+UrlTemplate = Annotated[str, AfterValidator(check_url_template)]
 FolderTemplate = Annotated[str, AfterValidator(check_folder_template)]
 ElementTemplate = Annotated[str, AfterValidator(check_element_template)]
 InnerFolderTemplate = Annotated[str, AfterValidator(check_inner_folder_template)]

@@ -172,6 +172,8 @@ def _shared_paths(parts: Readable) -> Iterator[Misfit]:
 def _loops(rule: RuleSettings, parts: Readable) -> Iterator[Misfit]:
     """Results delivered into a watched folder would come in again as something new."""
     for number, delivery in enumerate(rule.deliver):
+        if delivery.folder is None:
+            continue
         folder = fixed_folder(delivery.folder)
         for _, watch in parts.watches:
             if folder.is_relative_to(watch.path):

@@ -148,7 +148,7 @@ class RuleSettings(Section):
         """Columns of the sample sheet that its names and places need, one value for a whole batch each."""
         place, library = self.destination, self.destination.library
         names = (place.existing or place.history, place.annotation, place.collection_name, *self.tags)
-        places = (*(library.templates if library else ()), *(delivery.folder for delivery in self.deliver))
+        places = (*(library.templates if library else ()), *(delivery.template for delivery in self.deliver))
         replaced = (template for workflow in self.workflow for template in workflow.replacements.values())
         return sheet_columns(*names, *places, *replaced)
 
@@ -198,7 +198,7 @@ def template_misfits(rule: RuleSettings) -> Iterator[Misfit]:
     new: list[tuple[KeyPath, str]] = [(("destination", "history"), rule.destination.history)]
     places: list[tuple[KeyPath, str]] = [
         *(new if not rule.destination.existing else ()),
-        *((("deliver", number, "folder"), delivery.folder) for number, delivery in enumerate(rule.deliver)),
+        *((("deliver", number, one.place_key), one.template) for number, one in enumerate(rule.deliver)),
     ]
     for key, template in names:
         if misfit := misfit_of_name(template, rule.per):
@@ -239,12 +239,12 @@ def _history_misfits(rule: RuleSettings) -> Iterator[Misfit]:
 
 
 def _delivery_misfits(rule: RuleSettings) -> Iterator[Misfit]:
-    folders: dict[str, int] = {}
+    places: dict[str, int] = {}
     for number, delivery in enumerate(rule.deliver):
-        first = folders.setdefault(delivery.folder.rstrip("/"), number)
+        first = places.setdefault(delivery.template.rstrip("/"), number)
         if first != number:
             yield Misfit(
-                ("deliver", number, "folder"),
-                f"is the folder of deliver[{first}] as well.",
-                "Put all patterns into one delivery, or use two folders.",
+                ("deliver", number, delivery.place_key),
+                f"is the {'place' if delivery.url else 'folder'} of deliver[{first}] as well.",
+                f"Put all patterns into one delivery, or use two {'places' if delivery.url else 'folders'}.",
             )

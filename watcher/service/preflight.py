@@ -57,6 +57,8 @@ def _watch(watch: WatchSettings) -> Finding:
 def _targets(rule: RuleSettings) -> list[Finding]:
     findings = []
     for delivery in rule.deliver:
+        if delivery.folder is None:
+            continue
         base, subject = fixed_folder(delivery.folder), f"rule {rule.name}, delivery"
         try:
             rights = Rights(delivery.owner or "", delivery.group or "")

@@ -168,7 +168,7 @@ def _batch(planned: Plan, found: FoundUnit, rule: str | None) -> dict[str, Any]:
         ]
         or None,
         "deliveries": [
-            {"folder": one.folder, "outputs": list(one.outputs), "on": one.on, "may_fail": one.may_fail}
+            {"target": one.target, "outputs": list(one.outputs), "on": one.on, "may_fail": one.may_fail}
             for one in planned.deliveries
         ],
     }

@@ -119,7 +119,7 @@ def _deliveries(batch: Batch, begun: list[DeliveryRow]) -> list[DeliveryRow]:
     rows = {row.key: row for row in begun}
     to_come = Status.CANCELLED if batch.status is Status.CANCELLED else Status.READY
     return [
-        rows.get(planned.key) or DeliveryRow(batch.id, planned.key, planned.folder, planned.on, to_come)
+        rows.get(planned.key) or DeliveryRow(batch.id, planned.key, planned.target, planned.on, to_come)
         for planned in batch.plan.deliveries
     ]
 

@@ -15,7 +15,16 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from watcher.config import DeliverySettings, RuleSettings, Settings, WatchSettings
-from watcher.config.destinations import SHEET, LibrarySettings, fixed_folder, render, render_folder, sheet_columns
+from watcher.config.destinations import (
+    SHEET,
+    LibrarySettings,
+    fixed_folder,
+    fixed_store,
+    render,
+    render_folder,
+    render_url,
+    sheet_columns,
+)
 from watcher.config.galaxies import GalaxySettings
 from watcher.config.rules import is_dbkey, is_ext
 from watcher.config.ways import server_path
@@ -317,8 +326,7 @@ def _element(rule: RuleSettings, sample: Sample) -> str:
 def _delivery(delivery: DeliverySettings, key: str, values: Mapping[str, str]) -> PlannedDelivery:
     return PlannedDelivery(
         key=key,
-        folder=str(render_folder(delivery.folder, values)),
-        base=str(fixed_folder(delivery.folder)),
+        **_place_of(delivery, values),
         outputs=delivery.outputs,
         on=delivery.on,
         may_fail=delivery.may_fail,
@@ -328,6 +336,13 @@ def _delivery(delivery: DeliverySettings, key: str, values: Mapping[str, str]) -
         folder_mode=delivery.folder_mode,
         marker=delivery.marker,
     )
+
+
+def _place_of(delivery: DeliverySettings, values: Mapping[str, str]) -> dict[str, str]:
+    if delivery.url:
+        return {"url": render_url(delivery.url, values), "base": fixed_store(delivery.url)}
+    folder = delivery.folder or ""
+    return {"folder": str(render_folder(folder, values)), "base": str(fixed_folder(folder))}
 
 
 def template_values(facts: Facts, rule: RuleSettings, samples: Sequence[Sample], batch_id: str) -> Mapping[str, str]:

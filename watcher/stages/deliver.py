@@ -57,7 +57,7 @@ async def deliver(batch: Batch, rooms: Rooms) -> Outcome:
             await rooms.store.put_delivery(
                 batch,
                 planned.key,
-                target=planned.folder,
+                target=planned.target,
                 on_ending=planned.on,
                 status=Status.IGNORED,
                 reason=f"the workflow ended {ending}",
@@ -118,7 +118,7 @@ async def _deliver_one(
         await rooms.store.put_delivery(
             batch,
             planned.key,
-            target=planned.folder,
+            target=planned.target,
             on_ending=planned.on,
             status=Status.WORKING,
             intent_at=(known.intent_at if known else None) or rooms.clock.now(),
@@ -143,7 +143,7 @@ async def _deliver_one(
     rooms.effects.reach("deliver.manifest.receipt")
     await rooms.store.journal(
         "delivery.made",
-        f"Results of batch {batch.id} are in {planned.folder}: {told}.",
+        f"Results of batch {batch.id} are in {planned.target}: {told}.",
         unit_id=batch.unit_id,
         batch_id=batch.id,
     )
@@ -179,12 +179,12 @@ async def _nothing_to_deliver(batch: Batch, rooms: Rooms, planned: PlannedDelive
     """End a delivery without a file; an empty manifest would promise results, and `sha256sum -c` refuses it."""
     now, told = rooms.clock.now(), "no result to deliver"
     await rooms.store.put_delivery(
-        batch, planned.key, target=planned.folder, on_ending=planned.on, status=Status.DONE, reason=told,
+        batch, planned.key, target=planned.target, on_ending=planned.on, status=Status.DONE, reason=told,
         intent_at=now, receipt_at=now,
     )  # fmt: skip
     await rooms.store.journal(
         "delivery.empty",
-        f"Nothing of batch {batch.id} went to {planned.folder}: {told}.",
+        f"Nothing of batch {batch.id} went to {planned.target}: {told}.",
         unit_id=batch.unit_id,
         batch_id=batch.id,
     )

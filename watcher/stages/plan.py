@@ -302,7 +302,7 @@ async def _own_place(planned: Plan, unit: Unit, number: int, rooms: Rooms) -> Pl
     others = [
         one for one in await rooms.store.batches(status=set(Status) - ENDED) if not _is_ours(one.id, unit, number)
     ]
-    folders = {delivery.folder for one in others for delivery in one.plan.deliveries}
+    targets = {delivery.target for one in others for delivery in one.plan.deliveries}
     history, deliveries = planned.history, []
     rows: Sequence[GalaxyObject | DeliveryRow] = await rooms.store.galaxy_objects_named("history", history)
     owners = [await rooms.store.batch(row.batch_id) for row in rows if not _is_ours(row.batch_id, unit, number)]
@@ -311,13 +311,14 @@ async def _own_place(planned: Plan, unit: Unit, number: int, rooms: Rooms) -> Pl
     if taken and not planned.history_id:  # one that was there before is shared by the operator's will
         history = _suffixed(rooms.settings, unit, number, history, " ", f"The history name `{history}`")
     for delivery in planned.deliveries:
-        folder = delivery.folder
-        rows = await rooms.store.deliveries_to(folder)
-        if folder in folders or any(not _is_ours(row.batch_id, unit, number) for row in rows):
-            # Beside the other's folder, not in it, where nothing of ours belongs; only `base` itself has no beside.
-            glue = "/" if Path(folder) == Path(delivery.base) else "_"
-            folder = _suffixed(rooms.settings, unit, number, folder, glue, f"The delivery folder {folder}")
-        deliveries.append(delivery.model_copy(update={"folder": folder}))
+        target = delivery.target
+        rows = await rooms.store.deliveries_to(target)
+        if target in targets or any(not _is_ours(row.batch_id, unit, number) for row in rows):
+            # Beside the other's place, not in it, where nothing of ours belongs; only `base` itself has no beside.
+            glue = "/" if target.rstrip("/") == delivery.base.rstrip("/") else "_"
+            what = f"The place {target}" if delivery.url else f"The delivery folder {target}"
+            target = _suffixed(rooms.settings, unit, number, target, glue, what)
+        deliveries.append(delivery.model_copy(update={"url" if delivery.url else "folder": target}))
     library = await _own_folder(planned, unit, number, rooms, others)
     return planned.model_copy(update={"history": history, "library": library, "deliveries": tuple(deliveries)})
 

@@ -44,13 +44,13 @@ class Troubles:
         is_given_up = planned.may_fail and not (passes and now - datetime.fromisoformat(since) < PATIENCE)
         status = Status.FAILED if is_given_up else Status.WAITING if passes else Status.HELD
         await self.rooms.store.put_delivery(
-            self.batch, planned.key, target=planned.folder, on_ending=planned.on, status=status, reason=error.message
+            self.batch, planned.key, target=planned.target, on_ending=planned.on, status=status, reason=error.message
         )
         if not is_given_up:
             self._since[planned.key] = since
             self._met.append((planned, error))
             return
-        told = f"Delivery {planned.key} to {planned.folder} failed, as it may: {error.message}"
+        told = f"Delivery {planned.key} to {planned.target} failed, as it may: {error.message}"
         self.lacking.append(told)
         await self.rooms.store.journal(
             "delivery.failed", f"{told} ({self.batch.id})", unit_id=self.batch.unit_id, batch_id=self.batch.id
