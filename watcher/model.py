@@ -400,13 +400,20 @@ def weakest(levels: Iterable[str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ResultFile:
-    """One result that can be read from any offset; `parts` are the name's path components before sanitising."""
+    """One result that can be read from any offset; `parts` are the name's path components before sanitising.
+
+    `member` says which file of the dataset it is: its own bytes (""), an index that Galaxy made of it
+    (`metadata:bam_index`) or one of the files beside it (`extra:plots/one.svg`). `suffix` is what its name has more
+    than that of the dataset's own bytes, as an index has `.bai`: the two keep their names together.
+    """
 
     galaxy_id: DatasetId
     parts: tuple[str, ...]
     ext: str
     size: int
     sha256: str = ""  # empty where Galaxy lists none
+    member: str = ""
+    suffix: str = ""
 
     @property
     def checked(self) -> str:

@@ -3,7 +3,8 @@
 Only labelled outputs are results; of a workflow that labels none, those outputs which no later step takes, named after
 their steps. A mapped output is a collection whose element identifiers become path parts. Datasets that a person made
 anew in Galaxy can stand in for others, and elements of samples that are not good can be left out of all collections.
-Elements that did not end well are never handed out. A result carries the SHA-256 that Galaxy lists for it, which for
+Elements that did not end well are never handed out. An index of a result and the files beside it come with it
+(`result_members.py`). A result carries the SHA-256 that Galaxy lists for it, which for
 the output of a tool is often none: Galaxy hashes those only when its administrator wants it. Knows no delivery: it is a
 `ResultSource` (`watcher/model.py`).
 """
@@ -18,6 +19,7 @@ from types import MappingProxyType
 from watcher.galaxy.answers import CollectionFacts
 from watcher.galaxy.client import Galaxy
 from watcher.galaxy.invocation_answers import OutputRef
+from watcher.galaxy.result_members import members_of
 from watcher.galaxy.result_names import result_name
 from watcher.model import CollectionId, DatasetId, HistoryId, InvocationId, ResultFile
 
@@ -77,7 +79,7 @@ class GalaxyResults:
 
     def read(self, file: ResultFile, offset: int) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
         """Open the bytes from `offset` on."""
-        return self._galaxy.datasets.open(DatasetId(file.galaxy_id), offset=offset)
+        return self._galaxy.datasets.open_member(DatasetId(file.galaxy_id), file.member, offset)
 
     async def _outputs(self, invocation: InvocationId) -> tuple[Mapping[str, OutputRef], Mapping[str, OutputRef]]:
         """Return the datasets and the collections that are results, by label or by the name they get instead."""
@@ -107,7 +109,10 @@ class GalaxyResults:
             not_good.append(f"{name} ({'deleted' if facts.deleted else facts.state})")
             return
         sha256 = await self._checked_hash(facts.sha256)
-        found.append(ResultFile(facts.id, (label, *path), facts.ext, facts.size, sha256))
+        found += await self._members(ResultFile(facts.id, (label, *path), facts.ext, facts.size, sha256))
+
+    async def _members(self, file: ResultFile) -> list[ResultFile]:
+        return await members_of(self._galaxy.datasets, file)
 
     async def _collection(
         self,
@@ -129,7 +134,7 @@ class GalaxyResults:
                 await self._dataset(label, leaf.dataset_id, found, not_good, path)
             elif leaf.state == "ok":
                 sha256 = hashes.get(leaf.dataset_id, "")
-                found.append(ResultFile(leaf.dataset_id, (label, *path), leaf.ext, leaf.size, sha256))
+                found += await self._members(ResultFile(leaf.dataset_id, (label, *path), leaf.ext, leaf.size, sha256))
             else:
                 not_good.append(f"{'/'.join((label, *path))} ({leaf.state or 'missing'})")
 

@@ -1,0 +1,119 @@
+"""The results of an invocation, whole: an alignment with its index, a page with the files beside it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from tests.contracts.room.conftest import GalaxyServer, as_user, ended, send, sha256, until
+from tests.contracts.room.runs import hda, imported, listed, run
+from tests.contracts.room.small_files import SMALL_FILES
+from watcher.delivery.names import lay_out
+from watcher.galaxy import Galaxy
+from watcher.galaxy.fetch import FetchElement
+from watcher.galaxy.results import GalaxyResults
+from watcher.model import DatasetId, HistoryId, InvocationId, ResultFile
+
+PAGE = b'<a href="plots/one plot.svg">one</a>'
+BESIDE = {"index": b"no page", "plots/one plot.svg": b"a plot", "plots/deep/.hidden": b"far down"}
+
+
+@dataclass
+class Results:
+    """Invocations of one workflow: over an alignment, over a CRAM file, and over a list with the alignment."""
+
+    history: HistoryId
+    bam: InvocationId
+    cram: InvocationId
+    mapped: InvocationId
+
+
+@pytest.fixture(scope="module")
+def made(galaxy_server: GalaxyServer) -> Iterator[Results]:
+    """Return what the workflow made on this server; it goes away at the end."""
+
+    async def make() -> Results:
+        async with as_user(galaxy_server) as galaxy:
+            history = await galaxy.histories.create("results")
+            workflow = await imported(galaxy, "page_with_files.ga")
+            sent = {name: SMALL_FILES[name] for name in ("sorted.bam", "reads.cram")}
+            elements = [
+                FetchElement(name, name.rpartition(".")[2], await send(galaxy, content, name), (), sha256(content))
+                for name, content in sent.items()
+            ]
+            bam, cram = (await galaxy.fetch.register(history, elements)).dataset_ids
+
+            await until(lambda: ended(galaxy, history))
+            alone = await run(galaxy, history, workflow, {"File": hda(bam)})
+            other = await run(galaxy, history, workflow, {"File": hda(cram)})
+            samples = await listed(galaxy, history, {"S1": bam})
+            mapped = await run(galaxy, history, workflow, {"File": {"src": "hdca", "id": samples}})
+            await galaxy.workflows.delete(workflow)
+            return Results(history, alone, other, mapped)
+
+    async def remove(history: HistoryId) -> None:
+        async with as_user(galaxy_server) as galaxy:
+            await galaxy.histories.delete(history, purge=True)
+
+    results = asyncio.run(make())
+    yield results
+    asyncio.run(remove(results.history))
+
+
+async def content(results: GalaxyResults, file: ResultFile, offset: int = 0) -> bytes:
+    """Return the bytes of a result from an offset on."""
+    async with results.read(file, offset) as pieces:
+        return b"".join([piece async for piece in pieces])
+
+
+async def test_an_alignment_comes_with_its_index(galaxy: Galaxy, made: Results) -> None:
+    """The index has the alignment's name and an ending more, a size but no checksum, and is read from any offset."""
+    for invocation, ext, ending, start in (
+        (made.bam, "bam", "bai", b"BAI\x01"),
+        (made.cram, "cram", "crai", b"\x1f\x8b"),
+    ):
+        results = GalaxyResults(galaxy, [invocation])
+        own, index = await results.files(["alignment"])
+        assert (own.member, own.size) == ("", len(SMALL_FILES["sorted.bam" if ext == "bam" else "reads.cram"]))
+        assert (index.member, index.checked) == (f"metadata:{ext}_index", "size")
+        assert list(lay_out([own, index])) == [f"alignment.{ext}", f"alignment.{ext}.{ending}"]
+        whole = await content(results, index)
+        assert whole.startswith(start)
+        assert len(whole) == index.size
+        assert await content(results, index, 3) == whole[3:]
+        assert await content(results, index, len(whole)) == b""
+
+
+async def test_a_page_comes_with_the_files_beside_it(galaxy: Galaxy, made: Results) -> None:
+    """They lie in a folder named after the result, with the page as it is and not packed, each of its own size."""
+    results = GalaxyResults(galaxy, [made.bam])
+    files = await results.files(["page"])
+    laid_out = lay_out(files)
+    assert sorted(laid_out) == sorted(
+        ["page/page.html", "page/copy.txt", "page/index", "page/plots/one plot.svg", "page/plots/deep/hidden"]
+    )
+    expected = {f"extra:{path}": text for path, text in BESIDE.items()}
+    expected |= {"": PAGE, "extra:copy.txt": SMALL_FILES["sorted.bam"]}
+    for file in files:
+        whole = await content(results, file)
+        assert (whole, len(whole)) == (expected[file.member], file.size)
+        assert await content(results, file, 2) == whole[2:]
+
+
+async def test_elements_of_collections_come_whole_as_well(galaxy: Galaxy, made: Results) -> None:
+    """Each element has its index beside it, or a folder of its own."""
+    files = await GalaxyResults(galaxy, [made.mapped]).files(["*"])
+    laid_out = list(lay_out(files))
+    assert "alignment/S1.bam" in laid_out
+    assert "alignment/S1.bam.bai" in laid_out
+    assert "page/S1/S1.html" in laid_out
+    assert "page/S1/plots/one plot.svg" in laid_out
+
+
+async def test_bytes_that_are_not_there(galaxy: Galaxy, made: Results) -> None:
+    """Only what lies beside a dataset is listed for it; plain results have nothing there."""
+    (own, _) = await GalaxyResults(galaxy, [made.bam]).files(["alignment"])
+    assert await galaxy.datasets.extra_files(DatasetId(own.galaxy_id)) == []
