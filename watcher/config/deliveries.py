@@ -18,5 +18,10 @@ class DeliverySettings(Section):
     """Results brought to a local folder."""
 
     folder: FolderTemplate = Field(description="Where to; begins with a fixed folder.")
-    outputs: Patterns = Field(("*",), description="Which results: patterns on the labels of the workflow's outputs.")
+    outputs: Patterns = Field(
+        ("*",),
+        description="Which results: patterns on the labels of the workflow's outputs; step:STEP/OUTPUT (label or number"
+        " of the step, counted from 0), also for outputs without a label; ext:EXTENSION; tag:TAG, of a dataset or"
+        " collection in Galaxy.",
+    )
     on: Literal["ok", "failed", "always"] = Field("ok", description="After which ending of the batch.")

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.contracts.room.conftest import GalaxyServer, as_user, ended, send, sha256, until
+from tests.contracts.room.conftest import GalaxyServer, as_user, behind, ended, send, sha256, until
 from tests.contracts.room.runs import hda, imported, listed, run
 from tests.contracts.room.small_files import SMALL_FILES
 from watcher.delivery.names import lay_out
 from watcher.galaxy import Galaxy
 from watcher.galaxy.fetch import FetchElement
 from watcher.galaxy.results import GalaxyResults
-from watcher.model import DatasetId, HistoryId, InvocationId, ResultFile
+from watcher.model import CollectionId, DatasetId, HistoryId, InvocationId, ResultFile
 
 PAGE = b'<a href="plots/one plot.svg">one</a>'
 BESIDE = {"index": b"no page", "plots/one plot.svg": b"a plot", "plots/deep/.hidden": b"far down"}
@@ -117,3 +117,45 @@ async def test_bytes_that_are_not_there(galaxy: Galaxy, made: Results) -> None:
     """Only what lies beside a dataset is listed for it; plain results have nothing there."""
     (own, _) = await GalaxyResults(galaxy, [made.bam]).files(["alignment"])
     assert await galaxy.datasets.extra_files(DatasetId(own.galaxy_id)) == []
+
+
+async def test_an_output_without_a_label_is_named_by_its_step(galaxy: Galaxy, made: Results) -> None:
+    """By label or number of the step; one that has a label keeps it, and comes once."""
+    for invocation, path in ((made.bam, ()), (made.mapped, ("S1",))):
+        results = GalaxyResults(galaxy, [invocation])
+        assert await results.labels() == ["alignment", "page"]
+        for pattern in ("step:again/out", "step:2/out", "step:agai?/*"):
+            own, _ = await results.files([pattern])
+            assert (own.parts, own.ext) == (("again.out", *path), "bam")
+        files = await results.files(["step:alignment/out", "alignment", "step:1/*"])
+        assert [file.parts for file in files] == [("alignment", *path)] * 2
+        assert results.unmet(["step:alignment/out", "alignment", "step:1/*"]) == []
+        assert await results.files(["step:nobody/out"]) == []
+        assert results.unmet(["step:nobody/out"]) == ["step:nobody/out"]
+
+
+async def test_results_by_extension(galaxy: Galaxy, made: Results) -> None:
+    """Only results are chosen, and only those of the extension; what else comes with one comes with it."""
+    for invocation in (made.bam, made.mapped):
+        results = GalaxyResults(galaxy, [invocation])
+        assert {file.parts[0] for file in await results.files(["ext:bam"])} == {"alignment"}
+        assert {file.parts[0] for file in await results.files(["ext:html"])} == {"page"}
+        assert await results.files(["ext:vcf*"]) == []
+        assert results.unmet(["ext:vcf*"]) == ["ext:vcf*"]
+
+
+async def test_results_by_tag(galaxy_server: GalaxyServer, galaxy: Galaxy, made: Results) -> None:
+    """A tag of a dataset chooses it, a tag of a collection all its elements."""
+    outputs = await GalaxyResults(galaxy, [made.bam, made.cram]).refs()
+    history = made.history
+    place = f"/api/histories/{history}/contents"
+    await behind(galaxy_server, "PUT", f"{place}/datasets/{outputs['page'].id}", {"tags": ["best"]})
+    results = GalaxyResults(galaxy, [made.bam, made.cram])
+    assert {(file.parts[0], file.galaxy_id) for file in await results.files(["tag:bes*"])} == {
+        ("page", outputs["page"].id)
+    }
+    mapped = GalaxyResults(galaxy, [made.mapped])
+    assert await mapped.files(["tag:best"]) == []
+    whole = CollectionId((await mapped.refs())["alignment"].id)
+    await galaxy.collections.mark(history, whole, ["name:best"])
+    assert {file.parts for file in await mapped.files(["tag:#best"])} == {("alignment", "S1")}
