@@ -329,7 +329,7 @@ class PlannedLibrary(Stored):
 
 
 class PlannedDelivery(Stored):
-    """Where results go: a local folder, which outputs (label patterns), and on which ending."""
+    """Where results go: a local folder, which outputs (patterns), and on which ending."""
 
     key: str
     folder: str
@@ -425,7 +425,7 @@ class ResultSource(Protocol):
     """Where a delivery reads results from, without knowing Galaxy."""
 
     async def files(self, outputs: Sequence[str]) -> list[ResultFile]:
-        """Return the results whose output label matches one of the patterns."""
+        """Return the results that one of the patterns selects."""
         ...
 
     def read(self, file: ResultFile, offset: int) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:

@@ -18,15 +18,24 @@ from watcher.model import ResultFile
 INDEXES = {"bam_index": "bai", "bam_csi_index": "csi", "cram_index": "crai"}
 """Galaxy's name for an index, and what its file is called after."""
 
+BAI = b"BAI\x01"
+"""How a BAI index begins. Where a reference is longer than one can hold, Galaxy makes a CSI index and keeps it as
+`bam_index` all the same (measured on 24.1.4 and 26.1.2).
+"""
+
 INDEXED = frozenset({"bam", "cram"})
 """Extensions of what Galaxy makes an index for; an alignment in another order has none."""
 
+# fmt: off
 SINGLE = (
-    *("fastq", "fasta", "bam", "qname_sorted.bam", "unsorted.bam", "qname_input_sorted.bam", "cram", "sam", "vcf"),
-    *("bcf", "bed", "gff", "gff3", "gtf", "interval", "wig", "bigwig", "bigbed", "tabular", "csv", "tsv", "txt"),
-    *("json", "xml", "yaml", "pdf", "png", "jpg", "svg", "zip", "tar", "gz", "pod5", "fast5.tar"),
+    "fastq", "fasta", "bam", "qname_sorted.bam", "unsorted.bam", "qname_input_sorted.bam", "cram", "sam", "vcf", "bcf",
+    "bed", "gff", "gff3", "gtf", "interval", "wig", "bigwig", "bigbed", "tabular", "csv", "tsv", "txt", "json", "xml",
+    "yaml", "pdf", "png", "jpg", "svg", "zip", "tar", "gz", "pod5", "fast5.tar",
 )
-"""Extensions of single files, also with more behind them (`fastqsanger.gz`); others are asked for files beside them."""
+# fmt: on
+"""Extensions of single files, also with more behind them (`vcf_bgzip`, `fastqsanger.gz`); all others are asked for
+files beside them.
+"""
 
 AT_ONCE = 8
 
@@ -49,12 +58,24 @@ async def members_of(datasets: Datasets, file: ResultFile) -> list[ResultFile]:
 
 async def _indexes(datasets: Datasets, file: ResultFile) -> list[ResultFile]:
     there = (await datasets.get(file.galaxy_id)).meta_files
-    found = [
-        replace(file, size=0, sha256="", member=f"{METADATA}{name}", suffix=suffix)
-        for name, suffix in INDEXES.items()
-        if name in there
-    ]
+    found = []
+    for name, suffix in INDEXES.items():
+        if name in there:
+            index = replace(file, size=0, sha256="", member=f"{METADATA}{name}", suffix=suffix)
+            if name == "bam_index" and await _beginning(datasets, index) != BAI:
+                index = replace(index, suffix=INDEXES["bam_csi_index"])
+            found.append(index)
     return await _measured(datasets, found)
+
+
+async def _beginning(datasets: Datasets, file: ResultFile) -> bytes:
+    start = b""
+    async with datasets.open_member(file.galaxy_id, file.member) as pieces:
+        async for piece in pieces:
+            start += piece
+            if len(start) >= len(BAI):
+                break
+    return start[: len(BAI)]
 
 
 async def _measured(datasets: Datasets, files: Sequence[ResultFile]) -> list[ResultFile]:
@@ -68,6 +89,5 @@ async def _measured(datasets: Datasets, files: Sequence[ResultFile]) -> list[Res
 
 
 def _is_single(ext: str) -> bool:
-    return any(ext == one or ext.startswith((f"{one}.", f"{one}_")) for one in SINGLE) or ext.startswith(
-        ("fastq", "fasta")
-    )
+    known = any(ext == one or ext.startswith((f"{one}.", f"{one}_")) for one in SINGLE)
+    return known or ext.startswith("fastq")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -10,7 +11,7 @@ import pytest
 
 from tests.contracts.room.conftest import GalaxyServer, as_user, behind, ended, send, sha256, until
 from tests.contracts.room.runs import hda, imported, listed, run
-from tests.contracts.room.small_files import SMALL_FILES
+from tests.contracts.room.small_files import PLACED, SMALL_FILES, bam
 from watcher.delivery.names import lay_out
 from watcher.galaxy import Galaxy
 from watcher.galaxy.fetch import FetchElement
@@ -20,14 +21,20 @@ from watcher.model import CollectionId, DatasetId, HistoryId, InvocationId, Resu
 PAGE = b'<a href="plots/one plot.svg">one</a>'
 BESIDE = {"index": b"no page", "plots/one plot.svg": b"a plot", "plots/deep/.hidden": b"far down"}
 
+LONG = bam(PLACED, order="coordinate", reference_bases=600_000_000)
+"""Aligned to a reference that is longer than a BAI index can hold."""
+
 
 @dataclass
 class Results:
-    """Invocations of one workflow: over an alignment, over a CRAM file, and over a list with the alignment."""
+    """Invocations of one workflow: over an alignment, over a CRAM file, over an alignment to a long
+    reference, and over a list with the first one.
+    """
 
     history: HistoryId
     bam: InvocationId
     cram: InvocationId
+    long: InvocationId
     mapped: InvocationId
 
 
@@ -39,20 +46,21 @@ def made(galaxy_server: GalaxyServer) -> Iterator[Results]:
         async with as_user(galaxy_server) as galaxy:
             history = await galaxy.histories.create("results")
             workflow = await imported(galaxy, "page_with_files.ga")
-            sent = {name: SMALL_FILES[name] for name in ("sorted.bam", "reads.cram")}
+            sent = {name: SMALL_FILES[name] for name in ("sorted.bam", "reads.cram")} | {"long.bam": LONG}
             elements = [
                 FetchElement(name, name.rpartition(".")[2], await send(galaxy, content, name), (), sha256(content))
                 for name, content in sent.items()
             ]
-            bam, cram = (await galaxy.fetch.register(history, elements)).dataset_ids
+            short, cram, long = (await galaxy.fetch.register(history, elements)).dataset_ids
 
             await until(lambda: ended(galaxy, history))
-            alone = await run(galaxy, history, workflow, {"File": hda(bam)})
+            alone = await run(galaxy, history, workflow, {"File": hda(short)})
             other = await run(galaxy, history, workflow, {"File": hda(cram)})
-            samples = await listed(galaxy, history, {"S1": bam})
+            third = await run(galaxy, history, workflow, {"File": hda(long)})
+            samples = await listed(galaxy, history, {"S1": short})
             mapped = await run(galaxy, history, workflow, {"File": {"src": "hdca", "id": samples}})
             await galaxy.workflows.delete(workflow)
-            return Results(history, alone, other, mapped)
+            return Results(history, alone, other, third, mapped)
 
     async def remove(history: HistoryId) -> None:
         async with as_user(galaxy_server) as galaxy:
@@ -85,6 +93,14 @@ async def test_an_alignment_comes_with_its_index(galaxy: Galaxy, made: Results) 
         assert len(whole) == index.size
         assert await content(results, index, 3) == whole[3:]
         assert await content(results, index, len(whole)) == b""
+
+
+async def test_an_index_of_a_long_reference_is_called_what_it_is(galaxy: Galaxy, made: Results) -> None:
+    """Galaxy names it like any other, and programs would take it for one."""
+    results = GalaxyResults(galaxy, [made.long])
+    files = await results.files(["alignment"])
+    assert list(lay_out(files)) == ["alignment.bam", "alignment.bam.csi"]
+    assert gzip.decompress(await content(results, files[1])).startswith(b"CSI\x01")
 
 
 async def test_a_page_comes_with_the_files_beside_it(galaxy: Galaxy, made: Results) -> None:

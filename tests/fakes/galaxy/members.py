@@ -10,6 +10,7 @@ from __future__ import annotations
 import gzip
 import io
 import os
+import re
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,10 @@ from tests.fakes.galaxy.web import Call, Refusal, route
 
 Json = dict[str, Any]
 PACKED = frozenset({"html", "velvet"})
-INDEXES = {"bam_index": ("bai", b"BAI\x01" + bytes(12)), "cram_index": ("crai", gzip.compress(b""))}
+BAI = b"BAI\x01" + bytes(12)
+ENDINGS = {"bam_index": "bai", "cram_index": "crai"}
+LONGEST_FOR_BAI = (1 << 29) - 1
+"""A longer reference gets a CSI index, which is packed, under the same name."""
 
 
 def extra_files(call: Call) -> list[Json]:
@@ -65,6 +69,13 @@ def archive(dataset: Dataset) -> Response:
     return Response(packed.getvalue(), 200, headers, media_type="text/html, application/x-zip-compressed")
 
 
+def _index(file: StoredFile) -> bytes:
+    if file.ext == "cram" or file.path is None:
+        return gzip.compress(b"")
+    lengths = [int(one) for one in re.findall(rb"LN:(\d+)", gzip.decompress(file.path.read_bytes()))]
+    return gzip.compress(b"CSI\x01") if max(lengths, default=0) > LONGEST_FOR_BAI else BAI
+
+
 def metadata_file(call: Call) -> Response:
     """Give a file that Galaxy made about a dataset; what is not there older versions stumble over."""
     dataset, asked = call.dataset(call.path["dataset"]), call.query("metadata_file")
@@ -72,7 +83,7 @@ def metadata_file(call: Call) -> Response:
         if call.world.behaviour.major >= "26.1":
             raise Refusal(400, 400008, f"Unknown metadata file: {asked}")
         return PlainTextResponse("Internal Server Error", 500, headers={"connection": "close"})
-    ending, content = INDEXES[asked]
+    ending, content = ENDINGS[asked], _index(dataset.file)
     start = int((call.request.headers.get("range") or "bytes=0-")[len("bytes=") :].partition("-")[0])
     headers = {
         "content-disposition": f'attachment; filename="Galaxy{dataset.hid}-[{dataset.name}].{ending}"',
