@@ -329,9 +329,7 @@ class PlannedLibrary(Stored):
 
 
 class PlannedDelivery(Stored):
-    """Where results go: a local folder or a place in an object store, which outputs (label patterns), and on which
-    ending.
-    """
+    """Where results go: a local folder or a place in an object store, which outputs (patterns), and on which ending."""
 
     key: str
     folder: str = ""
@@ -414,13 +412,20 @@ def weakest(levels: Iterable[str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ResultFile:
-    """One result that can be read from any offset; `parts` are the name's path components before sanitising."""
+    """One result that can be read from any offset; `parts` are the name's path components before sanitising.
+
+    `member` says which file of the dataset it is: its own bytes (""), an index that Galaxy made of it
+    (`metadata:bam_index`) or one of the files beside it (`extra:plots/one.svg`). `suffix` is what its name has more
+    than that of the dataset's own bytes, as an index has `.bai`: the two keep their names together.
+    """
 
     galaxy_id: DatasetId
     parts: tuple[str, ...]
     ext: str
     size: int
     sha256: str = ""  # empty where Galaxy lists none
+    member: str = ""
+    suffix: str = ""
 
     @property
     def checked(self) -> str:
@@ -432,7 +437,7 @@ class ResultSource(Protocol):
     """Where a delivery reads results from, without knowing Galaxy."""
 
     async def files(self, outputs: Sequence[str]) -> list[ResultFile]:
-        """Return the results whose output label matches one of the patterns."""
+        """Return the results that one of the patterns selects."""
         ...
 
     def read(self, file: ResultFile, offset: int) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:

@@ -143,3 +143,31 @@ def test_odd_names_in_a_manifest_are_read_by_sha256sum(tmp_path: Path) -> None:
         lines += manifest_line(name, hashlib.sha256(name.encode()).hexdigest())
     (tmp_path / MANIFEST).write_text(lines)
     subprocess.run(["sha256sum", "--check", "--strict", MANIFEST], cwd=tmp_path, check=True, capture_output=True)
+
+
+def test_an_index_is_called_as_what_it_belongs_to() -> None:
+    """Programs look for it there: also where names had to be told apart, and where they were cut."""
+    for name in ("reads", "reads.bam", "r" * 300):
+        files = [
+            ResultFile(DatasetId(dataset), (name,), "bam", 1, member=member, suffix=suffix)
+            for dataset in ("f1", "f2")
+            for member, suffix in (("", ""), ("metadata:bam_index", "bai"))
+        ]
+        names = {(file.galaxy_id, file.member): path for path, file in lay_out(files).items()}
+        assert len(names) == 4
+        for dataset in ("f1", "f2"):
+            assert names[DatasetId(dataset), "metadata:bam_index"] == f"{names[DatasetId(dataset), '']}.bai"
+
+
+@pytest.mark.parametrize("path", ["../../etc/passwd", "/etc/passwd", "a/../../../b", "", ".", "page", "PAGE.html"])
+def test_files_beside_a_result_stay_in_its_folder(path: str) -> None:
+    """Whatever a tool called them: inside the folder, never one with the page itself."""
+    page = ResultFile(DatasetId("f1"), ("page", "page"), "html", 1)
+    beside = [
+        ResultFile(DatasetId("f1"), ("page", *one.split("/")), "", 1, member=f"extra:{one}")
+        for one in (path, f"{path}/", "page.html")
+    ]
+    laid_out = lay_out([page, *beside])
+    assert set(laid_out.values()) == {page, *beside}
+    assert all(one.startswith("page/") and ".." not in one.split("/") for one in laid_out)
+    assert len({one.casefold() for one in laid_out}) == 4

@@ -24,6 +24,7 @@ WAYS_IN = (
     "/api/datasets/{dataset}",
     "/api/datasets/{dataset}/display",
     "/api/datasets/{dataset}/display?to_ext=data",
+    "/api/datasets/{dataset}/display?raw=true",
     "/api/histories/{history}/contents/{dataset}/display",
     "/api/histories/{history}",
     "/api/histories/{history}/contents",

@@ -49,7 +49,12 @@ class DeliverySettings(Section):
         description="Instead of a folder a place in an object store, s3://bucket/{run}, gs:// or az://, with the extra"
         " `cloud`; object_stores tells how to get there.",
     )
-    outputs: Patterns = Field(("*",), description="Which results: patterns on the labels of the workflow's outputs.")
+    outputs: Patterns = Field(
+        ("*",),
+        description="Which results: patterns on the labels of the workflow's outputs; step:STEP/OUTPUT (label or number"
+        " of the step, counted from 0), also for outputs without a label; ext:EXTENSION; tag:TAG, of a dataset or"
+        " collection in Galaxy.",
+    )
     on: Literal["ok", "failed", "always"] = Field("ok", description="After which ending of the batch.")
     owner: Text | None = Field(
         None,

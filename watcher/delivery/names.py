@@ -106,15 +106,18 @@ def manifest_line(path: str, sha256: str) -> str:
 
 
 def _spell(file: ResultFile) -> _Spelling:
-    digest = hashlib.sha256("\0".join((file.galaxy_id, *file.parts)).encode("utf-8", "replace")).hexdigest()
+    told = (file.galaxy_id, *file.parts)
+    if file.member and not file.suffix:  # an index is called as the file that it belongs to
+        told = (*told, file.member)
+    digest = hashlib.sha256("\0".join(told).encode("utf-8", "replace")).hexdigest()
     *folders, name = [clean_part(part) for part in file.parts] or [_UNNAMED]
     if folders and _key(folders[0]) == _key(MANIFEST):
         folders[0] = f"_{folders[0]}"
     stem, ending = _split(name, clean_part(file.ext)[:_LONGEST_ENDING].lower() if file.ext not in _NO_ENDING else "")
     stem = _shorten(stem, LONGEST_NAME_BYTES - len(ending.encode()), digest)
-    return _Spelling(
-        file, tuple(_shorten(folder, LONGEST_NAME_BYTES, _digest(folder)) for folder in folders), stem, ending, digest
-    )
+    folders = [_shorten(folder, LONGEST_NAME_BYTES, _digest(folder)) for folder in folders]
+    suffix = f".{clean_part(file.suffix)[:_LONGEST_ENDING]}" if file.suffix else ""
+    return _Spelling(file, tuple(folders), stem, ending + suffix, digest)
 
 
 def _split(name: str, ext: str) -> tuple[str, str]:

@@ -37,6 +37,9 @@ def _hashes(value: Any) -> Any:
 Text = Annotated[str, BeforeValidator(_text)]
 Number = Annotated[int, BeforeValidator(_number)]
 Tags = Annotated[tuple[str, ...], BeforeValidator(lambda value: value or ())]
+MetaFiles = Annotated[
+    tuple[str, ...], BeforeValidator(lambda rows: [str(row["file_type"]) for row in rows or () if "file_type" in row])
+]
 Hashes = Annotated[Mapping[str, str], BeforeValidator(_hashes)]
 
 
@@ -145,7 +148,8 @@ class Content(Answer):
 class DatasetFacts(Answer):
     """A dataset as Galaxy has it; `hashes` are claims unless Galaxy verified or made them (see `features.py`).
 
-    `stored_id` is what a dataset shares with its copies and with no other (measured on 24.1.4 and 26.1.2).
+    `stored_id` is what a dataset shares with its copies and with no other (measured on 24.1.4 and 26.1.2). `meta_files`
+    are the files that Galaxy made about it, such as `bam_index`; told only where it is read alone.
     """
 
     id: DatasetId
@@ -163,6 +167,7 @@ class DatasetFacts(Answer):
     dbkey: Text = ""
     access_roles: tuple[str, ...] | None = None
     stored_id: Text = ""
+    meta_files: MetaFiles = ()
 
     @model_validator(mode="before")
     @classmethod
@@ -205,6 +210,7 @@ class CollectionElement(Answer):
     ext: str = ""
     size: int = 0
     misc_info: str = ""
+    tags: Tags = ()
     collection_type: str = ""
     elements: tuple[CollectionElement, ...] = ()
 
@@ -227,6 +233,7 @@ class CollectionElement(Answer):
             "ext": inner.get("file_ext") or inner.get("extension") or "",
             "size": inner.get("file_size") or 0,
             "misc_info": inner.get("misc_info") or "",
+            "tags": inner.get("tags"),
         }
 
     def leaves(self, above: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], CollectionElement]]:

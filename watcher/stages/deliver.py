@@ -14,7 +14,7 @@ from datetime import datetime
 
 from watcher.delivery.folder import FolderDelivery
 from watcher.errors import DeliveryBroken, DeliveryError
-from watcher.galaxy.results import GalaxyResults, selects
+from watcher.galaxy.results import GalaxyResults
 from watcher.model import DatasetId, Done, Fail, Next, Outcome, PlannedDelivery, ResultFile, Stage, Status, weakest
 from watcher.rows import Batch, DeliveredFile, DeliveryRow
 from watcher.stages.chain import current_invocations, never_started, running, to_start
@@ -103,7 +103,7 @@ async def _deliver_one(
             hint=f"Look at the history, then `galaxy-watcher retry {batch.id}`.",
         )
     if ending == "ok" and is_whole:
-        _refuse_unselected(batch, planned, await results.labels(), files)
+        _refuse_unselected(batch, planned, await results.labels(), files, results.unmet(planned.outputs))
     if not files:  # a workflow that failed may have made none
         await _nothing_to_deliver(batch, rooms, planned)
         return
@@ -149,18 +149,19 @@ async def _deliver_one(
     )
 
 
-def _refuse_unselected(batch: Batch, planned: PlannedDelivery, labels: list[str], files: list[ResultFile]) -> None:
+def _refuse_unselected(
+    batch: Batch, planned: PlannedDelivery, labels: list[str], files: list[ResultFile], unselected: list[str]
+) -> None:
     """Raise DeliveryBroken when a pattern of the delivery fits no output, or all that fit are empty: a result that was
     asked for would be missing, and nobody would know.
     """
-    unselected = [pattern for pattern in planned.outputs if not any(selects(label, [pattern]) for label in labels)]
     if not unselected and files:
         return
     told = ", ".join(f"`{pattern}`" for pattern in unselected or planned.outputs)
     near = [f"`{label}`" for pattern in unselected if (label := _near(pattern, labels))]
     raise DeliveryBroken(
         f"The delivery of batch {batch.id} selects nothing with {told}: "
-        + ("no output has such a label." if unselected else "the outputs of such a label are empty."),
+        + ("there is no such output." if unselected else "these outputs are empty."),
         hint=(f"Did you mean {' and '.join(dict.fromkeys(near))}? " if near else "")
         + f"The workflow labels {', '.join(f'`{label}`' for label in labels) or 'nothing'}. Correct `outputs:`, then"
         f" `galaxy-watcher retry {batch.unit_id} --from plan`.",

@@ -9,13 +9,27 @@ import difflib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from watcher.galaxy.results import selects
+from watcher.galaxy.selection import STEP, is_known_later, selects, selects_step
+from watcher.galaxy.workflows import WorkflowStep
 from watcher.stages.unknown import Problem
 
 
-def unselected(patterns: Iterable[str], labels: Sequence[str]) -> list[str]:
-    """Return the patterns that fit none of the labels."""
-    return [pattern for pattern in patterns if not any(selects(label, [pattern]) for label in labels)]
+def unselected(patterns: Iterable[str], labels: Sequence[str], steps: Sequence[WorkflowStep] = ()) -> list[str]:
+    """Return the patterns that fit none of the labels and none of the outputs of steps; those that only Galaxy's
+    results can answer are left out. Where the outputs of a step are not known, its tool is not installed.
+    """
+    return [
+        pattern
+        for pattern in patterns
+        if not is_known_later(pattern)
+        and not any(selects(label, [pattern]) for label in labels)
+        and not any(_may_select(pattern, step) for step in steps)
+    ]
+
+
+def _may_select(pattern: str, step: WorkflowStep) -> bool:
+    outputs = step.outputs or [pattern.rpartition("/")[2]]
+    return not step.is_review and bool(selects_step(pattern, step.index, step.label, outputs))
 
 
 def nearest_label(pattern: str, labels: Sequence[str]) -> str:
@@ -26,13 +40,19 @@ def nearest_label(pattern: str, labels: Sequence[str]) -> str:
     return known[near[0]] if near else ""
 
 
-def delivery_problems(deliveries: Mapping[str, Sequence[str]], labels: Sequence[str]) -> list[Problem]:
-    """Return which deliveries (patterns by key) would select nothing of these results."""
+def delivery_problems(
+    deliveries: Mapping[str, Sequence[str]], labels: Sequence[str], steps: Sequence[WorkflowStep] = ()
+) -> list[Problem]:
+    """Return which deliveries (patterns by key) would select nothing of these results and outputs of steps."""
+    known = [
+        f"{STEP}{step.label or step.index}/{output}" for step in steps if not step.is_review for output in step.outputs
+    ]
     problems = []
     for key, patterns in deliveries.items():
-        if wrong := unselected(patterns, labels):
+        if wrong := unselected(patterns, labels, steps):
             told = ", ".join(f"`{pattern}`" for pattern in wrong)
-            near = dict.fromkeys(f"`{label}`" for pattern in wrong if (label := nearest_label(pattern, labels)))
+            meant = [nearest_label(pattern, known if pattern.startswith(STEP) else labels) for pattern in wrong]
+            near = dict.fromkeys(f"`{name}`" for name in meant if name)
             hint = f"Did you mean {' and '.join(near)}? " if near else ""
             hint += f"Results are {', '.join(f'`{label}`' for label in labels)}. Correct `outputs:`."
             problems.append(Problem(f"delivery {key} selects nothing with {told}.", hint))

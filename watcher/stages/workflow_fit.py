@@ -18,7 +18,7 @@ from watcher.galaxy import Galaxy
 from watcher.galaxy.bind import Binding, bind, input_called, shape_problem
 from watcher.galaxy.extensions import Datatypes, extension_problems
 from watcher.galaxy.workflow_looks import changes, missing_tools, upgrade_messages
-from watcher.galaxy.workflows import TrsRef, WorkflowFacts
+from watcher.galaxy.workflows import TrsRef, WorkflowFacts, WorkflowStep
 from watcher.model import Plan, PlannedDataset, PlannedElement, PlannedWorkflow, WorkflowId
 from watcher.rows import Batch
 from watcher.stages.offered import plan_error
@@ -114,15 +114,17 @@ class Fitter:
         """Hold the workflows of one batch, in their order, and what its deliveries select, by their keys."""
         fits: list[Fit] = []
         earlier: dict[str, Sequence[str] | None] = {}
+        steps: list[WorkflowStep] = []
         for planned in workflows:
             fit = await self._fit(planned, supply, earlier)
             fits.append(fit)
             earlier[planned.key] = (fit.facts.results or None) if fit.facts else None
+            steps += fit.facts.steps if fit.facts else ()
         known = [labels for labels in earlier.values() if labels is not None]
         # One that could not be read, or whose results nobody can tell, may have what is asked for.
         is_told = bool(known) and len(known) == len(workflows)
         labels = list(dict.fromkeys(label for them in known for label in them))
-        return Fits(tuple(fits), tuple(delivery_problems(deliveries, labels)) if is_told else ())
+        return Fits(tuple(fits), tuple(delivery_problems(deliveries, labels, steps)) if is_told else ())
 
     async def _fit(self, planned: PlannedWorkflow, supply: Supply, earlier: Mapping[str, Sequence[str] | None]) -> Fit:
         found = await self._find(planned)

@@ -19,6 +19,7 @@ from tests.fakes.galaxy import (
     libraries,
     library_imports,
     library_permissions,
+    members,
     offers,
     sharing,
     tus,
@@ -31,7 +32,7 @@ from tests.fakes.galaxy.state import World
 from tests.fakes.galaxy.web import not_found_page
 
 # Galaxy answers HEAD only where it says so; elsewhere it is an unknown route.
-HEAD_PATHS = ("/display",)
+HEAD_PATHS = ("/display", "/metadata_file")
 
 
 async def _unknown(request: Request, problem: Exception) -> Response:
@@ -51,6 +52,7 @@ def make_app(world: World, engine: Engine, scheduler: Scheduler, control: list[B
         collections,
         workflows,
         datatypes,
+        members,
         invocations,
         job_routes,
         users,

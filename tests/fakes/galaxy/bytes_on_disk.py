@@ -12,6 +12,11 @@ GZIP_START = b"\x1f\x8b"
 COUNTED_BYTES = 8 << 20
 
 
+def folder_beside(path: Path) -> Path:
+    """Give the folder of the files beside a dataset's own bytes; it may not be there."""
+    return path.with_name(f"{path.stem}_files")
+
+
 def is_gzip(path: Path) -> bool:
     """Say whether a file starts like gzip."""
     with path.open("rb") as stored:

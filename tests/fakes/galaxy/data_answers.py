@@ -37,6 +37,7 @@ DATA_TYPES = {
     "zip": "galaxy.datatypes.binary.CompressedZipArchive",
     "data": "galaxy.datatypes.data.Data",
 }
+INDEXES = {"bam": "bam_index", "cram": "cram_index"}
 CONTENT_STATES = (
     "new", "upload", "queued", "running", "ok", "empty", "error", "paused", "setting_metadata", "failed_metadata",
     "deferred", "discarded",
@@ -157,6 +158,15 @@ def hashes_of(dataset: Dataset, *, raw_ids: bool = False) -> list[Json]:
     ]
 
 
+def meta_files(dataset: Dataset) -> list[Json]:
+    """Name the files that Galaxy made about a dataset."""
+    index = INDEXES.get(dataset.file.ext)
+    if index is None or dataset.file.state != "ok":
+        return []
+    place = f"/api/histories/{encode(dataset.history)}/contents/{encode(dataset.number)}"
+    return [{"file_type": index, "download_url": f"{place}/metadata_file?metadata_file={index}"}]
+
+
 def dataset_inner(dataset: Dataset) -> Json:
     """Give a dataset as collections and fetch answers show it."""
     file = dataset.file
@@ -201,7 +211,7 @@ def dataset_detail(world: World, dataset: Dataset, *, raw_ids: bool = False) -> 
         **dataset_summary(dataset),
         **dataset_inner(dataset),
         "accessible": True,
-        "meta_files": [],
+        "meta_files": meta_files(dataset),
         "sources": [],
         "rerunnable": job is not None and job.tool_id != "__DATA_FETCH__",
         "hashes": hashes_of(dataset, raw_ids=raw_ids),

@@ -18,6 +18,7 @@ from tests.fakes.galaxy.data_answers import dataset_detail, dataset_summary
 from tests.fakes.galaxy.histories import purge_dataset
 from tests.fakes.galaxy.ids import encode
 from tests.fakes.galaxy.library_permissions import may_read
+from tests.fakes.galaxy.members import PACKED, archive, file_beside
 from tests.fakes.galaxy.state import Dataset, now_text
 from tests.fakes.galaxy.web import Call, Refusal, route
 
@@ -165,7 +166,11 @@ def download(call: Call) -> Response:
         raise Refusal(409, 409001, message)
     if not file.path.exists():
         raise Refusal(404, 404001, "File Not Found")
-    stat = file.path.stat()
+    beside = call.query("filename")
+    path = file_beside(file, beside) if beside and beside != "index" else file.path
+    if path == file.path and file.ext in PACKED and call.query("to_ext") and not call.flag("raw"):
+        return archive(dataset)
+    stat = path.stat()
     size = stat.st_size
     headers = {
         "x-content-type-options": "nosniff",
@@ -173,7 +178,7 @@ def download(call: Call) -> Response:
         "last-modified": format_datetime(datetime.fromtimestamp(stat.st_mtime, UTC), usegmt=True),
         "etag": f'"{hashlib.md5(f"{stat.st_mtime}-{size}".encode()).hexdigest()}"',
     }
-    if call.query("to_ext"):
+    if call.query("to_ext") and not call.flag("raw"):
         headers["content-disposition"] = _disposition(dataset)
     asked = call.request.headers.get("range")
     status, start, end = 200, 0, size - 1
@@ -187,7 +192,7 @@ def download(call: Call) -> Response:
     headers["content-length"] = str(end - start + 1)
     if call.request.method == "HEAD":
         return Response(b"", status, headers=headers, media_type="application/octet-stream")
-    body = bytes_of(file.path, start, end - start + 1)
+    body = bytes_of(path, start, end - start + 1)
     return StreamingResponse(body, status, headers=headers, media_type="application/octet-stream")
 
 

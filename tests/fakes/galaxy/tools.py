@@ -1,8 +1,8 @@
 """The tools this server has, with what they really do to the bytes.
 
-`count_reads`, `wait_then_exit`, `enough_reads` and `dies_once` are tools of the real test server; `join_files` and
-`count_pairs` are here for inputs that take many datasets or a pair at once. A run gets paths and gives an exit code;
-states and waiting are in `engine.py`.
+`count_reads`, `wait_then_exit`, `enough_reads`, `dies_once` and `page_with_files` are tools of the real test server;
+`join_files` and `count_pairs` are here for inputs that take many datasets or a pair at once. A run gets paths and gives
+an exit code; states and waiting are in `engine.py`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
+
+from tests.fakes.galaxy.bytes_on_disk import folder_beside
 
 
 @dataclass(frozen=True)
@@ -121,6 +123,17 @@ def _dies_once(run: Run) -> Ending:
     return Ending()
 
 
+def _page_with_files(run: Run) -> Ending:
+    beside = folder_beside(run.outputs["page"])
+    (beside / "plots" / "deep").mkdir(parents=True)
+    shutil.copyfile(run.inputs["infile"][0], beside / "copy.txt")
+    (beside / "index").write_text("no page")
+    (beside / "plots" / "one plot.svg").write_text("a plot")
+    (beside / "plots" / "deep" / ".hidden").write_text("far down")
+    run.outputs["page"].write_text('<a href="plots/one plot.svg">one</a>')
+    return Ending()
+
+
 def _join_files(run: Run) -> Ending:
     with run.outputs["joined"].open("wb") as target:
         for path in run.inputs["files"]:
@@ -175,6 +188,13 @@ DIES_ONCE = Tool(
     outputs=(ToolOutput("out"),),
     run=_dies_once,
 )
+PAGE_WITH_FILES = Tool(
+    id="page_with_files",
+    name="Make a page with files beside it",
+    inputs=(ToolInput("infile", "data", "Input"),),
+    outputs=(ToolOutput("page", "html"),),
+    run=_page_with_files,
+)
 JOIN_FILES = Tool(
     id="join_files",
     name="Join files",
@@ -189,4 +209,7 @@ COUNT_PAIRS = Tool(
     outputs=(ToolOutput("counts", "tabular", "Pair count"),),
     run=_count_pairs,
 )
-TOOLS = {tool.id: tool for tool in (COUNT_READS, WAIT_THEN_EXIT, ENOUGH_READS, DIES_ONCE, JOIN_FILES, COUNT_PAIRS)}
+TOOLS = {
+    tool.id: tool
+    for tool in (COUNT_READS, WAIT_THEN_EXIT, ENOUGH_READS, DIES_ONCE, PAGE_WITH_FILES, JOIN_FILES, COUNT_PAIRS)
+}
