@@ -13,15 +13,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
 from watcher.clock import Clock
 from watcher.delivery.names import MANIFEST, lay_out, manifest_line
 from watcher.delivery.s3_uploads import UnfinishedUploads
-from watcher.delivery.store_access import open_store, split_address, store_errors, told
-from watcher.errors import DeliveryBroken, WatcherError
+from watcher.delivery.store_access import lacks_place, open_store, split_address, store_errors, told
+from watcher.errors import DeliveryBroken
 from watcher.model import ResultFile, ResultSource
 
 if TYPE_CHECKING:
@@ -45,7 +45,6 @@ class _Object:
 
     size: int
     sha256: str
-    e_tag: str
 
 
 class ObjectStoreDelivery:
@@ -67,8 +66,8 @@ class ObjectStoreDelivery:
         try:
             await obstore.get_async(self._store, key)  # not HEAD, whose answer does not tell why
         except FileNotFoundError as error:
-            if isinstance(broken := told(self._url + key, str(error)), DeliveryBroken) and "no such" in broken.message:
-                raise broken from None
+            if lacks_place(str(error)):
+                raise told(self._url + key, str(error)) from None
         except Exception as error:
             with store_errors(self._url + key):
                 raise error
@@ -169,11 +168,13 @@ class ObjectStoreDelivery:
         upload = asyncio.create_task(self._upload(file, path, waiting))
         digest, done = hashlib.sha256(), 0
         try:
-            async for piece in self._read(source, file, path):
-                digest.update(piece)
-                await _hand_over(waiting, piece, upload)
-                done += len(piece)
-                on_bytes(done)
+            # Closed here when the upload fails, not when somebody finds it lying about.
+            async with contextlib.aclosing(self._read(source, file, path)) as pieces:
+                async for piece in pieces:
+                    digest.update(piece)
+                    await _hand_over(waiting, piece, upload)
+                    done += len(piece)
+                    on_bytes(done)
             self._compare(file, path, done, digest.hexdigest())
             await _hand_over(waiting, None, upload)
             await asyncio.shield(upload)
@@ -204,7 +205,7 @@ class ObjectStoreDelivery:
                 max_concurrency=_AT_ONCE,
             )
 
-    async def _read(self, source: ResultSource, file: ResultFile, path: str) -> AsyncIterator[bytes]:
+    async def _read(self, source: ResultSource, file: ResultFile, path: str) -> AsyncGenerator[bytes, None]:
         """Yield the result in pieces; stop at once when there is more of it than there should be."""
         done, piece = 0, bytearray()
         async with source.read(file, 0) as chunks:
@@ -244,7 +245,7 @@ class ObjectStoreDelivery:
             except FileNotFoundError:
                 return None
             kept = {str(name).lower(): str(value) for name, value in found.attributes.items()}
-            return _Object(found.meta["size"], kept.get(SHA256_KEY, ""), found.meta["e_tag"] or "")
+            return _Object(found.meta["size"], kept.get(SHA256_KEY, ""))
 
     async def _sha256(self, path: str, there: _Object) -> str:
         """Return the SHA-256 kept with an object, else that of its bytes, which are read for it."""
@@ -260,12 +261,10 @@ class ObjectStoreDelivery:
         return digest.hexdigest()
 
     async def _prove(self, size: int, path: str, sha256: str) -> None:
-        """Ask the store what it has now; what it did not keep as it was sent is taken away."""
+        """Ask the store what it has now. What differs is left: it can only be somebody else's, written since."""
         there = await self._look(path)
         if there is not None and there.size == size and there.sha256 in ("", sha256):
             return
-        with contextlib.suppress(WatcherError):  # the first error is the one to tell
-            await self._drop(path)
         raise DeliveryBroken(
             f"{self._name(path)} was sent with {size} bytes, and the store has "
             + ("nothing there." if there is None else f"{there.size} bytes, or another object."),

@@ -90,6 +90,12 @@ def store_errors(place: str) -> Iterator[None]:
         raise told(place, str(error)) from None  # its text may hold a signature: it is not carried along
 
 
+def lacks_place(text: str) -> bool:
+    """Tell whether an answer means that the bucket or container is missing, and not only an object in it."""
+    found = _CODE.search(text)
+    return found is not None and found[1] in _NO_PLACE
+
+
 def told(place: str, text: str) -> DeliveryBroken | TargetGone | TargetFull:
     """Return the error for people that belongs to an answer of a store, of which `text` tells."""
     status = int(found[1]) if (found := _STATUS.search(text)) else 0
