@@ -62,8 +62,9 @@ SHARED_BY_STAGES = {
 
 FENCES = {
     "httpx": (
-        {"galaxy", "sandbox", "service"},
-        "HTTP is spoken in galaxy/ only; service/ sends notices, sandbox/ waits for its Galaxy",
+        {"galaxy", "sandbox", "service", "delivery"},
+        "HTTP is spoken in galaxy/ only; service/ sends notices, sandbox/ waits for its Galaxy, delivery/ asks S3 for"
+        " what obstore cannot",
     ),
     "sqlalchemy": ({"store"}, "rows are read and written in store/ only"),
     "alembic": ({"store"}, "the schema changes in store/ only"),

@@ -10,6 +10,7 @@ from watcher.config.example import effective_yaml, example_yaml, json_schema
 from watcher.config.galaxies import GalaxySettings
 from watcher.config.load import load_config
 from watcher.config.match import Match
+from watcher.config.object_stores import ObjectStoreSettings, options_for, store_of
 from watcher.config.rules import RuleSettings
 from watcher.config.settings import LimitSettings, LogSettings, Settings, StateSettings
 from watcher.config.watches import WatchSettings
@@ -22,6 +23,7 @@ __all__ = [
     "LimitSettings",
     "LogSettings",
     "Match",
+    "ObjectStoreSettings",
     "RuleSettings",
     "Settings",
     "StateSettings",
@@ -32,6 +34,8 @@ __all__ = [
     "example_yaml",
     "json_schema",
     "load_config",
+    "options_for",
     "render",
     "render_folder",
+    "store_of",
 ]

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ValidationError
 
 from watcher.config.destinations import Per, fixed_folder
 from watcher.config.galaxies import GalaxySettings, galaxy_misfits
+from watcher.config.object_stores import ObjectStoreSettings, prefix_misfits, store_misfits
 from watcher.config.problems import did_you_mean
 from watcher.config.rules import RuleSettings, rule_misfits, template_misfits
 from watcher.config.settings import StateSettings, state_misfits
@@ -39,6 +40,7 @@ class Readable:
     rule_names: tuple[tuple[int, str], ...]
     galaxies: tuple[tuple[KeyPath, GalaxySettings], ...]  # where it is written, and what it says
     galaxy_names: tuple[str, ...]
+    stores: tuple[tuple[int, ObjectStoreSettings], ...]
     galaxy_forms: tuple[str, ...]  # of `galaxy` and `galaxies`, those that are written
 
 
@@ -60,6 +62,10 @@ def readable_parts(values: Mapping[str, Any]) -> Readable:
         for place, raw in raw_galaxies
         if isinstance(raw, Mapping)
     ]
+    stores = [
+        (number, _salvage(ObjectStoreSettings, {"prefix": f"s3://unreadable.{number}"}, raw))
+        for number, raw in _entries(values.get("object_stores"))
+    ]
     state = values.get("state")
     return Readable(
         watches=tuple((number, watch) for number, watch in watches if watch is not None),
@@ -71,6 +77,7 @@ def readable_parts(values: Mapping[str, Any]) -> Readable:
         rule_names=_names(raw_rules),
         galaxies=tuple((place, galaxy) for place, galaxy in galaxies if galaxy is not None),
         galaxy_names=named or (("galaxy",) if values.get("galaxy") is not None else ()),
+        stores=tuple((number, store) for number, store in stores if store is not None),
         galaxy_forms=tuple(form for form in ("galaxy", "galaxies") if values.get(form) not in (None, {})),
     )
 
@@ -89,6 +96,9 @@ def misfits(parts: Readable, layouts: Collection[str] | None) -> Iterator[Misfit
     yield from _duplicates("rules", parts.rule_names)
     if parts.state is not None:
         yield from _below(("state",), state_misfits(parts.state))
+    yield from prefix_misfits(parts.stores)
+    for number, store in parts.stores:
+        yield from _below(("object_stores", number), store_misfits(store))
     yield from _shared_paths(parts)
     for number, watch in parts.watches:
         if layouts is not None and watch.layout != "auto" and watch.layout not in layouts:

@@ -219,6 +219,10 @@ def _key_misfits(
         for option, refused in galaxy.secrets():
             if refused is not None and (settings is not None or getattr(galaxy, option) is not None):
                 yield Misfit((*section, option), refused.message, refused.hint)
+    for number, store in parts.stores:
+        for option, refused in store.secrets():
+            if refused is not None:
+                yield Misfit(("object_stores", number, option), refused.message, refused.hint)
 
 
 def _galaxies(

@@ -91,6 +91,11 @@ def read_password_file(file: Path, *, check_mode: bool) -> str:
     return password
 
 
+def read_line_file(file: Path, what: str) -> str:
+    """Return a secret that a file holds on its only line; `what` names it to people. Raises KeyRefused."""
+    return _only_line(read_secret_file(file, f"{what} file", check_mode=True), f"The {what} file {file}").strip()
+
+
 def read_login_file(file: Path) -> tuple[str, str]:
     """Return user and password of a proxy from a file of one line, `user:password`. Raises KeyRefused."""
     line = _only_line(read_secret_file(file, "proxy login file", check_mode=True), f"The proxy login file {file}")

@@ -2,7 +2,7 @@
 
 `Settings` is built from a mapping and reads nothing by itself: files, environment and secrets are brought together in
 `load.py`, which also finds what does not fit together. The parts have files of their own: `galaxies.py`,
-`watches.py`, `rules.py`, `destinations.py`, `deliveries.py`.
+`watches.py`, `rules.py`, `destinations.py`, `deliveries.py`, `object_stores.py`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from watcher.config.galaxies import GalaxySettings
 from watcher.config.hours import Hours
+from watcher.config.object_stores import ObjectStoreSettings
 from watcher.config.rules import RuleSettings
 from watcher.config.values import AbsolutePath, Count, Interval, Misfit, Name, Section, Size, at_least_one, wrong
 from watcher.config.watches import WatchSettings
@@ -120,6 +121,12 @@ class Settings(Section):
     rescan_active: Interval = Field(timedelta(seconds=60), description="How often while something is being written.")
     time_zone: Annotated[str, AfterValidator(_check_zone)] | None = Field(
         None, description="Time zone of the hours of watches, for example Europe/Berlin; else this machine's own."
+    )
+    object_stores: tuple[ObjectStoreSettings, ...] = Field(
+        (),
+        description="How to reach object stores that results go to, a list: each has a prefix such as s3://results, and"
+        " endpoint, region, key files as it needs. One that is not listed is reached with what the environment holds"
+        " (AWS_ACCESS_KEY_ID and so on), or as the identity of this machine in its cloud.",
     )
     layouts_dir: AbsolutePath | None = Field(None, description="Folder with layouts of your own (*.toml).")
     limits: LimitSettings = Field(default_factory=LimitSettings, description="How much happens at the same time.")

@@ -1,5 +1,6 @@
-"""Where results go: names that are safe on any file system, and the folder they are written to."""
+"""Where results go: names that are safe anywhere, and the folder or object store they are written to."""
 
 from watcher.delivery.folder import FolderDelivery
+from watcher.delivery.object_store import ObjectStoreDelivery
 
-__all__ = ["FolderDelivery"]
+__all__ = ["FolderDelivery", "ObjectStoreDelivery"]

@@ -1,0 +1,331 @@
+"""Brings results to an object store: whole, under safe names, each once, with a manifest at the end.
+
+The twin of `folder.py` for S3, Google Cloud Storage and Azure. A result flows from Galaxy to the store in parts and
+never touches a local disk; an object is seen there only when all parts are complete, so what is not what Galaxy has is
+given up before. The SHA-256 is kept with the object where it is known before the first part goes: of small results
+always, of large ones where Galaxy lists it; the manifest has it in any case. What is there already and the same is
+taken as delivered; what differs is never overwritten. An upload that broke begins anew: neither obstore nor a hash can
+be gone on with by another process. It knows no Galaxy and no batch. Opening and errors are in `store_access.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NoReturn
+
+from watcher.clock import Clock
+from watcher.delivery.names import MANIFEST, lay_out, manifest_line
+from watcher.delivery.s3_uploads import UnfinishedUploads
+from watcher.delivery.store_access import lacks_place, open_store, split_address, store_errors, told
+from watcher.errors import DeliveryBroken
+from watcher.model import ResultFile, ResultSource
+
+if TYPE_CHECKING:
+    from obstore import PutMode
+
+SHA256_KEY = "sha256"
+PART_BYTES = 8 * 1024 * 1024
+_PARTS = 9000  # S3 takes 10,000 of one object
+_PIECE_BYTES = 1024 * 1024
+_AT_ONCE = 2  # parts of one object under way; several objects are sent at a time, and memory is theirs together
+_STOP_S = 90.0
+
+
+class _Stopped(Exception):
+    """The upload is given up: what obstore is told, and what nobody else sees."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Object:
+    """What a store says of an object; `sha256` is empty where none was kept with it."""
+
+    size: int
+    sha256: str
+
+
+class ObjectStoreDelivery:
+    """One prefix in a bucket or container that results are brought to. The bucket must exist."""
+
+    def __init__(self, url: str, options: Mapping[str, str], clock: Clock) -> None:
+        """Open the store at `url`; `options` are those of `store_access.py`. Raises DeliveryBroken."""
+        scheme, bucket, self._prefix = split_address(url)
+        self._url = f"{scheme}://{bucket}/"
+        self._store = open_store(scheme, bucket, options)
+        self._unfinished = UnfinishedUploads(bucket, options, clock) if scheme == "s3" else None
+        self._paths: dict[ResultFile, str] = {}
+
+    async def prepare(self, needed_bytes: int) -> None:
+        """See that the store answers, knows the bucket and lets us read; a store has no number of free bytes."""
+        import obstore
+
+        key = self._key(MANIFEST)
+        try:
+            await obstore.get_async(self._store, key)  # not HEAD, whose answer does not tell why
+        except FileNotFoundError as error:
+            if lacks_place(str(error)):
+                raise told(self._url + key, str(error)) from None
+        except Exception as error:
+            with store_errors(self._url + key):
+                raise error
+
+    def places(self, files: Sequence[ResultFile]) -> dict[str, ResultFile]:
+        """Return the path of each file below the prefix, all different; the same files get the same in any order."""
+        laid_out = lay_out(files)
+        self._paths = {file: path for path, file in laid_out.items()}
+        return laid_out
+
+    def place(self, file: ResultFile) -> str:
+        """Return the path of a file among those `places` saw last; of any other file its path when it is alone."""
+        return self._paths.get(file) or next(iter(lay_out([file])))
+
+    async def put(
+        self,
+        source: ResultSource,
+        file: ResultFile,
+        path: str,
+        on_bytes: Callable[[int], None] = lambda _: None,
+        *,
+        outdated: str = "",
+    ) -> tuple[int, str]:
+        """Bring one result to `path`; return its size and the SHA-256 of what was sent (see `ResultFile.checked`).
+
+        `on_bytes` hears how many bytes were handed to the store. Twice is harmless: what is whole is kept, what an
+        earlier try left half sent is taken away. Only an object of the SHA-256 `outdated`, which an earlier attempt
+        delivered here, gives way to another one. Raises DeliveryBroken when the bytes are not what they should be or
+        a different object has the name, TargetFull, TargetGone, and whatever the source raises.
+        """
+        there = await self._look(path)
+        if there is not None:
+            adopted = await self._adopt(source, file, path, there, outdated)
+            if adopted:
+                on_bytes(file.size)
+                return file.size, adopted
+            # It would say of what is about to be replaced that all of it is there.
+            await self._drop(MANIFEST)
+        if file.size > PART_BYTES:
+            sha256 = await self._send_parts(source, file, path, on_bytes)
+        else:
+            sha256 = await self._send_whole(source, file, path, replace=there is not None)
+            on_bytes(file.size)
+        await self._prove(file.size, path, sha256)
+        return file.size, sha256
+
+    async def holds(self, path: str, size: int, sha256: str) -> bool:
+        """Tell whether an object of this size and SHA-256 is there; reads it through where no SHA-256 is kept."""
+        there = await self._look(path)
+        return there is not None and there.size == size and await self._sha256(path, there) == sha256
+
+    async def write_manifest(self, files: Sequence[tuple[str, str]]) -> None:
+        """Write paths and SHA-256 in the form `sha256sum -c` reads; it comes last, so that it means "all here"."""
+        content = "".join(manifest_line(path, sha256) for path, sha256 in sorted(files)).encode()
+        sha256 = hashlib.sha256(content).hexdigest()
+        await self._put_object(MANIFEST, content, sha256, "overwrite")
+        await self._prove(len(content), MANIFEST, sha256)
+
+    async def _send_whole(self, source: ResultSource, file: ResultFile, path: str, *, replace: bool) -> str:
+        """Send a small result with one request, which refuses to replace what came meanwhile."""
+        import obstore
+
+        content = b"".join([piece async for piece in self._read(source, file, path)])
+        sha256 = hashlib.sha256(content).hexdigest()
+        self._compare(file, path, len(content), sha256)
+        try:
+            await self._put_object(path, content, sha256, "overwrite" if replace else "create")
+        except obstore.exceptions.AlreadyExistsError:
+            # Our own request may have come through though its answer was lost.
+            there = await self._look(path)
+            if there is None or there.size != file.size or await self._sha256(path, there) != sha256:
+                self._refuse(file, path, there)
+        return sha256
+
+    async def _put_object(self, path: str, content: bytes, sha256: str, mode: PutMode) -> None:
+        import obstore
+
+        with store_errors(self._name(path)):
+            try:
+                await obstore.put_async(
+                    self._store, self._key(path), content, attributes={SHA256_KEY: sha256}, mode=mode,
+                    use_multipart=False,
+                )  # fmt: skip
+            except obstore.exceptions.AlreadyExistsError:
+                raise
+            except obstore.exceptions.GenericError as error:
+                if mode != "create" or "status code: 501" not in str(error):
+                    raise
+                # A store without conditional writes; we looked a moment ago.
+                await self._put_object(path, content, sha256, "overwrite")
+
+    async def _send_parts(
+        self, source: ResultSource, file: ResultFile, path: str, on_bytes: Callable[[int], None]
+    ) -> str:
+        """Send a large result in parts; it gets its name with the last request, after the comparison."""
+        await self._abort_left_over(path)
+        waiting: asyncio.Queue[bytes | _Stopped | None] = asyncio.Queue(maxsize=2)
+        upload = asyncio.create_task(self._upload(file, path, waiting))
+        digest, done = hashlib.sha256(), 0
+        try:
+            # Closed here when the upload fails, not when somebody finds it lying about.
+            async with contextlib.aclosing(self._read(source, file, path)) as pieces:
+                async for piece in pieces:
+                    digest.update(piece)
+                    await _hand_over(waiting, piece, upload)
+                    done += len(piece)
+                    on_bytes(done)
+            self._compare(file, path, done, digest.hexdigest())
+            await _hand_over(waiting, None, upload)
+            await asyncio.shield(upload)
+        except BaseException:
+            # Also when we are cancelled: obstore aborts only what it sees fail.
+            await _stop(waiting, upload)
+            await self._abort_left_over(path)
+            raise
+        return digest.hexdigest()
+
+    async def _upload(self, file: ResultFile, path: str, waiting: asyncio.Queue[bytes | _Stopped | None]) -> None:
+        import obstore
+
+        async def pieces() -> AsyncIterator[bytes]:
+            while (piece := await waiting.get()) is not None:
+                if isinstance(piece, _Stopped):
+                    raise piece
+                yield piece
+
+        with store_errors(self._name(path)):
+            await obstore.put_async(
+                self._store,
+                self._key(path),
+                pieces(),
+                attributes={SHA256_KEY: file.sha256} if file.sha256 else None,
+                use_multipart=True,
+                chunk_size=max(PART_BYTES, file.size // _PARTS + 1),
+                max_concurrency=_AT_ONCE,
+            )
+
+    async def _read(self, source: ResultSource, file: ResultFile, path: str) -> AsyncGenerator[bytes, None]:
+        """Yield the result in pieces; stop at once when there is more of it than there should be."""
+        done, piece = 0, bytearray()
+        async with source.read(file, 0) as chunks:
+            async for chunk in chunks:
+                piece += chunk
+                if done + len(piece) > file.size:
+                    self._compare(file, path, done + len(piece), "")
+                if len(piece) >= _PIECE_BYTES:
+                    done += len(piece)
+                    yield bytes(piece)
+                    piece.clear()
+        if piece:
+            yield bytes(piece)
+
+    async def _adopt(self, source: ResultSource, file: ResultFile, path: str, there: _Object, outdated: str) -> str:
+        """Return the SHA-256 of an object that has the name already, if it is this result; "" for an outdated one."""
+        same_size = there.size == file.size
+        sha256 = await self._sha256(path, there) if same_size or outdated else ""
+        wanted = file.sha256
+        if same_size and not wanted:  # Galaxy has no checksum: only its bytes can tell
+            digest = hashlib.sha256()
+            async for piece in self._read(source, file, path):
+                digest.update(piece)
+            wanted = digest.hexdigest()
+        if same_size and sha256 == wanted:
+            return sha256
+        if not outdated or sha256 != outdated:
+            self._refuse(file, path, there)
+        return ""
+
+    async def _look(self, path: str) -> _Object | None:
+        import obstore
+
+        with store_errors(self._name(path)):
+            try:
+                found = await obstore.get_async(self._store, self._key(path), options={"head": True})
+            except FileNotFoundError:
+                return None
+            kept = {str(name).lower(): str(value) for name, value in found.attributes.items()}
+            return _Object(found.meta["size"], kept.get(SHA256_KEY, ""))
+
+    async def _sha256(self, path: str, there: _Object) -> str:
+        """Return the SHA-256 kept with an object, else that of its bytes, which are read for it."""
+        import obstore
+
+        if there.sha256:
+            return there.sha256
+        digest = hashlib.sha256()
+        with store_errors(self._name(path)):
+            for start in range(0, there.size, PART_BYTES):
+                end = min(there.size, start + PART_BYTES)
+                digest.update(await obstore.get_range_async(self._store, self._key(path), start=start, end=end))
+        return digest.hexdigest()
+
+    async def _prove(self, size: int, path: str, sha256: str) -> None:
+        """Ask the store what it has now. What differs is left: it can only be somebody else's, written since."""
+        there = await self._look(path)
+        if there is not None and there.size == size and there.sha256 in ("", sha256):
+            return
+        raise DeliveryBroken(
+            f"{self._name(path)} was sent with {size} bytes, and the store has "
+            + ("nothing there." if there is None else f"{there.size} bytes, or another object."),
+            hint="Does another program write or delete there? Retry.",
+        )
+
+    async def _drop(self, path: str) -> None:
+        import obstore
+
+        with store_errors(self._name(path)), contextlib.suppress(FileNotFoundError):
+            await obstore.delete_async(self._store, self._key(path))
+
+    async def _abort_left_over(self, path: str) -> None:
+        if self._unfinished is not None:
+            await self._unfinished.abort(self._key(path))
+
+    def _compare(self, file: ResultFile, path: str, done: int, sha256: str) -> None:
+        """Raise DeliveryBroken when what came is not what Galaxy has."""
+        if done == file.size and file.sha256 in ("", sha256):
+            return
+        said = f"{done} of {file.size} bytes came" if done < file.size else f"more than {file.size} bytes came"
+        if done == file.size:
+            said = f"SHA-256 is {sha256}, Galaxy has {file.sha256}"
+        raise DeliveryBroken(
+            f"`{path}` is not what Galaxy has: {said}; it was not delivered.",
+            hint="Try again; look at the dataset in Galaxy.",
+        )
+
+    def _refuse(self, file: ResultFile, path: str, there: _Object | None) -> NoReturn:
+        size = there.size if there else 0
+        raise DeliveryBroken(
+            f"{self._name(path)} is there already and is another object: {size} bytes, wanted {file.size}.",
+            hint="It is never overwritten: move it away, then retry.",
+        )
+
+    def _key(self, path: str) -> str:
+        return f"{self._prefix}/{path}" if self._prefix else path
+
+    def _name(self, path: str) -> str:
+        return f"{self._url}{self._key(path)}"
+
+
+async def _hand_over(
+    waiting: asyncio.Queue[bytes | _Stopped | None], piece: bytes | None, upload: asyncio.Task[None]
+) -> None:
+    """Put the next piece before the upload, or raise what the upload failed with."""
+    handing = asyncio.create_task(waiting.put(piece))
+    try:
+        await asyncio.wait({handing, upload}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        handing.cancel()
+    if upload.done() and not (piece is None and handing.done()):
+        await upload
+
+
+async def _stop(waiting: asyncio.Queue[bytes | _Stopped | None], upload: asyncio.Task[None]) -> None:
+    """Let the upload fail, so that obstore aborts it, and wait until it has."""
+    while not waiting.empty():
+        waiting.get_nowait()
+    waiting.put_nowait(_Stopped())
+    await asyncio.wait({upload}, timeout=_STOP_S)
+    upload.cancel()
+    with contextlib.suppress(Exception, asyncio.CancelledError):
+        await upload
