@@ -3,4 +3,7 @@
 from watcher.delivery.folder import FolderDelivery
 from watcher.delivery.object_store import ObjectStoreDelivery
 
-__all__ = ["FolderDelivery", "ObjectStoreDelivery"]
+Delivery = FolderDelivery | ObjectStoreDelivery
+"""A place that results are brought to; both have the same methods with the same meaning."""
+
+__all__ = ["Delivery", "FolderDelivery", "ObjectStoreDelivery"]

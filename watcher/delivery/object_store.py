@@ -50,13 +50,17 @@ class _Object:
 class ObjectStoreDelivery:
     """One prefix in a bucket or container that results are brought to. The bucket must exist."""
 
-    def __init__(self, url: str, options: Mapping[str, str], clock: Clock) -> None:
-        """Open the store at `url`; `options` are those of `store_access.py`. Raises DeliveryBroken."""
+    def __init__(self, url: str, options: Mapping[str, str], clock: Clock, *, marker: str = "") -> None:
+        """Open the store at `url`; `options` are those of `store_access.py`. Raises DeliveryBroken.
+
+        `marker` is the name of an empty object that comes last of all, if there is to be one.
+        """
         scheme, bucket, self._prefix = split_address(url)
         self._url = f"{scheme}://{bucket}/"
         self._store = open_store(scheme, bucket, options)
         self._unfinished = UnfinishedUploads(bucket, options, clock) if scheme == "s3" else None
         self._paths: dict[ResultFile, str] = {}
+        self._ends = [marker] if marker else []
 
     async def prepare(self, needed_bytes: int) -> None:
         """See that the store answers, knows the bucket and lets us read; a store has no number of free bytes."""
@@ -74,13 +78,13 @@ class ObjectStoreDelivery:
 
     def places(self, files: Sequence[ResultFile]) -> dict[str, ResultFile]:
         """Return the path of each file below the prefix, all different; the same files get the same in any order."""
-        laid_out = lay_out(files)
+        laid_out = lay_out(files, kept=self._ends)
         self._paths = {file: path for path, file in laid_out.items()}
         return laid_out
 
     def place(self, file: ResultFile) -> str:
         """Return the path of a file among those `places` saw last; of any other file its path when it is alone."""
-        return self._paths.get(file) or next(iter(lay_out([file])))
+        return self._paths.get(file) or next(iter(lay_out([file], kept=self._ends)))
 
     async def put(
         self,
@@ -104,8 +108,9 @@ class ObjectStoreDelivery:
             if adopted:
                 on_bytes(file.size)
                 return file.size, adopted
-            # It would say of what is about to be replaced that all of it is there.
-            await self._drop(MANIFEST)
+            # They would say of what is about to be replaced that all of it is there.
+            for end in (*self._ends, MANIFEST):
+                await self._drop(end)
         if file.size > PART_BYTES:
             sha256 = await self._send_parts(source, file, path, on_bytes)
         else:
@@ -125,6 +130,8 @@ class ObjectStoreDelivery:
         sha256 = hashlib.sha256(content).hexdigest()
         await self._put_object(MANIFEST, content, sha256, "overwrite")
         await self._prove(len(content), MANIFEST, sha256)
+        for marker in self._ends:
+            await self._put_object(marker, b"", hashlib.sha256(b"").hexdigest(), "overwrite")
 
     async def _send_whole(self, source: ResultSource, file: ResultFile, path: str, *, replace: bool) -> str:
         """Send a small result with one request, which refuses to replace what came meanwhile."""

@@ -8,22 +8,20 @@ checked again when its plan is made (`stages/plan.py`).
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import AsyncIterator
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 from watcher.clock import Clock, SystemClock
 from watcher.config import GalaxySettings, RuleSettings, Settings, WatchSettings
-from watcher.config.destinations import fixed_folder
 from watcher.config.workflows import column_of
-from watcher.delivery.rights import Rights
 from watcher.disk.mounts import mount_of
-from watcher.errors import DeliveryBroken, GalaxyError, WatcherError
+from watcher.errors import GalaxyError, WatcherError
 from watcher.galaxy import Galaxy
 from watcher.galaxy.workflow_files import parse
 from watcher.service.build import account_of, state_place
 from watcher.service.preflight_galaxy import Finding, account_findings, room_told, rule_findings, way_findings
+from watcher.service.preflight_targets import target_findings
 from watcher.stages.cut import workflow_as_asked
 from watcher.stages.workflow_fit import Fit, Fitter, Supply
 from watcher.store.store import Store
@@ -36,7 +34,8 @@ async def check_all(settings: Settings, clock: Clock | None = None) -> list[Find
     """Look at everything the configuration names and return what was found, good and bad."""
     clock = clock or SystemClock()
     findings = [_watch(watch) for watch in settings.watches]
-    findings += [finding for rule in settings.rules for finding in (*_targets(rule), *_broken_files(rule))]
+    for rule in settings.rules:
+        findings += [*await target_findings(settings, rule, clock), *_broken_files(rule)]
     findings.append(await _state(settings, clock))
     for galaxy in settings.galaxies.values():
         findings += [finding async for finding in _galaxy(settings, galaxy, clock)]
@@ -52,32 +51,6 @@ def _watch(watch: WatchSettings) -> Finding:
     mount = mount_of(watch.path)
     note = " (network file system: no events, rescans only)" if mount.is_network else ""
     return Finding(subject, True, f"{watch.path} is readable, on {mount.fstype}{note}.")
-
-
-def _targets(rule: RuleSettings) -> list[Finding]:
-    findings = []
-    for delivery in rule.deliver:
-        if delivery.folder is None:
-            continue
-        base, subject = fixed_folder(delivery.folder), f"rule {rule.name}, delivery"
-        try:
-            rights = Rights(delivery.owner or "", delivery.group or "")
-            rights.owner_id()
-            rights.group_id()
-        except DeliveryBroken as error:
-            findings.append(Finding(subject, False, error.message, error.hint, 3))
-        if not base.is_dir():
-            findings.append(
-                Finding(
-                    subject, False, f"{base} is not there.", "Create or mount it: only folders below it are made.", 5
-                )
-            )
-        elif not os.access(base, os.W_OK | os.X_OK):
-            findings.append(Finding(subject, False, f"{base} cannot be written by this user.", "Give write rights.", 5))
-        else:
-            free = shutil.disk_usage(base).free
-            findings.append(Finding(subject, True, f"{base} is writable, {free / 1024**3:.1f} GiB free."))
-    return findings
 
 
 def _broken_files(rule: RuleSettings) -> list[Finding]:

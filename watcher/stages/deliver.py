@@ -12,7 +12,7 @@ import difflib
 import re
 from datetime import datetime
 
-from watcher.delivery.folder import FolderDelivery
+from watcher.delivery import Delivery
 from watcher.errors import DeliveryBroken, DeliveryError
 from watcher.galaxy.results import GalaxyResults
 from watcher.model import DatasetId, Done, Fail, Next, Outcome, PlannedDelivery, ResultFile, Stage, Status, weakest
@@ -107,13 +107,13 @@ async def _deliver_one(
     if not files:  # a workflow that failed may have made none
         await _nothing_to_deliver(batch, rooms, planned)
         return
-    folder = open_target(planned, rooms)
-    places = folder.places(files)
+    target = open_target(planned, rooms)
+    places = target.places(files)
     rows = {row.path: row for row in await rooms.store.delivered_files(batch.id, planned.key)}
     missing = [(path, file) for path, file in places.items() if not _is_home(rows.get(path), file)]
     needed_bytes = sum(file.size for _, file in missing)
     await rooms.store.touch(batch, more={DELIVERY_BYTES: needed_bytes})  # what a probe asks for while we wait
-    await folder.prepare(needed_bytes)
+    await target.prepare(needed_bytes)
     if known is None or known.intent_at is None or known.status is not Status.WORKING:
         await rooms.store.put_delivery(
             batch,
@@ -128,13 +128,13 @@ async def _deliver_one(
 
     async def bring(path: str, file: ResultFile) -> None:
         async with turns:
-            await _deliver_file(batch, rooms, results, folder, planned.key, path, file, rows.get(path))
+            await _deliver_file(batch, rooms, results, target, planned.key, path, file, rows.get(path))
 
     await together(bring(path, file) for path, file in missing)
     rooms.effects.reach("deliver.manifest.intent")
     known_files = await rooms.store.delivered_files(batch.id, planned.key)
     done = [row for row in known_files if row.path in places]
-    await folder.write_manifest([(row.path, row.sha256) for row in done])
+    await target.write_manifest([(row.path, row.sha256) for row in done])
     rooms.effects.reach("deliver.manifest.act")
     told = f"{len(done)} {'file' if len(done) == 1 else 'files'}"
     if level := weakest(row.checked for row in done):
@@ -200,7 +200,7 @@ async def _deliver_file(
     batch: Batch,
     rooms: Rooms,
     results: GalaxyResults,
-    folder: FolderDelivery,
+    target: Delivery,
     delivery_key: str,
     path: str,
     file: ResultFile,
@@ -218,7 +218,7 @@ async def _deliver_file(
         )
 
     async def act() -> tuple[int, str]:
-        return await folder.put(
+        return await target.put(
             results,
             file,
             path,

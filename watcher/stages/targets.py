@@ -7,14 +7,24 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from watcher.delivery.folder import FolderDelivery
+from watcher.config import options_for
+from watcher.delivery import Delivery, FolderDelivery, ObjectStoreDelivery
 from watcher.delivery.rights import Rights
+from watcher.errors import KeyRefused, TargetGone
 from watcher.model import PlannedDelivery
 from watcher.stages.rooms import Rooms
 
 
-def open_target(planned: PlannedDelivery, rooms: Rooms) -> FolderDelivery:
-    """Return the place; nothing is touched yet."""
+def open_target(planned: PlannedDelivery, rooms: Rooms) -> Delivery:
+    """Return the place; nothing is touched yet. TargetGone when a key file cannot be read, DeliveryBroken when the
+    place cannot be had with what is installed.
+    """
+    if planned.url:
+        try:
+            options = options_for(rooms.settings.object_stores, planned.url)
+        except KeyRefused as error:  # a new key file heals it, as a mount that is back does
+            raise TargetGone(error.message, hint=error.hint) from error
+        return ObjectStoreDelivery(planned.url, options, rooms.clock, marker=planned.marker)
     return FolderDelivery(
         Path(planned.folder),
         Path(planned.base or planned.folder),

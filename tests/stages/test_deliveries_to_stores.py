@@ -1,0 +1,118 @@
+"""Results that go to an object store, all the way from a run: to moto, which is S3 in a process of its own."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.delivery.conftest import s3, s3_server
+from tests.delivery.stores import S3, SECRET, moto
+from tests.world import RUN, World, until
+from watcher.sandbox.server import free_port
+from watcher.service.preflight import check_all
+
+__all__ = ["s3", "s3_server"]
+
+pytestmark = pytest.mark.timeout(180)  # a whole way each, also on a busy machine
+
+Json = dict[str, Any]
+
+
+def to_store(world: World, store: S3, **delivery: Any) -> None:
+    """Let the only rule deliver to the bucket, whose keys are in files."""
+    world.folder.joinpath("id").write_text("us\n")
+    world.folder.joinpath("secret").write_text(f"{SECRET}\n")
+    for name in ("id", "secret"):
+        world.folder.joinpath(name).chmod(0o600)
+    one: Json = {
+        "prefix": f"s3://{store.bucket}",
+        "endpoint": f"http://127.0.0.1:{store.port}",
+        "region": "eu-central-1",
+        "access_key_id_file": str(world.folder / "id"),
+        "secret_access_key_file": str(world.folder / "secret"),
+        "allow_http": True,
+    }
+    deliver = {"url": f"s3://{store.bucket}/runs/{{run}}", **delivery}
+    world.write_config(rule={"deliver": deliver}, object_stores=[one])
+    world.add_run(samples=("S1",))
+
+
+async def only_batch(world: World) -> Json:
+    """Return the only batch."""
+    (unit,) = (await world.status())["units"]
+    (batch,) = unit["batches"]
+    found: Json = batch
+    return found
+
+
+def assert_whole(store: S3, folder: Path, *, more: tuple[str, ...] = ()) -> None:
+    """Everything is there, as the manifest says by `sha256sum -c`, and nothing half sent."""
+    for key, content in store.contents().items():
+        path = folder / key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    run = folder / "runs" / RUN
+    subprocess.run(["sha256sum", "--check", "--strict", "--quiet", "MANIFEST.sha256"], cwd=run, check=True)
+    assert len(list(run.rglob("*.tabular"))) == 4
+    assert len([path for path in run.rglob("*") if path.is_file()]) == 5 + len(more)
+    assert store.unfinished() == []
+
+
+async def test_results_go_to_a_bucket(world: World, s3: S3, tmp_path: Path) -> None:
+    """The delivery is done, names the place, and leaves no secret in the log, the state or the report."""
+    to_store(world, s3, marker="READY")
+    assert [one for one in await check_all(world.settings()) if not one.well] == []
+    ended = world.command("once", "--json")
+    assert SECRET not in ended.out + ended.err
+    batch = await only_batch(world)
+    (delivery,) = batch["deliveries"]
+    assert (batch["status"], delivery["status"]) == ("done", "done"), batch
+    assert delivery["target"] == f"s3://{s3.bucket}/runs/{RUN}"
+    assert delivery["reason"] == "4 files, checked by size"
+    assert_whole(s3, tmp_path / "there", more=("READY",))
+    assert SECRET.encode() not in world.state_file.read_bytes()
+
+
+async def test_a_store_that_is_away_is_waited_for(world: World, tmp_path: Path) -> None:
+    """The batch waits behind the bucket, and goes on by itself when the store answers."""
+    away = S3(free_port())
+    to_store(world, away)
+    async with world.daemon(takes_existing=True):
+        await world.until_status("waiting", stage="finish")
+
+        async def stands() -> Any:
+            return (await world.status())["obstacles"]
+
+        (obstacle,) = await until(stands, what="an obstacle")
+        assert (obstacle["kind"], obstacle["subject"]) == ("target", "s3://results")
+        with moto(away.port) as store:
+            await world.until_status("done")
+            assert_whole(store, tmp_path / "there")
+
+
+async def test_another_object_is_never_replaced(world: World, s3: S3, tmp_path: Path) -> None:
+    """It holds the batch and stays as it is; taken away by a person, the result gets its place."""
+    to_store(world, s3)
+    key = f"runs/{RUN}/copy/S1/forward.tabular"
+    s3.client.put_object(Bucket=s3.bucket, Key=key, Body=b"somebody else's\n")
+    await world.once()
+    batch = await only_batch(world)
+    assert (batch["stage"], batch["status"]) == ("deliver", "held"), batch
+    assert "is there already and is another object" in batch["reason"]
+    assert s3.contents()[key] == b"somebody else's\n"
+    s3.client.delete_object(Bucket=s3.bucket, Key=key)
+    await world.wish("retry", batch["id"])
+    await world.once()
+    assert (await only_batch(world))["status"] == "done"
+    assert_whole(s3, tmp_path / "there")
+
+
+async def test_a_bucket_that_is_not_there_is_told_beforehand(world: World, s3: S3) -> None:
+    """`check` names the rule and the bucket, before a byte is sent to Galaxy."""
+    to_store(world, S3(s3.port, "nobodys-bucket"))
+    (bad,) = [one for one in await check_all(world.settings()) if not one.well]
+    assert bad.subject == "rule all, delivery"
+    assert "s3://nobodys-bucket" in bad.message
