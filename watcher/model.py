@@ -1,20 +1,18 @@
 """The words of the program: units, batches, plans, what a stage may answer, and what the rooms hand to each other.
 
-Only frozen facts live here, no behaviour: listings as the disk room sees them, plans as they are frozen, results as
-Galaxy offers them. Words know no room. `rows.py` holds the rows the store keeps, `errors.py` what can go wrong,
+Only frozen facts live here, no behaviour: listings as the disk room sees them, plans as they are frozen. Words know no
+room. `results.py` holds what Galaxy offers, `rows.py` the rows the store keeps, `errors.py` what can go wrong,
 `clock.py` time; `stages/` reads like the story that uses these words.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from pathlib import Path
-from typing import Any, NewType, Protocol, TypeVar
+from typing import Any, NewType
 
 from pydantic import BaseModel, ConfigDict
 
@@ -29,8 +27,6 @@ FolderId = NewType("FolderId", str)
 """A folder of a library, with the F that Galaxy puts before its id."""
 LibraryItemId = NewType("LibraryItemId", str)
 """A file of a library; the bytes it shows now are a version of it, which has a DatasetId."""
-
-T = TypeVar("T")
 
 
 class Stage(StrEnum):
@@ -394,60 +390,3 @@ class Plan(Stored):
         """Tell whether the batch needs a history: to upload, for a collection, for a workflow."""
         is_sent = self.library is None or self.transfer == "tus"
         return is_sent or self.collection is not None or bool(self.workflows)
-
-
-# --- results on their way home --------------------------------------------------------------------------------------
-
-
-SIZE, SAMPLE, SHA256 = "size", "size+sample", "SHA-256"
-
-CHECK_LEVELS = ("", SIZE, SAMPLE, SHA256)
-"""How far something was compared with what Galaxy has, weakest first; a sample is some of the bytes, read back."""
-
-
-def weakest(levels: Iterable[str]) -> str:
-    """Return the weakest level of check; of nothing, none."""
-    return min(levels, key=CHECK_LEVELS.index, default="")
-
-
-@dataclass(frozen=True, slots=True)
-class ResultFile:
-    """One result that can be read from any offset; `parts` are the name's path components before sanitising.
-
-    `member` says which file of the dataset it is: its own bytes (""), an index that Galaxy made of it
-    (`metadata:bam_index`) or one of the files beside it (`extra:plots/one.svg`). `suffix` is what its name has more
-    than that of the dataset's own bytes, as an index has `.bai`: the two keep their names together.
-    """
-
-    galaxy_id: DatasetId
-    parts: tuple[str, ...]
-    ext: str
-    size: int
-    sha256: str = ""  # empty where Galaxy lists none
-    member: str = ""
-    suffix: str = ""
-
-    @property
-    def checked(self) -> str:
-        """How far a copy of it can be compared with what Galaxy has: by SHA-256, or only by size."""
-        return SHA256 if self.sha256 else SIZE
-
-
-class ResultSource(Protocol):
-    """Where a delivery reads results from, without knowing Galaxy."""
-
-    async def files(self, outputs: Sequence[str]) -> list[ResultFile]:
-        """Return the results that one of the patterns selects."""
-        ...
-
-    def read(self, file: ResultFile, offset: int) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
-        """Open the bytes from `offset` on."""
-        ...
-
-
-class BlockingCalls(Protocol):
-    """Runs a blocking call on the threads that belong to a place, so that a hung file system blocks nobody else."""
-
-    async def __call__(self, place: Path, call: Callable[[], T]) -> T:
-        """Return what the call returns, or raise what it raises."""
-        ...

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from watcher.errors import GalaxyAway
-from watcher.model import DatasetId, ResultFile
+from watcher.model import DatasetId
+from watcher.results import ResultFile
 
 T = TypeVar("T")
 

@@ -17,7 +17,8 @@ from pathlib import Path
 
 from watcher.clock import SystemClock
 from watcher.delivery.object_store import ObjectStoreDelivery
-from watcher.model import DatasetId, ResultFile
+from watcher.model import DatasetId
+from watcher.results import ResultFile
 
 MIB = 1024 * 1024
 

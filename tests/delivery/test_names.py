@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from watcher.delivery.names import LONGEST_NAME_BYTES, MANIFEST, clean_part, lay_out, manifest_line
-from watcher.model import DatasetId, ResultFile
+from watcher.model import DatasetId
+from watcher.results import ResultFile
 
 PARTS = st.lists(st.text(min_size=0, max_size=120), min_size=1, max_size=3).map(tuple)
 ODD = st.sampled_from(

@@ -20,7 +20,8 @@ from tests.house.tree import ROOT
 from tests.world import until
 from watcher.clock import SystemClock
 from watcher.delivery.object_store import ObjectStoreDelivery
-from watcher.model import DatasetId, ResultFile
+from watcher.model import DatasetId
+from watcher.results import ResultFile
 
 pytestmark = pytest.mark.xdist_group("object stores")
 

@@ -16,7 +16,7 @@ import pytest
 
 from watcher.disk.threads import DiskThreads
 from watcher.errors import DiskError, MountGone
-from watcher.model import BlockingCalls
+from watcher.results import BlockingCalls
 
 
 async def test_a_call_answers_or_raises(threads: DiskThreads, tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ from watcher.delivery.target import (
     temporary_name,
 )
 from watcher.errors import DeliveryBroken, MountGone, TargetGone, WatcherError
-from watcher.model import BlockingCalls, ResultFile, ResultSource
+from watcher.results import BlockingCalls, ResultFile, ResultSource
 
 T = TypeVar("T")
 

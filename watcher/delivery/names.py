@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from watcher.model import ResultFile
+from watcher.results import ResultFile
 
 MANIFEST = "MANIFEST.sha256"
 

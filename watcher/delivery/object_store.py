@@ -22,7 +22,7 @@ from watcher.delivery.names import MANIFEST, lay_out, manifest_line
 from watcher.delivery.s3_uploads import UnfinishedUploads
 from watcher.delivery.store_access import lacks_place, open_store, split_address, store_errors, told
 from watcher.errors import DeliveryBroken
-from watcher.model import ResultFile, ResultSource
+from watcher.results import ResultFile, ResultSource
 
 if TYPE_CHECKING:
     from obstore import PutMode

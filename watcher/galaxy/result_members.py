@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from watcher.galaxy.datasets import EXTRA, METADATA, Datasets
-from watcher.model import ResultFile
+from watcher.results import ResultFile
 
 INDEXES = {"bam_index": "bai", "bam_csi_index": "csi", "cram_index": "crai"}
 """Galaxy's name for an index, and what its file is called after."""

@@ -22,7 +22,8 @@ from watcher.galaxy.invocation_answers import OutputRef
 from watcher.galaxy.result_members import members_of
 from watcher.galaxy.result_names import result_name
 from watcher.galaxy.selection import STEP, is_known_later, selects, selects_dataset, selects_step
-from watcher.model import CollectionId, DatasetId, HistoryId, InvocationId, ResultFile
+from watcher.model import CollectionId, DatasetId, HistoryId, InvocationId
+from watcher.results import ResultFile
 
 WORKING_STEPS = frozenset({"tool", "subworkflow"})
 """The steps that make something; what goes in is nobody's result."""

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from watcher.model import Stage, Status, weakest
+from watcher.model import Stage, Status
+from watcher.results import weakest
 from watcher.rows import Batch, Dataset, DeliveredFile, DeliveryRow, Obstacle, Unit, Watch
 from watcher.stages.chain import current_invocations
 from watcher.stages.library import FOLDER

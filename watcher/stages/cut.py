@@ -30,15 +30,7 @@ from watcher.config.rules import is_dbkey, is_ext
 from watcher.config.ways import server_path
 from watcher.config.workflows import WorkflowSettings, column_of
 from watcher.errors import PlanError
-from watcher.model import (
-    Plan,
-    PlannedDataset,
-    PlannedDelivery,
-    PlannedLibrary,
-    PlannedShare,
-    PlannedWorkflow,
-    Sample,
-)
+from watcher.model import Plan, PlannedDataset, PlannedDelivery, PlannedLibrary, PlannedShare, PlannedWorkflow, Sample
 from watcher.rows import Batch
 from watcher.runs.collecting import collection
 from watcher.runs.filenames import fits

@@ -14,7 +14,8 @@ from watcher.errors import OverQuota, SessionLost
 from watcher.galaxy import Galaxy
 from watcher.galaxy.answers import DatasetFacts
 from watcher.galaxy.features import SORTED_BY_GALAXY
-from watcher.model import SHA256, SIZE, DatasetId, HistoryId, Hold, Next, Outcome, Stage, Status, Wait
+from watcher.model import DatasetId, HistoryId, Hold, Next, Outcome, Stage, Status, Wait
+from watcher.results import SHA256, SIZE
 from watcher.rows import Batch, Dataset
 from watcher.stages.readback import ReadBack, Shown, read_back_all
 from watcher.stages.rooms import Rooms

@@ -15,7 +15,8 @@ from datetime import datetime
 from watcher.delivery import Delivery
 from watcher.errors import DeliveryBroken, DeliveryError
 from watcher.galaxy.results import GalaxyResults
-from watcher.model import DatasetId, Done, Fail, Next, Outcome, PlannedDelivery, ResultFile, Stage, Status, weakest
+from watcher.model import DatasetId, Done, Fail, Next, Outcome, PlannedDelivery, Stage, Status
+from watcher.results import ResultFile, weakest
 from watcher.rows import Batch, DeliveredFile, DeliveryRow
 from watcher.stages.chain import current_invocations, never_started, running, to_start
 from watcher.stages.effects import together

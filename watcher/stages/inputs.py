@@ -20,14 +20,7 @@ from watcher.galaxy.bind import Binding
 from watcher.galaxy.collections import Element
 from watcher.galaxy.histories import clean_tag
 from watcher.galaxy.results import GalaxyResults
-from watcher.model import (
-    CollectionId,
-    DatasetId,
-    HistoryId,
-    PlannedCollection,
-    PlannedElement,
-    Status,
-)
+from watcher.model import CollectionId, DatasetId, HistoryId, PlannedCollection, PlannedElement, Status
 from watcher.rows import Batch, Dataset, GalaxyObject, Invocation
 from watcher.stages.chain import current_invocations
 from watcher.stages.endings import PARTLY_GOOD

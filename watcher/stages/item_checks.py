@@ -18,7 +18,8 @@ from html import escape
 
 from watcher.errors import NotThere, SessionLost
 from watcher.galaxy.library_answers import LibraryItem
-from watcher.model import SIZE, DatasetId, HistoryId, Hold, JobId, LibraryItemId, Status, Wait
+from watcher.model import DatasetId, HistoryId, Hold, JobId, LibraryItemId, Status, Wait
+from watcher.results import SIZE
 from watcher.rows import Dataset
 from watcher.stages.dataset_checks import still_made, throw_away
 from watcher.stages.effects import together

@@ -19,17 +19,7 @@ from watcher.errors import GalaxyAway, GalaxyBusy, GalaxyError, KeyRefused, NoGa
 from watcher.galaxy import Galaxy
 from watcher.galaxy.workflow_files import content_uuid
 from watcher.galaxy.workflows import TrsRef, WorkflowRef
-from watcher.model import (
-    ENDED,
-    Hold,
-    Next,
-    Outcome,
-    Plan,
-    PlannedLibrary,
-    PlannedWorkflow,
-    Stage,
-    Status,
-)
+from watcher.model import ENDED, Hold, Next, Outcome, Plan, PlannedLibrary, PlannedWorkflow, Stage, Status
 from watcher.rows import Batch, DeliveryRow, GalaxyObject, Unit
 from watcher.stages.afterwards import ENDED_AT, LATE, PLANNED_SHEET, SHEET_CHANGED, TOUCHED, sheet_of
 from watcher.stages.choose import Facts

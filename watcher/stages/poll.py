@@ -19,18 +19,7 @@ from watcher.errors import GalaxyBroken, NotThere, Refused
 from watcher.galaxy import Galaxy
 from watcher.galaxy.invocation_answers import InvocationDetail
 from watcher.galaxy.job_failures import JobFailure, PauseCause
-from watcher.model import (
-    DatasetId,
-    HistoryId,
-    Hold,
-    InvocationId,
-    Next,
-    Outcome,
-    PlannedWorkflow,
-    Stage,
-    Status,
-    Wait,
-)
+from watcher.model import DatasetId, HistoryId, Hold, InvocationId, Next, Outcome, PlannedWorkflow, Stage, Status, Wait
 from watcher.rows import Batch, Invocation
 from watcher.stages.attempts import AGAIN, LOOKED_AT_AGAIN, is_to_try_again, take_up_again, try_again
 from watcher.stages.causes import deleted_inputs, not_scheduled, resume

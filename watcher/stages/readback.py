@@ -16,7 +16,8 @@ import structlog
 
 from watcher.errors import FileChanged, FileGone, GalaxyAway
 from watcher.galaxy import Galaxy
-from watcher.model import SAMPLE, SHA256, SIZE, DatasetId, LibraryItemId
+from watcher.model import DatasetId, LibraryItemId
+from watcher.results import SAMPLE, SHA256, SIZE
 from watcher.rows import Batch, Dataset
 from watcher.stages.effects import together
 from watcher.stages.rooms import Rooms

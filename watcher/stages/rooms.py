@@ -23,7 +23,7 @@ from watcher.disk.reader import FileReader
 from watcher.disk.threads import DiskThreads
 from watcher.errors import PlanError
 from watcher.galaxy import Galaxy
-from watcher.model import BlockingCalls
+from watcher.results import BlockingCalls
 from watcher.rows import FolderLook
 from watcher.runs.layout import Layout
 from watcher.stages.effects import EffectRunner

@@ -29,16 +29,7 @@ from watcher.errors import (
 from watcher.galaxy import Galaxy
 from watcher.galaxy.fetch import FetchElement
 from watcher.galaxy.histories import clean_tag
-from watcher.model import (
-    DatasetId,
-    HistoryId,
-    Hold,
-    Next,
-    Outcome,
-    Plan,
-    PlannedDataset,
-    Wait,
-)
+from watcher.model import DatasetId, HistoryId, Hold, Next, Outcome, Plan, PlannedDataset, Wait
 from watcher.rows import Batch, Dataset
 from watcher.runs.integrity import ContentFacts, check_pair
 from watcher.stages.dataset_checks import all_checked, check_datasets

@@ -16,7 +16,8 @@ from watcher.delivery.names import lay_out
 from watcher.galaxy import Galaxy
 from watcher.galaxy.fetch import FetchElement
 from watcher.galaxy.results import GalaxyResults
-from watcher.model import CollectionId, DatasetId, HistoryId, InvocationId, ResultFile
+from watcher.model import CollectionId, DatasetId, HistoryId, InvocationId
+from watcher.results import ResultFile
 
 PAGE = b'<a href="plots/one plot.svg">one</a>'
 BESIDE = {"index": b"no page", "plots/one plot.svg": b"a plot", "plots/deep/.hidden": b"far down"}

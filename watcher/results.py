@@ -1,0 +1,69 @@
+"""Results on their way home: what can be read of them, how far a copy was compared, and who makes blocking calls.
+
+Words that the rooms share, like those of `model.py`; nothing here knows Galaxy, a target or a row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from watcher.model import DatasetId
+
+T = TypeVar("T")
+
+SIZE, SAMPLE, SHA256 = "size", "size+sample", "SHA-256"
+
+CHECK_LEVELS = ("", SIZE, SAMPLE, SHA256)
+"""How far something was compared with what Galaxy has, weakest first; a sample is some of the bytes, read back."""
+
+
+def weakest(levels: Iterable[str]) -> str:
+    """Return the weakest level of check; of nothing, none."""
+    return min(levels, key=CHECK_LEVELS.index, default="")
+
+
+@dataclass(frozen=True, slots=True)
+class ResultFile:
+    """One result that can be read from any offset; `parts` are the name's path components before sanitising.
+
+    `member` says which file of the dataset it is: its own bytes (""), an index that Galaxy made of it
+    (`metadata:bam_index`) or one of the files beside it (`extra:plots/one.svg`). `suffix` is what its name has more
+    than that of the dataset's own bytes, as an index has `.bai`: the two keep their names together.
+    """
+
+    galaxy_id: DatasetId
+    parts: tuple[str, ...]
+    ext: str
+    size: int
+    sha256: str = ""  # empty where Galaxy lists none
+    member: str = ""
+    suffix: str = ""
+
+    @property
+    def checked(self) -> str:
+        """How far a copy of it can be compared with what Galaxy has: by SHA-256, or only by size."""
+        return SHA256 if self.sha256 else SIZE
+
+
+class ResultSource(Protocol):
+    """Where a delivery reads results from, without knowing Galaxy."""
+
+    async def files(self, outputs: Sequence[str]) -> list[ResultFile]:
+        """Return the results that one of the patterns selects."""
+        ...
+
+    def read(self, file: ResultFile, offset: int) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        """Open the bytes from `offset` on."""
+        ...
+
+
+class BlockingCalls(Protocol):
+    """Runs a blocking call on the threads that belong to a place, so that a hung file system blocks nobody else."""
+
+    async def __call__(self, place: Path, call: Callable[[], T]) -> T:
+        """Return what the call returns, or raise what it raises."""
+        ...
