@@ -21,7 +21,7 @@ pytestmark = pytest.mark.timeout(180)  # a whole way each, also on a busy machin
 Json = dict[str, Any]
 
 
-def to_store(world: World, store: S3, **delivery: Any) -> None:
+def to_store(world: World, store: S3, *, limits: Json | None = None, **delivery: Any) -> None:
     """Let the only rule deliver to the bucket, whose keys are in files."""
     world.folder.joinpath("id").write_text("us\n")
     world.folder.joinpath("secret").write_text(f"{SECRET}\n")
@@ -36,7 +36,7 @@ def to_store(world: World, store: S3, **delivery: Any) -> None:
         "allow_http": True,
     }
     deliver = {"url": f"s3://{store.bucket}/runs/{{run}}", **delivery}
-    world.write_config(rule={"deliver": deliver}, object_stores=[one])
+    world.write_config(rule={"deliver": deliver}, object_stores=[one], limits=limits or {})
     world.add_run(samples=("S1",))
 
 
