@@ -7,7 +7,7 @@ import pytest
 from tests.config.conftest import GOOD, WriteConfig
 from tests.config.test_problems import Bad, assert_told_once
 from watcher.config import load_config
-from watcher.config.destinations import check_url_template, fixed_store, render_url
+from watcher.config.destinations import check_url_template, fixed_store, fixed_url, render_url
 
 FOLDER = "- folder: /results/{run}/{project}"
 LINE = next(number for number, line in enumerate(GOOD.splitlines(), 1) if FOLDER in line)
@@ -75,4 +75,11 @@ def test_a_place_in_a_store(template: str, url: str) -> None:
     """No value goes up or leaves an empty part behind; the bucket is as it was written."""
     values = {"run": "240612_A", "unit": ".", "project": "16S", "sheet.Place": ".."}
     assert render_url(check_url_template(template), values) == url
-    assert url.startswith(fixed_store(template))
+    assert url.startswith(fixed_url(template))
+    assert fixed_url(template).startswith(fixed_store(template))
+
+
+def test_what_is_fixed_of_a_place() -> None:
+    """All before the first field, by whole parts."""
+    assert fixed_url("s3://bucket/lab/run-{run}/x") == "s3://bucket/lab"
+    assert fixed_url("s3://bucket/{run}") == fixed_url("s3://bucket/") == "s3://bucket"

@@ -28,7 +28,7 @@ def to_store(world: World, store: S3, *, limits: Json | None = None, **delivery:
     for name in ("id", "secret"):
         world.folder.joinpath(name).chmod(0o600)
     one: Json = {
-        "prefix": f"s3://{store.bucket}",
+        "prefix": f"s3://{store.bucket}/runs",  # a part of the bucket: nothing is asked for above it
         "endpoint": f"http://127.0.0.1:{store.port}",
         "region": "eu-central-1",
         "access_key_id_file": str(world.folder / "id"),
@@ -112,7 +112,7 @@ async def test_another_object_is_never_replaced(world: World, s3: S3, tmp_path: 
 
 async def test_a_bucket_that_is_not_there_is_told_beforehand(world: World, s3: S3) -> None:
     """`check` names the rule and the bucket, before a byte is sent to Galaxy."""
-    to_store(world, S3(s3.port, "nobodys-bucket"))
+    to_store(world, S3(s3.port, "nobodys-bucket"))  # whose settings are for a part of it alone
     (bad,) = [one for one in await check_all(world.settings()) if not one.well]
     assert bad.subject == "rule all, delivery"
     assert "s3://nobodys-bucket" in bad.message

@@ -163,6 +163,13 @@ def fixed_store(template: str) -> str:
     return f"{scheme}://{rest.partition('/')[0]}"
 
 
+def fixed_url(template: str) -> str:
+    """Return the part of such a template before its first field, such as s3://bucket/lab; all objects lie below it."""
+    before = next((literal for literal, field, _, _ in _split(template) if field is not None), None)
+    whole = template if before is None else before.rpartition("/")[0]
+    return whole.replace("{{", "{").replace("}}", "}").rstrip("/")
+
+
 def render_url(template: str, values: Mapping[str, str]) -> str:
     """Return the place in an object store that a template stands for, without a slash at its end; values are kept from
     going up, as in `render_folder`.

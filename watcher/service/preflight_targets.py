@@ -10,7 +10,7 @@ import shutil
 
 from watcher.clock import Clock
 from watcher.config import DeliverySettings, RuleSettings, Settings, options_for
-from watcher.config.destinations import fixed_folder, fixed_store
+from watcher.config.destinations import fixed_folder, fixed_url
 from watcher.delivery import ObjectStoreDelivery
 from watcher.delivery.rights import Rights
 from watcher.errors import DeliveryBroken, WatcherError
@@ -29,7 +29,8 @@ async def target_findings(settings: Settings, rule: RuleSettings, clock: Clock) 
 
 
 async def _store(settings: Settings, rule: RuleSettings, url: str, clock: Clock) -> Finding:
-    subject, place = f"rule {rule.name}, delivery", fixed_store(url)
+    # As far as it is known: settings, and the rights of an account, may be for a part of the bucket alone.
+    subject, place = f"rule {rule.name}, delivery", fixed_url(url)
     try:
         options = options_for(settings.object_stores, place)
         await ObjectStoreDelivery(place, options, clock).prepare(0)
