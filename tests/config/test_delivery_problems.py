@@ -28,13 +28,13 @@ TABLE = (
     elsewhere("url-of-no-store", "- url: https://x/{run}/{project}", ".url", "is no object store.", "s3://bucket"),
     elsewhere("url-without-a-bucket", "- url: s3:///{run}/{project}", ".url", "fixed bucket", "s3://bucket/{run}"),
     elsewhere("url-with-a-bucket-of-the-run", '- url: "s3://{run}/{project}"', ".url", "fixed bucket", "s3://bucket"),
-    elsewhere("url-that-goes-up", "- url: s3://b/../{run}/{project}", ".url", "must not go up", "Write the way"),
-    elsewhere("url-for-every-run", "- url: s3://b/{project}", ".url", "is the same place for every run.", "{run}"),
+    elsewhere("url-that-goes-up", "- url: s3://bb/../{run}/{project}", ".url", "must not go up", "Write the way"),
+    elsewhere("url-for-every-run", "- url: s3://bb/{project}", ".url", "is the same place for every run.", "{run}"),
     elsewhere("no-place", "- on: ok", "", "needs one place: folder or url.", "{folder: /results/{run}}"),
-    bad("two-places", "url: s3://b/{run}/{project}", "", "has both folder and url.", "several deliveries"),
+    bad("two-places", "url: s3://bb/{run}/{project}", "", "has both folder and url.", "several deliveries"),
     elsewhere(
         "mode-in-a-store",
-        '- {url: "s3://b/{run}/{project}", mode: "0640"}',
+        '- {url: "s3://bb/{run}/{project}", mode: "0640"}',
         "",
         "has mode, which an object",
         "Leave out",
@@ -66,8 +66,8 @@ def test_what_a_delivery_says_is_kept(write: WriteConfig) -> None:
     ("template", "url"),
     [
         ("s3://bucket/{run}/{unit}/{project}", "s3://bucket/240612_A/16S"),
-        ("az://c/{project}/../x".replace("..", "y"), "az://c/16S/y/x"),
-        ("gs://b/{sheet.Place}", "gs://b/__"),
+        ("az://cc/{project}/../x".replace("..", "y"), "az://cc/16S/y/x"),
+        ("gs://bb/{sheet.Place}", "gs://bb/__"),
         ("s3://bucket", "s3://bucket"),
     ],
 )

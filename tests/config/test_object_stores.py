@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.config.conftest import GOOD, WriteConfig
-from watcher.config import effective_yaml, load_config, options_for, store_of
+from watcher.config import effective_yaml, load_config, options_for
+from watcher.config.object_stores import store_of
 from watcher.errors import ConfigError, KeyRefused
 
 SECRET = "wJalrXUtnFEMI/K7MDENG"

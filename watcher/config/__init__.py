@@ -10,7 +10,7 @@ from watcher.config.example import effective_yaml, example_yaml, json_schema
 from watcher.config.galaxies import GalaxySettings
 from watcher.config.load import load_config
 from watcher.config.match import Match
-from watcher.config.object_stores import ObjectStoreSettings, options_for, store_of
+from watcher.config.object_stores import ObjectStoreSettings, options_for
 from watcher.config.rules import RuleSettings
 from watcher.config.settings import LimitSettings, LogSettings, Settings, StateSettings
 from watcher.config.watches import WatchSettings
@@ -37,5 +37,4 @@ __all__ = [
     "options_for",
     "render",
     "render_folder",
-    "store_of",
 ]

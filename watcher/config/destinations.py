@@ -19,6 +19,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from watcher.config.object_stores import BUCKET, SCHEMES
 from watcher.config.values import Section, Text, one_or_many, refuse_control, wrong
 
 Per = Literal["run", "project", "sample"]
@@ -140,17 +141,14 @@ def check_folder_template(template: str) -> str:
     return template
 
 
-STORE_SCHEMES = ("s3", "gs", "az")
-
-
 def check_url_template(template: str) -> str:
     """Refuse what `check_template` refuses, and places that are in no object store, name no bucket, or go up."""
     check_template(template)
     scheme, found, rest = template.partition("://")
-    if not found or scheme not in STORE_SCHEMES:
+    if not found or scheme not in SCHEMES:
         raise wrong("is no object store.", "For example s3://bucket/{run}; gs:// and az:// (a container) as well.")
     bucket = rest.partition("/")[0]
-    if not bucket or fields_of(bucket) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", bucket):
+    if not re.fullmatch(BUCKET, bucket):  # a field has braces
         raise wrong("must begin with a fixed bucket or container.", f"For example {scheme}://bucket/{{run}}.")
     if ".." in rest.split("/"):
         raise wrong("must not go up with '..'.", "Write the way down from the bucket.")

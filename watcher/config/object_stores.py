@@ -20,6 +20,7 @@ from watcher.config.values import AbsolutePath, Misfit, Section, Text, wrong
 from watcher.errors import KeyRefused
 
 SCHEMES = {"s3": "S3", "gs": "Google Cloud Storage", "az": "Azure"}
+BUCKET = r"[A-Za-z0-9][A-Za-z0-9._-]{1,221}"
 _EXAMPLE = "For example s3://results, gs://results/lab or az://results."
 _ONLY = {
     "s3": ("region", "access_key_id_file", "secret_access_key_file", "checksums"),
@@ -36,7 +37,7 @@ def check_address(value: str) -> str:
     if not found or scheme not in SCHEMES:
         raise wrong("is not an address in an object store: it has to begin with s3://, gs:// or az://.", _EXAMPLE)
     bucket, *parts = rest.split("/")
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{1,221}", bucket):
+    if not re.fullmatch(BUCKET, bucket):
         raise wrong("names no bucket or container.", _EXAMPLE)
     if any(part in ("", ".", "..") for part in parts):
         raise wrong("holds '//', '.' or '..'.", "Write the address out.")

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from watcher.clock import Clock
-from watcher.delivery.names import MANIFEST, lay_out, manifest_line
+from watcher.delivery.names import MANIFEST, Places, manifest_line
 from watcher.delivery.rights import Rights
 from watcher.delivery.target import (
     OURS,
@@ -47,7 +47,7 @@ class _Unfit(Exception):
     """What is in the temporary file is not the beginning of this result."""
 
 
-class FolderDelivery:
+class FolderDelivery(Places):
     """One folder that results are brought to. It is made when missing, but only below `base`, which must exist."""
 
     def __init__(
@@ -61,26 +61,15 @@ class FolderDelivery:
         marker: str = "",
         fstab: Path = FSTAB,
     ) -> None:
+        super().__init__(marker)
         self._target = Target(folder, base, fstab, rights)
-        self._marker = marker
         self._base = base
         self._call = call
         self._clock = clock
-        self._paths: dict[ResultFile, str] = {}
 
     async def prepare(self, needed_bytes: int) -> None:
         """Make the folder and see that it takes that many bytes; TargetFull, TargetGone otherwise."""
         await self._run(lambda: self._target.check_room(needed_bytes))
-
-    def places(self, files: Sequence[ResultFile]) -> dict[str, ResultFile]:
-        """Return the relative path of each file, all different; the same files get the same paths in any order."""
-        laid_out = lay_out(files, kept=self._ends)
-        self._paths = {file: path for path, file in laid_out.items()}
-        return laid_out
-
-    def place(self, file: ResultFile) -> str:
-        """Return the path of a file among those `places` saw last; of any other file its path when it is alone."""
-        return self._paths.get(file) or next(iter(lay_out([file], kept=self._ends)))
 
     async def put(
         self,
@@ -122,10 +111,6 @@ class FolderDelivery:
             await self._close(part)
         await self._run(lambda: give_name(self._target, path, temporary, replace=there is not None))
         return file.size, sha256
-
-    @property
-    def _ends(self) -> list[str]:
-        return [self._marker] if self._marker else []
 
     async def holds(self, path: str, size: int, sha256: str) -> bool:
         """Tell whether a file of this size and SHA-256 is there; reads it through."""

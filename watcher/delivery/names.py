@@ -81,6 +81,24 @@ def lay_out(files: Sequence[ResultFile], *, kept: Sequence[str] = ()) -> dict[st
     return dict(sorted((spelling.path(digits[spelling]), spelling.file) for spelling in spellings))
 
 
+class Places:
+    """What every delivery knows of its files: where each lies below the target."""
+
+    def __init__(self, marker: str = "") -> None:
+        self._ends = [marker] if marker else []
+        self._paths: dict[ResultFile, str] = {}
+
+    def places(self, files: Sequence[ResultFile]) -> dict[str, ResultFile]:
+        """Return the relative path of each file, all different; the same files get the same paths in any order."""
+        laid_out = lay_out(files, kept=self._ends)
+        self._paths = {file: path for path, file in laid_out.items()}
+        return laid_out
+
+    def place(self, file: ResultFile) -> str:
+        """Return the path of a file among those `places` saw last; of any other file its path when it is alone."""
+        return self._paths.get(file) or next(iter(lay_out([file], kept=self._ends)))
+
+
 def clean_part(part: str) -> str:
     """Return one path component that is safe as a file or folder name; never empty."""
     text = unicodedata.normalize("NFC", part.encode("utf-8", "replace").decode())

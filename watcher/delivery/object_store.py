@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
 from watcher.clock import Clock
-from watcher.delivery.names import MANIFEST, lay_out, manifest_line
+from watcher.delivery.names import MANIFEST, Places, manifest_line
 from watcher.delivery.s3_uploads import UnfinishedUploads
 from watcher.delivery.store_access import lacks_place, open_store, split_address, store_errors, told
 from watcher.errors import DeliveryBroken
@@ -47,7 +47,7 @@ class _Object:
     sha256: str
 
 
-class ObjectStoreDelivery:
+class ObjectStoreDelivery(Places):
     """One prefix in a bucket or container that results are brought to. The bucket must exist."""
 
     def __init__(self, url: str, options: Mapping[str, str], clock: Clock, *, marker: str = "") -> None:
@@ -55,12 +55,11 @@ class ObjectStoreDelivery:
 
         `marker` is the name of an empty object that comes last of all, if there is to be one.
         """
+        super().__init__(marker)
         scheme, bucket, self._prefix = split_address(url)
         self._url = f"{scheme}://{bucket}/"
         self._store = open_store(scheme, bucket, options)
         self._unfinished = UnfinishedUploads(bucket, options, clock) if scheme == "s3" else None
-        self._paths: dict[ResultFile, str] = {}
-        self._ends = [marker] if marker else []
 
     async def prepare(self, needed_bytes: int) -> None:
         """See that the store answers, knows the bucket and lets us read; a store has no number of free bytes."""
@@ -75,16 +74,6 @@ class ObjectStoreDelivery:
         except Exception as error:
             with store_errors(self._url + key):
                 raise error
-
-    def places(self, files: Sequence[ResultFile]) -> dict[str, ResultFile]:
-        """Return the path of each file below the prefix, all different; the same files get the same in any order."""
-        laid_out = lay_out(files, kept=self._ends)
-        self._paths = {file: path for path, file in laid_out.items()}
-        return laid_out
-
-    def place(self, file: ResultFile) -> str:
-        """Return the path of a file among those `places` saw last; of any other file its path when it is alone."""
-        return self._paths.get(file) or next(iter(lay_out([file], kept=self._ends)))
 
     async def put(
         self,
