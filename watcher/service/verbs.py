@@ -23,7 +23,7 @@ from watcher.stages.causes import RESUME
 from watcher.stages.copies import MADE_ANEW, TAKEN_ALL_THE_SAME
 from watcher.stages.endings import WORKFLOW_PAUSED
 from watcher.stages.history import MADE_ELSEWHERE, SENT_ALL_THE_SAME
-from watcher.stages.reviews import CONFIRMED, REVIEW
+from watcher.stages.reviews import CONFIRMED, RELEASED, REVIEW
 from watcher.stages.revisions import BECAUSE, REPLANNED
 from watcher.stages.rooms import Rooms
 from watcher.stages.same_run import SAME_AS
@@ -80,7 +80,7 @@ async def _carry_out(rooms: Rooms, dispatcher: Embedded | None, verb: Verb) -> s
         if verb.verb == "cancel":
             return await _cancel(rooms, verb.target)
         if verb.verb == "release":
-            return await _release(rooms, rows, verb.target)
+            return await _release(rooms, verb.target)
         return await _retry(rooms, verb.target, verb.arguments.get("from"))
 
 
@@ -220,9 +220,19 @@ async def _has_workflows_to_follow(rooms: Rooms, batch: Batch) -> bool:
     return batch.stage in (Stage.POLL, Stage.DELIVER)
 
 
-async def _release(rooms: Rooms, rows: list[Unit | Batch], target: str) -> str:
+def _waits_for_review(batch: Batch) -> bool:
+    """Tell whether a batch is held for a review, or was until a moment ago and is just being looked at again."""
+    if batch.status is Status.HELD:
+        return batch.code == REVIEW
+    told = batch.more.get(REVIEW)
+    is_looked_at = batch.stage is Stage.POLL and batch.status in (Status.READY, Status.WORKING)
+    return is_looked_at and bool(told) and batch.more.get(RELEASED) != told
+
+
+async def _release(rooms: Rooms, target: str) -> str:
     """Confirm the review that a workflow waits for, where its rule lets this command do so."""
-    waiting = [row for row in rows if isinstance(row, Batch) and row.status is Status.HELD and row.code == REVIEW]
+    rows = await _targets(rooms, target)  # as they stand now that they stand still
+    waiting = [row for row in rows if isinstance(row, Batch) and _waits_for_review(row)]
     if not waiting:
         raise UsageError(
             f"Nothing of `{target}` waits for a review.", hint="`galaxy-watcher retry` goes on with what is held."
@@ -234,7 +244,9 @@ async def _release(rooms: Rooms, rows: list[Unit | Batch], target: str) -> str:
             hint="Review it there; or set `reviews: release` for its workflow before the next run.",
         )
     for row in waiting:
-        await rooms.store.move(row, status=Status.READY, reason="released", more={CONFIRMED: row.more[REVIEW]})
+        await rooms.store.move(
+            row, status=Status.READY, reason="released", more={CONFIRMED: row.more[REVIEW], RELEASED: row.more[REVIEW]}
+        )
         await wake_finish(rooms.store, row.unit_id)
     return f"{', '.join(row.id for row in waiting)}: the review is confirmed."
 

@@ -23,6 +23,9 @@ REVIEW = "review"
 CONFIRMED = "confirmed"
 """Where a batch remembers the step that a person confirmed."""
 
+RELEASED = "released"
+"""Where it remembers that also afterwards."""
+
 
 def has_review(planned: PlannedWorkflow) -> bool:
     """Tell whether the workflow, as the plan saw it, waits for a person somewhere; then it may do so before any job."""
