@@ -46,8 +46,7 @@ async def test_repeated_job_stands_for_the_failed_one(
     assert replaced == {DatasetId(old): new}
 
     async def goes_on() -> bool:
-        counts = (await galaxy.invocations.counts(history, [invocation]))[invocation]
-        return dict(counts.states) == {"error": 1, "ok": 1}
+        return await states(galaxy, history, invocation) == {"error": 1, "ok": 1}
 
     await until(goes_on)
     assert (await galaxy.invocations.get(invocation)).outputs["one"].id == old
@@ -62,20 +61,37 @@ async def failed_twice(
 ) -> tuple[InvocationId, JobFailure, JobId]:
     """Return an invocation whose first job failed, and failed again by hand, while the second one is paused.
 
-    A real 25.0.4 takes the waiting job up at times while the one before it fails: it ends for good, and we begin anew.
+    A repeat makes Galaxy look at the waiting job anew, with what `failed_once` says.
     """
     for _ in range(6):
-        invocation = await run(galaxy, history, twice, {"File": hda(file)}, FAILS)
+        invocation = await failed_once(galaxy, history, twice, hda(file))
         failure = (await galaxy.jobs.failed([invocation]))[0]
         again, _ = repeat_by_hand(server, history, failure.job, file, code=3)
         await reaches(galaxy, again, ["error"])
         await until(lambda: at_rest(galaxy, history, invocation))  # noqa: B023 - waited for at once
-        if dict((await galaxy.invocations.counts(history, [invocation]))[invocation].states) == {
-            "error": 1,
-            "paused": 1,
-        }:
+        if await states(galaxy, history, invocation) == {"error": 1, "paused": 1}:
             return invocation, failure, again
     raise AssertionError("no waiting job was paused")
+
+
+async def failed_once(
+    galaxy: Galaxy, history: HistoryId, twice: WorkflowId, given: dict[str, str], files: int = 1
+) -> InvocationId:
+    """Return an invocation whose first jobs failed, one per file, while all second ones are paused.
+
+    Real servers up to 25.0.4 take a waiting job up at times while the one before it fails: it ends for good, and we
+    begin anew.
+    """
+    for _ in range(6):
+        invocation = await run(galaxy, history, twice, {"File": given}, FAILS)
+        if await states(galaxy, history, invocation) == {"error": files, "paused": files}:
+            return invocation
+    raise AssertionError("no waiting job was paused")
+
+
+async def states(galaxy: Galaxy, history: HistoryId, invocation: InvocationId) -> dict[str, int]:
+    """Return how many jobs of an invocation are in each state."""
+    return dict((await galaxy.invocations.counts(history, [invocation]))[invocation].states)
 
 
 async def test_job_with_another_input_proves_nothing(
@@ -131,7 +147,7 @@ async def test_repeated_job_of_a_mapped_step(
     """
     history, names = prepared.history, {"S1": "S1_R1.fastq.gz", "S2": "S2_R1.fastq.gz"}
     samples = await listed(galaxy, history, {name: prepared.datasets[file] for name, file in names.items()})
-    invocation = await run(galaxy, history, twice, {"File": hdca(samples)}, FAILS)
+    invocation = await failed_once(galaxy, history, twice, hdca(samples), files=2)
     second = next(one for one in await galaxy.jobs.failed([invocation]) if one.elements == ("S2",))
     beside, _ = repeat_by_hand(galaxy_server, history, None, prepared.datasets[names["S2"]], code=0)
     await reaches(galaxy, beside, ["ok"])
@@ -143,8 +159,7 @@ async def test_repeated_job_of_a_mapped_step(
     assert await galaxy.jobs.rerun_of(history, second) == {second.outputs["out"]: new}
 
     async def goes_on() -> bool:
-        counts = (await galaxy.invocations.counts(history, [invocation]))[invocation]
-        return dict(counts.states) == {"error": 1, "paused": 1, "ok": 2}
+        return await states(galaxy, history, invocation) == {"error": 1, "paused": 1, "ok": 2}
 
     await until(goes_on)
     assert {one.elements for one in await galaxy.jobs.failed([invocation])} == {("S1",)}
