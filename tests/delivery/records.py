@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
+from watcher.delivery.crate import record_files
 from watcher.delivery.record import (
     BatchRecord,
     RecordedDataset,
@@ -24,6 +26,8 @@ RUN = "20260114_M02439_0088_000000000-KJ3V5"
 FOLDER = "Analysis/1/Data/fastq"
 START = datetime(2026, 1, 14, 18, 2, 11, tzinfo=UTC)
 FASTP = "toolshed.g2.bx.psu.edu/repos/iuc/fastp/fastp/1.0.1+galaxy3"
+
+EXAMPLE = Path(__file__).parents[2] / "docs" / "example-record"
 
 CONTENTS = {
     "report.html": b"<html><body>Amplicon QC of S1: passed</body></html>\n",
@@ -119,3 +123,8 @@ def _step(
     began = START + timedelta(minutes=4 * index)
     job = RecordedJob(f"b0b1b2b3b4b5b60{index}", "ok", exit_code, began, began + timedelta(seconds=95))
     return RecordedStep("df7a1f0c02a5b08e", index, label, tool_id, version, (RecordedParameter(1, *parameter),), (job,))
+
+
+if __name__ == "__main__":
+    for file_name, file_content in record_files(example_record()).items():
+        (EXAMPLE / file_name).write_bytes(file_content)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.delivery.records import CONTENTS, FASTP, RUN, URL, example_record
+from tests.delivery.records import CONTENTS, EXAMPLE, FASTP, RUN, URL, example_record
 from watcher.delivery.crate import record_files
 from watcher.delivery.record import BatchRecord, told_time
 
@@ -112,3 +112,18 @@ def test_times_are_told_in_utc() -> None:
     elsewhere = datetime(2026, 1, 14, 20, 2, 11, 500_000, timezone(timedelta(hours=2)))
     assert told_time(elsewhere) == "2026-01-14T18:02:11.500+00:00"
     assert told_time(None) == ""
+
+
+def test_the_example_of_the_docs_is_what_is_written() -> None:
+    """The files that `docs/provenance.md` shows are those of the example record, byte for byte; to make them anew, run
+    `python -m tests.delivery.records`.
+    """
+    for name, content in record_files(example_record()).items():
+        assert (EXAMPLE / name).read_bytes() == content, name
+
+
+def test_the_docs_explain_every_key() -> None:
+    """Each key of the first level stands in the table of the page."""
+    page = (EXAMPLE.parent / "provenance.md").read_text()
+    keys = json.loads(record_files(example_record())["batch.json"])
+    assert [key for key in keys if f"`{key}`" not in page] == []

@@ -55,7 +55,10 @@ Entity = dict[str, Any]
 
 
 def record_files(record: BatchRecord) -> dict[str, bytes]:
-    """Return the content of each file of the record by its name."""
+    """Return the content of each file of the record by its name.
+
+    Of twenty thousand jobs this takes a second or two: not for the loop.
+    """
     plain = batch_json(record)
     return {BATCH_JSON: plain, CRATE_JSON: json_bytes(_crate(record, len(plain)))}
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -182,11 +182,11 @@ class BatchRecord:
 
 def batch_json(record: BatchRecord) -> bytes:
     """Return the content of `batch.json`: the same bytes for the same facts."""
-    return json_bytes({"format": FORMAT, **asdict(record)})
+    return json_bytes({"format": FORMAT, **_fields(record)})
 
 
 def json_bytes(value: Mapping[str, Any]) -> bytes:
-    """Return JSON as people read it; a character that UTF-8 cannot write stays an escape."""
+    """Return JSON as people read it, times as `told_time`; a character that UTF-8 cannot write stays an escape."""
     text = json.dumps(value, indent=2, ensure_ascii=False, default=_told)
     return (text + "\n").encode("utf-8", errors="backslashreplace")
 
@@ -196,7 +196,14 @@ def told_time(time: datetime | None) -> str:
     return time.astimezone(UTC).isoformat(timespec="milliseconds") if time else ""
 
 
-def _told(value: object) -> str:
+def _fields(record: Any) -> dict[str, Any]:
+    # `asdict` copies every value at every depth, which took half of the time for a batch of many jobs.
+    return {field.name: getattr(record, field.name) for field in fields(record)}
+
+
+def _told(value: object) -> Any:
     if isinstance(value, datetime):
         return told_time(value)
+    if is_dataclass(value):
+        return _fields(value)
     raise TypeError(f"{type(value).__name__} has no place in a record")
