@@ -20,7 +20,7 @@ HIDDEN = "[not told]"
 """What stands for a path of the host, or a folder that is called like a project nobody asked for."""
 
 _FIELD = re.compile(r"\{([^{}]+)\}")
-_PATH = re.compile(r"(?<![\w/.:$)}\]-])/[\w.@+,=~-]+(?:/[\w.@+,=~-]+)+/?")
+_PATH = re.compile(r"(?:(?<=file://)|(?<![\w/.:$)}\]-]))/[\w.@+,=~-]+(?:/[\w.@+,=~-]+)+/?")
 """An absolute path, whosever it is: of two parts at least, so that `/x` in a setting stays; no part of an address."""
 
 _NO_TEMPLATES = ("match", "workflow")
@@ -73,7 +73,7 @@ class Leaving:
         self._tells_project = uses_project(plan.rule_text)
         self._projects = frozenset(sample.project for sample in plan.samples if sample.project)
         found = sorted({place.rstrip("/") for place in (*places, *_places(plan))} - {""}, key=len, reverse=True)
-        self._place = re.compile("|".join(rf"{re.escape(place)}(?![\w.-])" for place in found)) if found else None
+        self._place = _below(found) if found else None
 
     def columns(self, sample: Sample) -> dict[str, tuple[str, ...]]:
         """Return the cells of a sample that its rule uses, as the sheet spells their columns."""
@@ -108,6 +108,11 @@ class Leaving:
         if isinstance(value, Mapping):
             return {self.text(str(key)): self.value(one) for key, one in value.items()}
         return [self.value(one) for one in value] if isinstance(value, list | tuple) else value
+
+
+def _below(places: Iterable[str]) -> re.Pattern[str]:
+    """Match these paths and what follows them as far as it is surely a path."""
+    return re.compile(rf"(?:{'|'.join(re.escape(place) for place in places)})(?![\w.-])(?:/[\w.@+,=~-]*)*")
 
 
 def _places(plan: Plan) -> Iterator[str]:

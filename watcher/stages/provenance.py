@@ -207,7 +207,7 @@ def _invocation(
         uuid=planned.uuid if planned else "",
         version=version,
         by=planned.by if planned else "",
-        source=_file_name(ref) if planned and planned.by == "file" else ref,
+        source=_file_name(ref) if planned and planned.by == "file" else leaving.text(ref),
         workflow_url=f"{url}/api/workflows/{workflow_id}/download{at}" if workflow_id else "",
         inputs=leaving.value(_given(planned)) if planned else {},
         parameters=leaving.value(planned.steps) if planned else {},
