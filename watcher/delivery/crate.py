@@ -157,7 +157,7 @@ def _workflow(one: RecordedInvocation, record: BatchRecord) -> Entity:
             "encodingFormat": JSON,
             "programmingLanguage": _ref(GALAXY),
             "identifier": one.uuid,
-            "version": "" if one.version is None else str(one.version),
+            "version": one.uuid if one.version is None else str(one.version),  # each version has a uuid of its own
             "url": f"{record.galaxy.url}/workflows/list",
             "sdDatePublished": told_time(record.ended_at or record.planned_at),
             "hasPart": _refs(sorted({_tool_id(step, record.galaxy.url) for step in one.steps})),

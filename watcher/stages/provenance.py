@@ -106,7 +106,7 @@ def record_of(batch: Batch, kept: Kept, files: Sequence[DeliveredFile]) -> Batch
             RecordedResult(
                 file.path, file.size, file.sha256, file.checked, file.galaxy_id, _dataset_url(url, file.galaxy_id)
             )
-            for file in sorted(files, key=lambda file: file.path)
+            for file in sorted(files, key=lambda file: (file.path, file.delivery_key))
         ),
     )
 
