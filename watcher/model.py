@@ -356,6 +356,13 @@ class PlannedShare(Stored):
     role_ids: tuple[str, ...] = ()
 
 
+class PlannedSheet(Stored):
+    """The sample sheet that a plan was made by: its path below the run folder, and its SHA-256; empty for none."""
+
+    path: str = ""
+    sha256: str = ""
+
+
 class Plan(Stored):
     """Everything that was decided for a batch; never changed afterwards, a new decision is a new revision."""
 
@@ -376,6 +383,7 @@ class Plan(Stored):
     annotation: str = ""
     share: PlannedShare = PlannedShare()
     tags: tuple[str, ...] = ()
+    sheet: PlannedSheet = PlannedSheet()
     samples: tuple[Sample, ...] = ()
     datasets: tuple[PlannedDataset, ...] = ()
     collection: PlannedCollection | None = None

@@ -19,7 +19,18 @@ from watcher.errors import GalaxyAway, GalaxyBusy, GalaxyError, KeyRefused, NoGa
 from watcher.galaxy import Galaxy
 from watcher.galaxy.workflow_files import content_uuid
 from watcher.galaxy.workflows import TrsRef, WorkflowRef
-from watcher.model import ENDED, Hold, Next, Outcome, Plan, PlannedLibrary, PlannedWorkflow, Stage, Status
+from watcher.model import (
+    ENDED,
+    Hold,
+    Next,
+    Outcome,
+    Plan,
+    PlannedLibrary,
+    PlannedSheet,
+    PlannedWorkflow,
+    Stage,
+    Status,
+)
 from watcher.rows import Batch, DeliveryRow, GalaxyObject, Unit
 from watcher.stages.afterwards import ENDED_AT, LATE, PLANNED_SHEET, SHEET_CHANGED, TOUCHED, sheet_of
 from watcher.stages.choose import Facts
@@ -75,11 +86,12 @@ async def plan(unit: Unit, rooms: Rooms) -> Outcome:
             "There is nothing to upload in it.", "empty", hint=f"`galaxy-watcher cancel {unit.id}` if that is right."
         )
     fitted, away = await _fitted_where_galaxy_answers(plans, known, unit, rooms)
+    sheet = sheet_of(view)
     async with rooms.planning:
         for number, planned in fitted.items():
             planned = await _own_place(planned, unit, number, rooms)
+            planned = planned.model_copy(update={"sheet": PlannedSheet(**sheet)})
             await _freeze(unit, rooms, number, planned, [batch for batch in known if batch.number == number])
-    sheet = sheet_of(view)
     if away is not None:
         if fitted and not unit.more.get(PARTLY):
             await rooms.store.touch(unit, more={PARTLY: True, PLANNED_SHEET: sheet})
