@@ -339,6 +339,7 @@ class PlannedDelivery(Stored):
     mode: str = ""  # octal, "" = as the umask says
     folder_mode: str = ""
     marker: str = ""
+    beside: tuple[str, ...] = ()  # record, report, logs
 
     @property
     def target(self) -> str:

@@ -5,7 +5,7 @@ Words that the rooms share, like those of `model.py`; nothing here knows Galaxy,
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,20 @@ from typing import Protocol, TypeVar
 from watcher.model import DatasetId
 
 T = TypeVar("T")
+
+MANIFEST = "MANIFEST.sha256"
+"""What every place that results are brought to ends with."""
+
+RECORD, REPORT, LOGS = "record", "report", "logs"
+BESIDE: Mapping[str, tuple[str, ...]] = {
+    RECORD: ("batch.json", "ro-crate-metadata.json"),
+    REPORT: ("report.md",),
+    LOGS: ("failed_jobs.txt",),
+}
+"""What may lie beside the results, with its names; no result is given one of them where it is asked for."""
+
+OURS = frozenset({MANIFEST, *(name for names in BESIDE.values() for name in names)})
+"""Names of files that the watcher itself writes."""
 
 SIZE, SAMPLE, SHA256 = "size", "size+sample", "SHA-256"
 
@@ -51,10 +65,6 @@ class ResultFile:
 
 class ResultSource(Protocol):
     """Where a delivery reads results from, without knowing Galaxy."""
-
-    async def files(self, outputs: Sequence[str]) -> list[ResultFile]:
-        """Return the results that one of the patterns selects."""
-        ...
 
     def read(self, file: ResultFile, offset: int) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
         """Open the bytes from `offset` on."""

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.cli.conftest import Call
+from tests.delivered import RECORD_NAMES
 from tests.runs.run_folders import novaseqx
 from tests.world import RUN, World, fastq, packed, tree_of, write_bclconvert
 from watcher.service.preview import preview
@@ -91,7 +92,7 @@ async def test_show_json_never_shows_a_session(world: World) -> None:
     (batch,) = report["batches"]
     assert BATCH | {"datasets", "results"} <= set(batch)
     assert {row["checked"] for row in batch["datasets"]} == {"SHA-256"}
-    assert len(batch["results"]) == 8
+    assert len(batch["results"]) == 8 + len(RECORD_NAMES)
     assert "session" not in shown.out
     events = [line["event"] for line in report["journal"]]
     assert events.index("unit.detected") < events.index("plan.ended") < events.index("deliver.done")

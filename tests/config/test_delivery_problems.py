@@ -43,6 +43,8 @@ TABLE = (
     bad("mode-in-words", 'mode: "u=rw"', "mode", "is not a mode.", "in quotes"),
     bad("mode-of-nine", 'folder_mode: "0999"', "folder_mode", "is not a mode.", "in quotes"),
     bad("marker-elsewhere", "marker: ../READY", "marker", "is no name for a marker.", "For example"),
+    bad("marker-like-the-record", "marker: batch.json", "marker", "is no name for a marker.", "For example"),
+    bad("beside-what", "beside: [log]", "beside[0]", "must be record, report or logs", "Did you mean logs?"),
     bad("marker-like-the-manifest", "marker: MANIFEST.sha256", "marker", "is no name for a marker.", "For example"),
 )
 

@@ -5,10 +5,10 @@ Read from the fake Galaxy, the disk and the watcher's own report; it does not kn
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 from typing import Any
 
+from tests.delivered import assert_whole
 from tests.stages.shelves import LIBRARY, folders, items, libraries
 from tests.world import RUN, World
 
@@ -90,16 +90,8 @@ def assert_one_invocation(world: World, batch: Json) -> None:
 
 
 def assert_delivered_once(folder: Path) -> None:
-    """Every result lies in the folder once, nothing half-written beside it, and `sha256sum -c` accepts the manifest."""
-    listed = [line.split("  ", 1)[1] for line in (folder / "MANIFEST.sha256").read_text().splitlines()]
-    there = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
-    assert there == sorted([*listed, "MANIFEST.sha256"])
-    assert len(listed) == 4  # two outputs of each of the two files
-    checked = subprocess.run(
-        ["sha256sum", "--check", "--strict", "--quiet", "MANIFEST.sha256"],
-        cwd=folder, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert checked.returncode == 0, checked.stdout + checked.stderr
+    """Two results of each of the two files lie in the folder, each once."""
+    assert_whole(folder, 4)
 
 
 async def assert_linked_once(world: World, *, keeps: bool = False) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from bioblend.galaxy import GalaxyInstance
 
+from tests.delivered import results_in
 from tests.live.real_galaxy import RealGalaxy
 from tests.world import ROOT, World
 
@@ -116,6 +117,6 @@ def _assert_results(galaxy: GalaxyInstance, history: str, folder: Path) -> None:
         for sample in collection["elements"]:
             for element in sample["object"]["elements"]:
                 in_galaxy.append(sha256(galaxy.datasets.download_dataset(element["object"]["id"])))
-    delivered = [path for path in folder.rglob("*") if path.is_file() and path.name != "MANIFEST.sha256"]
+    delivered = results_in(folder)
     assert len(in_galaxy) == len(delivered) == 4
-    assert sorted(sha256(path.read_bytes()) for path in delivered) == sorted(in_galaxy)
+    assert sorted(sha256((folder / path).read_bytes()) for path in delivered) == sorted(in_galaxy)

@@ -11,7 +11,8 @@ import pytest
 
 from tests.crash.on_real_galaxy import datasets_of, made_here, real_world, sha256, witness
 from tests.crash.runner import Runner
-from tests.crash.workflow_worlds import CHAIN, assert_whole, batch_of, chain_documents, chain_rule
+from tests.crash.workflow_worlds import CHAIN, batch_of, chain_documents, chain_rule
+from tests.delivered import assert_whole, results_in
 from tests.live.real_galaxy import RealGalaxy, older_galaxy, real_galaxy
 from tests.rarer import rarer
 from tests.world import RUN, World
@@ -76,8 +77,7 @@ async def test_a_kill_leaves_one_of_each_in_a_real_galaxy(
         results = [sha256(galaxy.datasets.download_dataset(one)) for id in ids.values() for one in outputs(galaxy, id)]
     folder = world.results / RUN
     assert_whole(folder, 7)
-    home = [path for path in folder.rglob("*") if path.is_file() and path.name != "MANIFEST.sha256"]
-    assert sorted(sha256(path.read_bytes()) for path in home) == sorted(results)
+    assert sorted(sha256((folder / path).read_bytes()) for path in results_in(folder)) == sorted(results)
 
 
 def refs(inputs: Any) -> list[tuple[str, str]]:

@@ -8,7 +8,6 @@ other worlds have one workflow, which tests let be paused, wait for a review, be
 from __future__ import annotations
 
 import json
-import subprocess
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from typing import Any
 
 from tests.contracts.room.runs import asked, repeat_by_hand
 from tests.crash.runner import LIMITS
+from tests.delivered import assert_whole
 from tests.world import ROOT, RUN, World
 from watcher.model import HistoryId, JobId
 
@@ -154,12 +154,3 @@ async def assert_runs_once(
     assert len(world.fake.histories()) == 1
     for folder in (world.results / RUN, world.results / "always" / RUN):
         assert_whole(folder, files)
-
-
-def assert_whole(folder: Path, files: int) -> None:
-    """Every result lies in the folder once, nothing half-written beside it, and `sha256sum -c` accepts the manifest."""
-    listed = [line.split("  ", 1)[1] for line in (folder / "MANIFEST.sha256").read_text().splitlines()]
-    there = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
-    assert there == sorted([*listed, "MANIFEST.sha256"])
-    assert len(listed) == files, listed
-    subprocess.run(["sha256sum", "--check", "--strict", "--quiet", "MANIFEST.sha256"], cwd=folder, check=True)

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from watcher.delivery.names import LONGEST_NAME_BYTES, MANIFEST, clean_part, lay_out, manifest_line
+from watcher.delivery.names import LONGEST_NAME_BYTES, clean_part, lay_out, manifest_entries, manifest_line
 from watcher.model import DatasetId
-from watcher.results import ResultFile
+from watcher.results import MANIFEST, ResultFile
 
 PARTS = st.lists(st.text(min_size=0, max_size=120), min_size=1, max_size=3).map(tuple)
 ODD = st.sampled_from(
@@ -144,6 +144,14 @@ def test_odd_names_in_a_manifest_are_read_by_sha256sum(tmp_path: Path) -> None:
         lines += manifest_line(name, hashlib.sha256(name.encode()).hexdigest())
     (tmp_path / MANIFEST).write_text(lines)
     subprocess.run(["sha256sum", "--check", "--strict", MANIFEST], cwd=tmp_path, check=True, capture_output=True)
+
+
+@given(st.lists(st.text(min_size=1).filter(lambda name: "\r" not in name), unique=True))
+def test_a_manifest_is_read_as_it_was_written(names: list[str]) -> None:
+    """Each path has its SHA-256 again, also with a backslash or a line break in it; other lines are left out."""
+    written = {name: hashlib.sha256(name.encode("utf-8", "replace")).hexdigest() for name in names}
+    text = "".join(manifest_line(name, sha256) for name, sha256 in written.items())
+    assert manifest_entries(f"# no line of a manifest\n{text}") == written
 
 
 def test_an_index_is_called_as_what_it_belongs_to() -> None:

@@ -22,6 +22,7 @@ from unittest import mock
 import httpx
 
 from tests.crash.runner import Runner
+from tests.delivered import assert_whole, results_in
 from tests.endings.dying import dying
 from tests.live.real_galaxy import RealGalaxy
 from tests.servers import GalaxyServer
@@ -161,11 +162,14 @@ class ServedWorld(World):
         return row
 
     def delivered(self, ending: str) -> list[str]:
-        """Return what lies in the folder for this ending, without the manifest; [] when nothing came."""
+        """Return the results that lie in the folder for this ending; [] when nothing came."""
         folder = self.results / ending / RUN
-        files = [path for path in folder.rglob("*") if path.is_file() and path.name != "MANIFEST.sha256"]
-        assert bool(files) == (folder / "MANIFEST.sha256").exists()
-        return sorted(str(path.relative_to(folder)) for path in files)
+        files = results_in(folder)
+        if files:
+            assert_whole(folder, len(files))
+        else:
+            assert not (folder / "MANIFEST.sha256").exists()
+        return files
 
     def invocations(self, batch: Json) -> list[Json]:
         """Return all invocations that Galaxy has in the history of the batch."""

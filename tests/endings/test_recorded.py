@@ -6,24 +6,27 @@ import json
 
 from tests.endings.served import ServedWorld
 from tests.endings.workflows import READ_1
-from watcher.delivery.crate import record_files
-from watcher.service.daemon import Daemon
-from watcher.stages.provenance import batch_record
+from tests.world import RUN
+from watcher.results import BESIDE
 
 
 async def test_a_record_tells_what_galaxy_did(world: ServedWorld) -> None:
     """Each step has the tool, version and parameters that Galaxy used, each job its exit code, and its times where
     Galaxy tells them; a step that failed is told with its exit code.
     """
-    world.rule({"file": world.saved("wait_twice.ga"), "inputs": READ_1, "steps": {"second": {"code": 3}}})
+    workflow = {"file": world.saved("wait_twice.ga"), "inputs": READ_1, "steps": {"second": {"code": 3}}}
+    every = {"on": "failed", "beside": ["record", "report", "logs"]}
+    world.rule(workflow, deliver=[{"folder": f"{world.results}/failed/{{run}}", **every}])
     world.add_run(samples=("S1",))
     async with world.living():
-        batch = await world.ended("failed")
-    async with Daemon(world.settings()).running() as rooms:
-        row = await rooms.store.batch(batch["id"])
-        assert row is not None
-        files = await rooms.store.delivered_files(row.id, row.plan.deliveries[-1].key)
-        written = record_files(await batch_record(row, rooms, files))
+        await world.ended("failed")
+    folder = world.results / "failed" / RUN
+    assert world.delivered("failed") == ["one.fastqsanger.gz"]
+    written = {name: (folder / name).read_bytes() for names in BESIDE.values() for name in names}
+    assert "# Workflow Execution Summary of" in written["report.md"].decode()
+    log = written["failed_jobs.txt"].decode()
+    assert log.startswith("# step 3 `second`: wait_then_exit 1.0, error, exit code 3 (job "), log
+    assert log.count("# step") == 1
     told = json.loads(written["batch.json"])
     assert told["ending"] == "failed"
     (invocation,) = told["invocations"]
@@ -41,4 +44,4 @@ async def test_a_record_tells_what_galaxy_did(world: ServedWorld) -> None:
     version = world.ask("GET", "/api/version")
     assert told["galaxy"]["version"] == f"{version['version_major']}.{version['version_minor']}"
     assert [result["path"] for result in told["results"]] == ["one.fastqsanger.gz"]
-    assert str(world.folder).encode() not in b"".join(written.values())
+    assert str(world.folder).encode() not in written["batch.json"] + written["ro-crate-metadata.json"]

@@ -27,6 +27,7 @@ SHARED_BY_STAGES = {
     "causes": "why jobs did not end well, and what the watcher can do about it, for poll.py",
     "reviews": "steps that wait for a person, for poll.py and the `release` command",
     "records": "what is kept of an invocation, for poll.py",
+    "beside": "what lies beside the results of a delivery, for deliver.py",
     "leaving": "what may leave the host beside the data, for provenance.py",
     "provenance": "what is told of a batch beside its results, for deliver.py",
     "endings": "how an invocation ended, from what Galaxy says: poll.py asks, and acts on it",

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-
+from tests.delivered import assert_whole
 from tests.world import RUN, World, until
 from watcher.model import Status
 from watcher.service.daemon import Daemon
@@ -19,11 +18,7 @@ async def test_a_finished_run_goes_through_galaxy_and_comes_back(world: World) -
     assert (unit["status"], batch["status"], batch["checked"]) == ("done", "done", "SHA-256")
     assert world.uploads() == world.fastqs(run)
     assert len(world.fake.invocations()) == 1
-    manifest = (world.results / RUN / "MANIFEST.sha256").read_text().splitlines()
-    assert len(manifest) == 8
-    for line in manifest:
-        digest, path = line.split("  ", 1)
-        assert hashlib.sha256((world.results / RUN / path).read_bytes()).hexdigest() == digest
+    assert_whole(world.results / RUN, 8)
 
 
 async def test_a_second_catch_up_does_nothing_again(world: World) -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.delivered import assert_whole as assert_folder_whole
 from tests.delivery.conftest import s3, s3_server
 from tests.delivery.stores import S3, SECRET, moto
+from tests.stages.test_sheet_columns import CANARY, write_sheet
 from tests.world import RUN, World, until
 from watcher.sandbox.server import free_port
 from watcher.service.preflight import check_all
@@ -21,22 +22,26 @@ pytestmark = pytest.mark.timeout(180)  # a whole way each, also on a busy machin
 Json = dict[str, Any]
 
 
-def to_store(world: World, store: S3, *, limits: Json | None = None, **delivery: Any) -> None:
-    """Let the only rule deliver to the bucket, whose keys are in files."""
-    world.folder.joinpath("id").write_text("us\n")
-    world.folder.joinpath("secret").write_text(f"{SECRET}\n")
-    for name in ("id", "secret"):
-        world.folder.joinpath(name).chmod(0o600)
-    one: Json = {
-        "prefix": f"s3://{store.bucket}/runs",  # a part of the bucket: nothing is asked for above it
+def store_of(world: World, store: S3) -> Json:
+    """Return how the store is reached; a part of the bucket, for nothing is asked for above it."""
+    return {
+        "prefix": f"s3://{store.bucket}/runs",
         "endpoint": f"http://127.0.0.1:{store.port}",
         "region": "eu-central-1",
         "access_key_id_file": str(world.folder / "id"),
         "secret_access_key_file": str(world.folder / "secret"),
         "allow_http": True,
     }
+
+
+def to_store(world: World, store: S3, *, limits: Json | None = None, **delivery: Any) -> None:
+    """Let the only rule deliver to the bucket, whose keys are in files."""
+    world.folder.joinpath("id").write_text("us\n")
+    world.folder.joinpath("secret").write_text(f"{SECRET}\n")
+    for name in ("id", "secret"):
+        world.folder.joinpath(name).chmod(0o600)
     deliver = {"url": f"s3://{store.bucket}/runs/{{run}}", **delivery}
-    world.write_config(rule={"deliver": deliver}, object_stores=[one], limits=limits or {})
+    world.write_config(rule={"deliver": deliver}, object_stores=[store_of(world, store)], limits=limits or {})
     world.add_run(samples=("S1",))
 
 
@@ -55,9 +60,9 @@ def assert_whole(store: S3, folder: Path, *, more: tuple[str, ...] = ()) -> None
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
     run = folder / "runs" / RUN
-    subprocess.run(["sha256sum", "--check", "--strict", "--quiet", "MANIFEST.sha256"], cwd=run, check=True)
-    assert len(list(run.rglob("*.tabular"))) == 4
-    assert len([path for path in run.rglob("*") if path.is_file()]) == 5 + len(more)
+    for name in more:
+        (run / name).unlink()
+    assert_folder_whole(run, 4)
     assert store.unfinished() == []
 
 
@@ -116,3 +121,28 @@ async def test_a_bucket_that_is_not_there_is_told_beforehand(world: World, s3: S
     (bad,) = [one for one in await check_all(world.settings()) if not one.well]
     assert bad.subject == "rule all, delivery"
     assert "s3://nobodys-bucket" in bad.message
+
+
+async def test_a_persons_name_leaves_no_trace(world: World, s3: S3) -> None:
+    """Of a sheet only the columns that the rule uses leave the host: nothing else is in any request to Galaxy, in any
+    object, its name and what is kept with it, in any delivered file, or in what is printed and logged.
+    """
+    to_store(world, s3)
+    url = {"url": f"s3://{s3.bucket}/runs/{{run}}", "beside": ["record", "report", "logs"]}
+    folder = {"folder": f"{world.results}/{{sheet.Group}}/{{run}}", "beside": ["record", "report", "logs"]}
+    world.write_config(rule={"deliver": [url, folder]}, object_stores=[store_of(world, s3)])
+    write_sheet(world.watched / RUN, "S1,soil,Soil,12")
+    world.fake.requests.sent = bytearray()
+    ended = world.command("once", "--json")
+    batch = await only_batch(world)
+    assert batch["status"] == "done", batch
+    kept = [s3.client.head_object(Bucket=s3.bucket, Key=key) for key in s3.contents()]
+    places = [path.relative_to(world.results) for path in world.results.rglob("*")]
+    files = [path.read_bytes() for path in world.results.rglob("*") if path.is_file()]
+    shown = world.command("show", batch["id"])
+    left = [bytes(world.fake.requests.sent), str([seen.path for seen in world.fake.requests.all("GET")]).encode()]
+    left += [repr([*s3.contents().items(), kept, places]).encode(), *files]
+    left += [(ended.out + ended.err + shown.out + shown.err).encode()]
+    assert any(b"soil" in one for one in left)
+    for name in (CANARY, "E-Mail", "n-S1"):
+        assert not [one[:200] for one in left if name.encode() in one], name

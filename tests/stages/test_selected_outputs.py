@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.delivered import listed_in, results_in
 from tests.world import RUN, World, counting_workflow
 from watcher.galaxy.workflows import WorkflowStep
 from watcher.stages.selected import delivery_problems, unselected
@@ -40,9 +41,8 @@ def delivering(world: World, *outputs: str) -> None:
 
 
 def delivered(world: World) -> set[str]:
-    """Return what lies at its place."""
-    top = world.results / RUN
-    return {str(path.relative_to(top)) for path in top.rglob("[!.]*") if path.is_file()}
+    """Return the results at their place."""
+    return set(results_in(world.results / RUN))
 
 
 async def ended(world: World) -> Json:
@@ -61,11 +61,10 @@ async def test_reports_come_home_with_the_files_beside_them(world: World) -> Non
     one, other = "page/S1/forward", "page/S1/reverse"
     beside = ("copy.txt", "index", "plots/one plot.svg", "plots/deep/hidden")
     expected = {f"{folder}/{name}" for folder in (one, other) for name in beside}
-    expected |= {f"{one}/forward.html", f"{other}/reverse.html", "MANIFEST.sha256"}
+    expected |= {f"{one}/forward.html", f"{other}/reverse.html"}
     assert delivered(world) == expected
     assert (world.results / RUN / one / "index").read_text() == "no page"
-    listed = (world.results / RUN / "MANIFEST.sha256").read_text()
-    assert {line.split("  ", 1)[1] for line in listed.splitlines()} == expected - {"MANIFEST.sha256"}
+    assert set(listed_in(world.results / RUN)) == expected
 
 
 async def test_an_output_without_a_label_is_delivered_by_its_step(world: World) -> None:
@@ -74,7 +73,7 @@ async def test_an_output_without_a_label_is_delivered_by_its_step(world: World) 
     unit = await ended(world)
     assert unit["status"] == "done", unit
     copies = {"wait.out/S1/forward.tabular", "wait.out/S1/reverse.tabular"}
-    assert delivered(world) == {*copies, "MANIFEST.sha256"}
+    assert delivered(world) == copies
 
 
 async def test_results_are_chosen_by_extension(world: World) -> None:
@@ -82,7 +81,7 @@ async def test_results_are_chosen_by_extension(world: World) -> None:
     world.write_config(rule={"deliver": {"folder": f"{world.results}/{{run}}", "outputs": ["ext:tab*"]}})
     unit = await ended(world)
     assert unit["status"] == "done", unit
-    assert len(delivered(world)) == 5
+    assert len(delivered(world)) == 4
 
 
 @pytest.mark.parametrize("pattern", ["ext:vcf", "tag:final"])

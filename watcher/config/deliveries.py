@@ -13,8 +13,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from watcher.config.destinations import FolderTemplate, UrlTemplate
 from watcher.config.values import Patterns, Section, Text, wrong
-
-MANIFEST = "MANIFEST.sha256"
+from watcher.results import OURS
 
 
 def _check_mode(written: object) -> object:
@@ -27,7 +26,7 @@ def _check_mode(written: object) -> object:
 
 
 def _check_marker(name: str) -> str:
-    if name and (not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}", name) or name == MANIFEST):
+    if name and (not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}", name) or name in OURS):
         raise wrong("is no name for a marker.", "For example DELIVERED; letters, digits, dots, - and _.")
     return name
 
@@ -67,6 +66,12 @@ class DeliverySettings(Section):
     folder_mode: Mode = Field("", description='Rights of new folders, such as "2750". Left out: as the umask says.')
     marker: Marker = Field(
         "", description="Name of an empty file that is made last of all, for a tool that waits for it. Left out: none."
+    )
+    beside: tuple[Literal["record", "report", "logs"], ...] = Field(
+        ("record",),
+        description="What is written beside the results: record (how they were made: batch.json and"
+        " ro-crate-metadata.json), report (Galaxy's report of each workflow: report.md), logs (what failed jobs wrote:"
+        " failed_jobs.txt). Reports and logs hold whatever tools wrote into them.",
     )
     may_fail: bool = Field(
         False,

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from watcher.clock import Clock
-from watcher.delivery.names import MANIFEST, Places, manifest_line
+from watcher.delivery.names import Places, manifest_entries, manifest_line
 from watcher.delivery.rights import Rights
 from watcher.delivery.target import (
     OURS,
@@ -32,7 +32,7 @@ from watcher.delivery.target import (
     temporary_name,
 )
 from watcher.errors import DeliveryBroken, MountGone, TargetGone, WatcherError
-from watcher.results import BlockingCalls, ResultFile, ResultSource
+from watcher.results import MANIFEST, BlockingCalls, ResultFile, ResultSource
 
 T = TypeVar("T")
 
@@ -59,9 +59,11 @@ class FolderDelivery(Places):
         *,
         rights: Rights = OURS,
         marker: str = "",
+        kept: Sequence[str] = (),
         fstab: Path = FSTAB,
     ) -> None:
-        super().__init__(marker)
+        """`marker` is the name of an empty file that comes last of all; names that are `kept` no result is given."""
+        super().__init__(marker, kept)
         self._target = Target(folder, base, fstab, rights)
         self._base = base
         self._call = call
@@ -119,6 +121,16 @@ class FolderDelivery(Places):
             return False
         try:
             return await self._run(there.size) == size and await self._hash(there, new_digest(), size) == sha256
+        finally:
+            await self._close(there)
+
+    async def listed(self) -> dict[str, str]:
+        """Return the SHA-256 of each path that the manifest there names; none where there is no manifest."""
+        there = await self._run(lambda: open_whole(self._target, MANIFEST))
+        if there is None:
+            return {}
+        try:
+            return manifest_entries(await self._run(there.text))
         finally:
             await self._close(there)
 

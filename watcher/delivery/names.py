@@ -15,9 +15,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from watcher.results import ResultFile
-
-MANIFEST = "MANIFEST.sha256"
+from watcher.results import MANIFEST, ResultFile
 
 LONGEST_NAME_BYTES = 200
 """File systems take 255; the rest is for what goes around a temporary name."""
@@ -84,19 +82,20 @@ def lay_out(files: Sequence[ResultFile], *, kept: Sequence[str] = ()) -> dict[st
 class Places:
     """What every delivery knows of its files: where each lies below the target."""
 
-    def __init__(self, marker: str = "") -> None:
+    def __init__(self, marker: str = "", kept: Sequence[str] = ()) -> None:
         self._ends = [marker] if marker else []
+        self._kept = (*self._ends, *kept)
         self._paths: dict[ResultFile, str] = {}
 
     def places(self, files: Sequence[ResultFile]) -> dict[str, ResultFile]:
         """Return the relative path of each file, all different; the same files get the same paths in any order."""
-        laid_out = lay_out(files, kept=self._ends)
+        laid_out = lay_out(files, kept=self._kept)
         self._paths = {file: path for path, file in laid_out.items()}
         return laid_out
 
     def place(self, file: ResultFile) -> str:
         """Return the path of a file among those `places` saw last; of any other file its path when it is alone."""
-        return self._paths.get(file) or next(iter(lay_out([file], kept=self._ends)))
+        return self._paths.get(file) or next(iter(lay_out([file], kept=self._kept)))
 
 
 def clean_part(part: str) -> str:
@@ -121,6 +120,17 @@ def manifest_line(path: str, sha256: str) -> str:
     escaped = path.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r")
     mark = "\\" if escaped != path else ""
     return f"{mark}{sha256}  {escaped}\n"
+
+
+def manifest_entries(text: str) -> dict[str, str]:
+    """Return the SHA-256 of each path that such lines name; what is no such line is left out."""
+    found = (re.fullmatch(r"(\\?)([0-9a-f]{64})  (.+)", line) for line in text.split("\n"))
+    return {_unescaped(one[3]) if one[1] else one[3]: one[2] for one in found if one}
+
+
+def _unescaped(path: str) -> str:
+    meant = {"\\\\": "\\", "\\n": "\n", "\\r": "\r"}
+    return re.sub(r"\\[\\nr]", lambda found: meant[found[0]], path)
 
 
 def _spell(file: ResultFile) -> _Spelling:

@@ -18,11 +18,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
 from watcher.clock import Clock
-from watcher.delivery.names import MANIFEST, Places, manifest_line
+from watcher.delivery.names import Places, manifest_entries, manifest_line
 from watcher.delivery.s3_uploads import UnfinishedUploads
 from watcher.delivery.store_access import lacks_place, open_store, split_address, store_errors, told
 from watcher.errors import DeliveryBroken
-from watcher.results import ResultFile, ResultSource
+from watcher.results import MANIFEST, ResultFile, ResultSource
 
 if TYPE_CHECKING:
     from obstore import PutMode
@@ -50,12 +50,15 @@ class _Object:
 class ObjectStoreDelivery(Places):
     """One prefix in a bucket or container that results are brought to. The bucket must exist."""
 
-    def __init__(self, url: str, options: Mapping[str, str], clock: Clock, *, marker: str = "") -> None:
+    def __init__(
+        self, url: str, options: Mapping[str, str], clock: Clock, *, marker: str = "", kept: Sequence[str] = ()
+    ) -> None:
         """Open the store at `url`; `options` are those of `store_access.py`. Raises DeliveryBroken.
 
-        `marker` is the name of an empty object that comes last of all, if there is to be one.
+        `marker` is the name of an empty object that comes last of all, if there is to be one; names that are `kept` no
+        result is given.
         """
-        super().__init__(marker)
+        super().__init__(marker, kept)
         scheme, bucket, self._prefix = split_address(url)
         self._url = f"{scheme}://{bucket}/"
         self._store = open_store(scheme, bucket, options)
@@ -112,6 +115,18 @@ class ObjectStoreDelivery(Places):
         """Tell whether an object of this size and SHA-256 is there; reads it through where no SHA-256 is kept."""
         there = await self._look(path)
         return there is not None and there.size == size and await self._sha256(path, there) == sha256
+
+    async def listed(self) -> dict[str, str]:
+        """Return the SHA-256 of each path that the manifest there names; none where there is no manifest."""
+        import obstore
+
+        with store_errors(self._name(MANIFEST)):
+            try:
+                found = await obstore.get_async(self._store, self._key(MANIFEST))
+                content = bytes(await found.bytes_async())
+            except FileNotFoundError:
+                return {}
+        return manifest_entries(content.decode("utf-8", "replace"))
 
     async def write_manifest(self, files: Sequence[tuple[str, str]]) -> None:
         """Write paths and SHA-256 in the form `sha256sum -c` reads; it comes last, so that it means "all here"."""

@@ -227,6 +227,11 @@ class OpenFile:
         with self._using() as descriptor:
             return os.fstat(descriptor).st_size
 
+    def text(self) -> str:
+        """Return what is there, as far as it is text; for a manifest, not for a result."""
+        with self._using() as descriptor:
+            return os.pread(descriptor, os.fstat(descriptor).st_size, 0).decode("utf-8", "replace")
+
     def hash_on(self, digest: Digest, start: int, end: int) -> None:
         """Hash a stretch of what is there."""
         with self._using() as descriptor:

@@ -127,6 +127,14 @@ class Jobs:
         }
         return understand(JobFacts, shortened, self._http.asked("GET", "read a job"))
 
+    async def output(self, job: JobId) -> tuple[str, str]:
+        """Return what a job wrote to standard error and standard output, as much as Galaxy keeps of it: 32 kB each."""
+        answer = await self._http.get(f"/api/jobs/{job}", "read a job", dict[str, Any], params={"full": True})
+        return (
+            str(answer.get("tool_stderr") or answer.get("stderr") or ""),
+            str(answer.get("tool_stdout") or answer.get("stdout") or ""),
+        )
+
     async def failed(self, invocations: Sequence[InvocationId]) -> list[JobFailure]:
         """Return the jobs of these invocations that failed or are paused, step by step; name subworkflows' invocations
         as well (`Invocations.nested`).

@@ -6,7 +6,7 @@ output is a collection whose element identifiers become path parts. Datasets tha
 in for others, and elements of samples that are not good can be left out of all collections. Elements that did not end
 well are never handed out. An index of a result and the files beside it come with it (`result_members.py`). A result
 carries the SHA-256 that Galaxy lists for it, which for the output of a tool is often none: Galaxy hashes those only
-when its administrator wants it. Knows no delivery: it is a `ResultSource` (`watcher/model.py`).
+when its administrator wants it. Knows no delivery: it is a `ResultSource` (`watcher/results.py`).
 """
 
 from __future__ import annotations

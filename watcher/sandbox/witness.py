@@ -17,9 +17,8 @@ from typing import Any, Self
 import httpx
 
 from watcher.errors import GalaxyAway, KeyRefused
+from watcher.results import MANIFEST, OURS
 from watcher.sandbox.sequencer import WrittenRun
-
-MANIFEST = "MANIFEST.sha256"
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,9 +164,10 @@ def _delivered(in_galaxy: Counter[str], results: Path) -> Finding:
         for path in sorted(results.rglob("*"))
         if path.is_file() and path != manifest
     }
-    same = sum(listed.get(path) == digest for path, digest in there.items())
-    text = f"{_count(in_galaxy.total(), 'result')} in Galaxy, {len(there)} delivered, {same} as {MANIFEST} says"
-    return Finding(text, bool(there) and listed == there and Counter(there.values()) == in_galaxy)
+    home = {path: digest for path, digest in there.items() if path not in OURS}  # a record is no result
+    same = sum(listed.get(path) == digest for path, digest in home.items())
+    text = f"{_count(in_galaxy.total(), 'result')} in Galaxy, {len(home)} delivered, {same} as {MANIFEST} says"
+    return Finding(text, bool(home) and listed == there and Counter(home.values()) == in_galaxy)
 
 
 def _count(number: int, one: str, many: str = "") -> str:

@@ -327,6 +327,7 @@ def _delivery(delivery: DeliverySettings, key: str, values: Mapping[str, str]) -
         mode=delivery.mode,
         folder_mode=delivery.folder_mode,
         marker=delivery.marker,
+        beside=delivery.beside,
     )
 
 

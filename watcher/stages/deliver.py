@@ -10,14 +10,16 @@ from __future__ import annotations
 import asyncio
 import difflib
 import re
+from collections.abc import Mapping
 from datetime import datetime
 
 from watcher.delivery import Delivery
 from watcher.errors import DeliveryBroken, DeliveryError
 from watcher.galaxy.results import GalaxyResults
 from watcher.model import DatasetId, Done, Fail, Next, Outcome, PlannedDelivery, Stage, Status
-from watcher.results import ResultFile, weakest
+from watcher.results import ResultFile, ResultSource, weakest
 from watcher.rows import Batch, DeliveredFile, DeliveryRow
+from watcher.stages.beside import beside, names_beside, stands_alone
 from watcher.stages.chain import current_invocations, never_started, running, to_start
 from watcher.stages.effects import together
 from watcher.stages.endings import PARTLY_GOOD, TOLERATED
@@ -105,10 +107,10 @@ async def _deliver_one(
         )
     if ending == "ok" and is_whole:
         _refuse_unselected(batch, planned, await results.labels(), files, results.unmet(planned.outputs))
-    if not files:  # a workflow that failed may have made none
+    if not files and not stands_alone(planned):  # a workflow that failed may have made none
         await _nothing_to_deliver(batch, rooms, planned)
         return
-    target = open_target(planned, rooms)
+    target = open_target(planned, rooms, names_beside(planned))
     places = target.places(files)
     rows = {row.path: row for row in await rooms.store.delivered_files(batch.id, planned.key)}
     missing = [(path, file) for path, file in places.items() if not _is_home(rows.get(path), file)]
@@ -132,10 +134,16 @@ async def _deliver_one(
             await _deliver_file(batch, rooms, results, target, planned.key, path, file, rows.get(path))
 
     await together(bring(path, file) for path, file in missing)
+    done = await _rows_at(batch, rooms, planned, places)
+    written = await beside(batch, rooms, planned, done)
+    # Another state may have delivered here before this one was begun: its record gives way, and nothing else does.
+    before = {} if all(path in rows for path in written.places) else await target.listed()
+    for path, file in written.places.items():
+        outdated = before.get(path, "")
+        await _deliver_file(batch, rooms, written, target, planned.key, path, file, rows.get(path), outdated)
     rooms.effects.reach("deliver.manifest.intent")
-    known_files = await rooms.store.delivered_files(batch.id, planned.key)
-    done = [row for row in known_files if row.path in places]
-    await target.write_manifest([(row.path, row.sha256) for row in done])
+    every = await _rows_at(batch, rooms, planned, {**places, **written.places})
+    await target.write_manifest([(row.path, row.sha256) for row in every])
     rooms.effects.reach("deliver.manifest.act")
     told = f"{len(done)} {'file' if len(done) == 1 else 'files'}"
     if level := weakest(row.checked for row in done):
@@ -148,6 +156,12 @@ async def _deliver_one(
         unit_id=batch.unit_id,
         batch_id=batch.id,
     )
+
+
+async def _rows_at(
+    batch: Batch, rooms: Rooms, planned: PlannedDelivery, places: Mapping[str, ResultFile]
+) -> list[DeliveredFile]:
+    return [row for row in await rooms.store.delivered_files(batch.id, planned.key) if row.path in places]
 
 
 def _refuse_unselected(
@@ -200,13 +214,16 @@ def _is_home(row: DeliveredFile | None, file: ResultFile) -> bool:
 async def _deliver_file(
     batch: Batch,
     rooms: Rooms,
-    results: GalaxyResults,
+    source: ResultSource,
     target: Delivery,
     delivery_key: str,
     path: str,
     file: ResultFile,
     known: DeliveredFile | None,
+    outdated: str = "",
 ) -> None:
+    outdated = known.sha256 if known else outdated  # what an attempt before this one delivered
+
     async def note(intent_at: datetime | None) -> None:
         await rooms.store.put_delivered_file(
             batch,
@@ -214,17 +231,18 @@ async def _deliver_file(
             path,
             galaxy_id=file.galaxy_id,
             size=file.size,
+            sha256=outdated,
             intent_at=intent_at,
             status=Status.WORKING,
         )
 
     async def act() -> tuple[int, str]:
         return await target.put(
-            results,
+            source,
             file,
             path,
             lambda done: rooms.progress.fetched(batch.id, path, done),
-            outdated=known.sha256 if known else "",  # what an attempt before this one delivered
+            outdated=outdated,
         )
 
     async def look() -> None:

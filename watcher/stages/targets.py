@@ -5,6 +5,7 @@ It knows which kinds of places there are, and nothing of what is brought there.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from watcher.config import options_for
@@ -15,16 +16,16 @@ from watcher.model import PlannedDelivery
 from watcher.stages.rooms import Rooms
 
 
-def open_target(planned: PlannedDelivery, rooms: Rooms) -> Delivery:
-    """Return the place; nothing is touched yet. TargetGone when a key file cannot be read, DeliveryBroken when the
-    place cannot be had with what is installed.
+def open_target(planned: PlannedDelivery, rooms: Rooms, kept: Sequence[str] = ()) -> Delivery:
+    """Return the place, where no result is given a name that is `kept`; nothing is touched yet. TargetGone when a key
+    file cannot be read, DeliveryBroken when the place cannot be had with what is installed.
     """
     if planned.url:
         try:
             options = options_for(rooms.settings.object_stores, planned.url)
         except KeyRefused as error:  # a new key file heals it, as a mount that is back does
             raise TargetGone(error.message, hint=error.hint) from error
-        return ObjectStoreDelivery(planned.url, options, rooms.clock, marker=planned.marker)
+        return ObjectStoreDelivery(planned.url, options, rooms.clock, marker=planned.marker, kept=kept)
     return FolderDelivery(
         Path(planned.folder),
         Path(planned.base or planned.folder),
@@ -32,4 +33,5 @@ def open_target(planned: PlannedDelivery, rooms: Rooms) -> Delivery:
         rooms.clock,
         rights=Rights(planned.owner, planned.group, planned.mode, planned.folder_mode),
         marker=planned.marker,
+        kept=kept,
     )
