@@ -14,7 +14,9 @@ from typing import Any
 from bioblend.galaxy import GalaxyInstance
 
 from tests.delivered import results_in
+from tests.delivery.stores import S3
 from tests.live.real_galaxy import RealGalaxy
+from tests.stages.test_deliveries_to_stores import store_of
 from tests.world import ROOT, World
 
 Json = dict[str, Any]
@@ -22,17 +24,19 @@ COUNT_READS = ROOT / "tests" / "live" / "count_reads.ga"
 
 
 @contextmanager
-def real_world(folder: Path, real: RealGalaxy, *, workflows: Sequence[Json] = (), **limits: Any) -> Iterator[World]:
+def real_world(
+    folder: Path, real: RealGalaxy, *, workflows: Sequence[Json] = (), store: S3 | None = None, **limits: Any
+) -> Iterator[World]:
     """Give a world with one finished sample that goes to the real Galaxy and through a workflow given as a file, or
-    through several, each given as a rule names it.
+    through several, each given as a rule names it; the results go to a folder, or to a store.
     """
     with World(folder) as world:
         world.write_key(real.key)
-        world.write_config(
-            galaxy={"url": real.url},
-            rule={"workflow": list(workflows) or {"file": str(COUNT_READS), "inputs": {"Reads": "reads"}}},
-            limits=limits,
-        )
+        rule: Json = {"workflow": list(workflows) or {"file": str(COUNT_READS), "inputs": {"Reads": "reads"}}}
+        if store:
+            rule["deliver"] = {"url": f"s3://{store.bucket}/runs/{{run}}"}
+        stores = [store_of(world, store)] if store else []
+        world.write_config(galaxy={"url": real.url}, rule=rule, object_stores=stores, limits=limits)
         world.add_run(samples=("S1",), reads=60, bases=60)
         yield world
         with witness(real) as galaxy:

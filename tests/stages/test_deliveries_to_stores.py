@@ -23,7 +23,10 @@ Json = dict[str, Any]
 
 
 def store_of(world: World, store: S3) -> Json:
-    """Return how the store is reached; a part of the bucket, for nothing is asked for above it."""
+    """Return how the store is reached, with keys in files; a part of the bucket, for nothing is asked for above it."""
+    for name, content in {"id": "us", "secret": SECRET}.items():
+        world.folder.joinpath(name).write_text(f"{content}\n")
+        world.folder.joinpath(name).chmod(0o600)
     return {
         "prefix": f"s3://{store.bucket}/runs",
         "endpoint": f"http://127.0.0.1:{store.port}",
@@ -35,11 +38,7 @@ def store_of(world: World, store: S3) -> Json:
 
 
 def to_store(world: World, store: S3, *, limits: Json | None = None, **delivery: Any) -> None:
-    """Let the only rule deliver to the bucket, whose keys are in files."""
-    world.folder.joinpath("id").write_text("us\n")
-    world.folder.joinpath("secret").write_text(f"{SECRET}\n")
-    for name in ("id", "secret"):
-        world.folder.joinpath(name).chmod(0o600)
+    """Let the only rule deliver to the bucket."""
     deliver = {"url": f"s3://{store.bucket}/runs/{{run}}", **delivery}
     world.write_config(rule={"deliver": deliver}, object_stores=[store_of(world, store)], limits=limits or {})
     world.add_run(samples=("S1",))
