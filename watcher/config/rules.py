@@ -217,13 +217,22 @@ def template_misfits(rule: RuleSettings) -> Iterator[Misfit]:
     for key, template in names:
         if misfit := misfit_of_name(template, rule.per):
             yield Misfit(key, *misfit)
+    told = {("deliver", number) for number, one in enumerate(rule.deliver) if _is_finer(one.library, rule.per)}
     for key, template in places:
-        if misfit := misfit_of_place(template, rule.per):
+        if key[:2] not in told and (misfit := misfit_of_place(template, rule.per)):
             yield Misfit(key, *misfit)
     library = rule.destination.library
-    is_told = library and misfit_of_name(library.name, rule.per)
-    if library and not is_told and (misfit := misfit_of_place(f"{library.name}/{library.folder}", rule.per)):
+    if (
+        library
+        and not _is_finer(library, rule.per)
+        and (misfit := misfit_of_place(f"{library.name}/{library.folder}", rule.per))
+    ):
         yield Misfit(("destination", "library", "folder"), *misfit)
+
+
+def _is_finer(library: LibraryPlace | None, per: Per) -> bool:
+    """Tell whether the library's name has several values in a batch, which is told already."""
+    return library is not None and misfit_of_name(library.name, per) is not None
 
 
 def _library_names(rule: RuleSettings) -> Iterator[tuple[KeyPath, str]]:
