@@ -325,11 +325,14 @@ class PlannedLibrary(Stored):
 
 
 class PlannedDelivery(Stored):
-    """Where results go: a local folder or a place in an object store, which outputs (patterns), and on which ending."""
+    """Where results go: a local folder, a place in an object store or in a library, which outputs (patterns), and on
+    which ending.
+    """
 
     key: str
     folder: str = ""
     url: str = ""
+    library: PlannedLibrary | None = None
     base: str = ""  # the fixed leading part: a folder that must exist, only below it folders are made; or a bucket
     outputs: tuple[str, ...] = ("*",)
     on: str = "ok"  # ok, failed, always
@@ -344,7 +347,7 @@ class PlannedDelivery(Stored):
     @property
     def target(self) -> str:
         """Return where to, as people read it."""
-        return self.url or self.folder
+        return f"library {self.library.path}" if self.library is not None else self.url or self.folder
 
 
 class PlannedShare(Stored):
@@ -393,6 +396,12 @@ class Plan(Stored):
     priority: int = 0
     rule_text: Mapping[str, Any] = {}
     left_out: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def libraries(self) -> tuple[PlannedLibrary, ...]:
+        """Return the places in libraries that it has: that of the data, then those of results."""
+        places = (self.library, *(one.library for one in self.deliveries))
+        return tuple(one for one in places if one is not None)
 
     @property
     def needs_history(self) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.config.conftest import GOOD, WriteConfig
-from tests.config.test_problems import Bad, assert_told_once
+from tests.config.test_problems import Bad, assert_told_once, problems_of
 from watcher.config import load_config
 from watcher.config.destinations import check_url_template, fixed_store, fixed_url, render_url
 
@@ -30,7 +30,7 @@ TABLE = (
     elsewhere("url-with-a-bucket-of-the-run", '- url: "s3://{run}/{project}"', ".url", "fixed bucket", "s3://bucket"),
     elsewhere("url-that-goes-up", "- url: s3://bb/../{run}/{project}", ".url", "must not go up", "Write the way"),
     elsewhere("url-for-every-run", "- url: s3://bb/{project}", ".url", "is the same place for every run.", "{run}"),
-    elsewhere("no-place", "- on: ok", "", "needs one place: folder or url.", "{folder: /results/{run}}"),
+    elsewhere("no-place", "- on: ok", "", "needs one place: folder, url or library.", "{folder: /results/{run}}"),
     bad("two-places", "url: s3://bb/{run}/{project}", "", "has both folder and url.", "several deliveries"),
     elsewhere(
         "mode-in-a-store",
@@ -38,6 +38,28 @@ TABLE = (
         "",
         "has mode, which an object",
         "Leave out",
+    ),
+    elsewhere(
+        "mode-in-a-library",
+        '- {library: {name: R}, mode: "0640"}',
+        "",
+        "has mode, which a library has not.",
+        "Leave out mode.",
+    ),
+    elsewhere("beside-in-a-library", "- {library: {name: R}, beside: [report]}", "", "has beside, which a library"),
+    elsewhere(
+        "marker-in-a-library", "- {library: {name: R}, marker: READY}", "", "has marker, which a library", "Leave out"
+    ),
+    bad("folder-and-library", "library: {name: R}", "", "has both folder and library.", "several deliveries"),
+    elsewhere(
+        "library-for-every-run",
+        '- {library: {name: R, folder: "{project}"}}',
+        ".library",
+        "is the same place for every run.",
+        "{run}",
+    ),
+    elsewhere(
+        "library-of-a-sample", '- {library: {name: "{sample}"}}', ".library.name", "{sample} has no single value", "per"
     ),
     bad("mode-that-is-a-number", "mode: 640", "mode", "is not a mode.", '"0640"'),
     bad("mode-in-words", 'mode: "u=rw"', "mode", "is not a mode.", "in quotes"),
@@ -85,3 +107,33 @@ def test_what_is_fixed_of_a_place() -> None:
     """All before the first field, by whole parts."""
     assert fixed_url("s3://bucket/lab/run-{run}/x") == "s3://bucket/lab"
     assert fixed_url("s3://bucket/{run}") == fixed_url("s3://bucket/") == "s3://bucket"
+
+
+def test_the_folder_in_a_library_is_named_after_what_the_rule_cuts_by(write: WriteConfig) -> None:
+    """Left out, it is as for data."""
+    settings = load_config(write(GOOD.replace(FOLDER, "- library: {name: Results}", 1)))
+    library = settings.rules[0].deliver[0].library
+    assert library is not None
+    assert library.folder == "{run}/{unit}/{project}"
+
+
+@pytest.mark.parametrize(
+    ("written", "key", "message"),
+    [
+        (
+            ["- library: {name: Results, access: lab}", "- {library: {name: More, access: others}, outputs: [x]}"],
+            "rules[0].deliver[1].library.access",
+            "is not that of deliver[0]",
+        ),
+        (["- library: {name: Results, access: lab}"], "rules[0].deliver[0].library.access", "both say who reads"),
+    ],
+    ids=["two-libraries", "shared-history"],
+)
+def test_a_result_has_one_list_of_readers(write: WriteConfig, written: list[str], key: str, message: str) -> None:
+    """Its item shares them with the result: what says otherwise cannot be had."""
+    text = GOOD.replace(FOLDER, "\n      ".join(written), 1)
+    if len(written) == 1:
+        text = text.replace("    destination:\n", "    destination:\n      share: {roles: [lab]}\n", 1)
+    (problem,) = problems_of(write(text))
+    assert problem.key == key
+    assert message in problem.message

@@ -59,6 +59,13 @@ IN_LIBRARY = tuple(
 SHELVED = tuple(f"upload.item.{instant}" for instant in INSTANTS)
 """Those of one that is sent into a library."""
 
+RESULTS = tuple(
+    f"{effect}.{instant}"
+    for effect in ("deliver.library", "deliver.folder", "deliver.item", "deliver.rights")
+    for instant in INSTANTS
+)
+"""Those of results that go into one: see `test_library_delivery_kills.py`."""
+
 CHECKED = tuple(f"upload.check.{instant}" for instant in INSTANTS)
 LINKED = (*IN_LIBRARY, *CHECKED, "upload.begun", "upload.moved")
 """Those, and others that a linked run passes in its own way."""
@@ -73,7 +80,7 @@ OF_RUNS = tuple(
 EFFECT_POINTS = tuple(point for point in POINTS if point.endswith(INSTANTS))
 """Those of effects; what comes before and after a stage acts on nothing."""
 
-MAIN = tuple(point for point in POINTS if point not in (*IN_LIBRARY, *SHELVED, *OF_RUNS))
+MAIN = tuple(point for point in POINTS if point not in (*IN_LIBRARY, *SHELVED, *RESULTS, *OF_RUNS))
 MAIN_CASES = [point if point in EFFECT_POINTS else pytest.param(point, marks=pytest.mark.slow) for point in MAIN]
 LINKED_CASES = [point if point.endswith(".act") else pytest.param(point, marks=pytest.mark.slow) for point in LINKED]
 """Each effect of a library has its three points; the one between asking and knowing is the worst."""

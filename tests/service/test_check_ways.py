@@ -63,3 +63,21 @@ async def test_library_and_its_readers(world: World) -> None:
     findings = await check_all(world.settings())
     assert told(findings, well=False) == "" and "the libraries" not in told(findings, well=True)
     assert not any(world.fake.requests.all(method) for method in ("POST", "PUT", "PATCH", "DELETE"))
+
+
+async def test_a_library_for_results(world: World) -> None:
+    """It is held against Galaxy as one for data is: its name, its folder and its readers."""
+    shelf = world.fake.state.shelf
+    shelf.add_library("Results", "", "")
+    place = {"name": "Results", "folder": "{run}", "access": "whole labs"}
+    world.write_config(rule={"deliver": {"library": place}})
+    bad = told(await check_all(world.settings()), well=False)
+    assert bad == "rule all: Galaxy knows no role or user `whole labs`. Did you mean `whole lab`?"
+    del place["access"]
+    world.write_config(rule={"deliver": {"library": place}})
+    findings = await check_all(world.settings())
+    assert told(findings, well=False) == ""
+    assert "rule all: the account may add to `Results` of the libraries." in told(findings, well=True)
+    world.fake.user.is_admin = False
+    bad = told(await check_all(world.settings()), well=False)
+    assert "may not add to `Results` of Galaxy's libraries" in bad

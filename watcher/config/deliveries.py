@@ -11,7 +11,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from watcher.config.destinations import FolderTemplate, UrlTemplate
+from watcher.config.destinations import FolderTemplate, LibraryPlace, UrlTemplate
 from watcher.config.values import Patterns, Section, Text, wrong
 from watcher.results import OURS
 
@@ -38,15 +38,24 @@ Marker = Annotated[str, AfterValidator(_check_marker)]
 OF_FOLDERS = ("owner", "group", "mode", "folder_mode")
 """What an object store has not."""
 
+OF_FILES = (*OF_FOLDERS, "marker", "beside")
+"""What a library has not."""
+
 
 class DeliverySettings(Section):
-    """Results brought to a folder of this machine, or to an object store."""
+    """Results brought to a folder of this machine, to an object store, or into a library of Galaxy itself."""
 
     folder: FolderTemplate | None = Field(None, description="A folder to bring them to; begins with a fixed folder.")
     url: UrlTemplate | None = Field(
         None,
         description="Instead of a folder a place in an object store, s3://bucket/{run}, gs:// or az://, with the extra"
         " `cloud`; object_stores tells how to get there.",
+    )
+    library: LibraryPlace | None = Field(
+        None,
+        description="Instead of a folder one in a data library of the same Galaxy: {name: …, folder: …, description: …,"
+        " synopsis: …, access: …, manage: …} as for a destination. The items share their bytes with the results in the"
+        " history, and who may read them: where access is left out, nothing changes in that.",
     )
     outputs: Patterns = Field(
         ("*",),
@@ -82,20 +91,30 @@ class DeliverySettings(Section):
     @property
     def template(self) -> str:
         """Where to, as it is written."""
+        if self.library is not None:
+            return f"{self.library.name}/{self.library.folder}"
         return self.url or self.folder or ""
 
     @property
     def place_key(self) -> str:
         """The key under which that stands."""
-        return "url" if self.url else "folder"
+        return "library" if self.library is not None else "url" if self.url else "folder"
+
+    @property
+    def templates(self) -> tuple[str, ...]:
+        """All of its templates that are in use."""
+        return self.library.templates if self.library is not None else (self.template,)
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:
-        if (self.folder is None) == (self.url is None):
+        named = [name for name in ("folder", "url", "library") if getattr(self, name) is not None]
+        if len(named) != 1:
             raise wrong(
-                "needs one place: folder or url." if self.folder is None else "has both folder and url.",
+                f"has both {' and '.join(named)}." if named else "needs one place: folder, url or library.",
                 "For example {folder: /results/{run}}; several deliveries may go to several places.",
             )
+        if self.library is not None and (misplaced := [one for one in OF_FILES if one in self.model_fields_set]):
+            raise wrong(f"has {misplaced[0]}, which a library has not.", f"Leave out {misplaced[0]}.")
         misplaced = [name for name in OF_FOLDERS if self.url and getattr(self, name)]
         if misplaced:
             raise wrong(f"has {misplaced[0]}, which an object store has not.", f"Leave out {misplaced[0]}.")

@@ -230,17 +230,12 @@ OptionalTemplate = Annotated[str, AfterValidator(lambda text: check_template(tex
 Holders = Annotated[tuple[Text, ...], BeforeValidator(one_or_many)]
 
 
-class LibrarySettings(Section):
-    """A data library that takes a batch, in a folder of its own."""
+class LibraryPlace(Section):
+    """A folder of a data library, of a batch's own."""
 
     name: NameTemplate = Field(description="Name of the library; made when it is not there, by administrators only.")
     folder: InnerFolderTemplate = Field(
         DEFAULT_FOLDER["run"], description="Folder in it, nested by /; folders that are not there are made."
-    )
-    keep_folders: bool = Field(
-        False,
-        description="Keep the folders in which the files lie in the run, as folders below this one; else only files of"
-        " one name get theirs.",
     )
     description: OptionalTemplate = Field("", description="What a library that is made is described as.")
     synopsis: OptionalTemplate = Field("", description="The synopsis of a library that is made.")
@@ -257,6 +252,16 @@ class LibrarySettings(Section):
     def templates(self) -> tuple[str, ...]:
         """All of its templates that are in use."""
         return tuple(filter(None, (self.name, self.folder, self.description, self.synopsis)))
+
+
+class LibrarySettings(LibraryPlace):
+    """A data library that takes the data of a batch."""
+
+    keep_folders: bool = Field(
+        False,
+        description="Keep the folders in which the files lie in the run, as folders below this one; else only files of"
+        " one name get theirs.",
+    )
 
 
 Email = Annotated[Text, AfterValidator(check_email)]

@@ -19,6 +19,7 @@ from watcher.config.destinations import (
     DEFAULT_HISTORY,
     SHEET,
     Destination,
+    LibraryPlace,
     NameTemplate,
     Per,
     misfit_of_name,
@@ -148,7 +149,10 @@ class RuleSettings(Section):
         """Columns of the sample sheet that its names and places need, one value for a whole batch each."""
         place, library = self.destination, self.destination.library
         names = (place.existing or place.history, place.annotation, place.collection_name, *self.tags)
-        places = (*(library.templates if library else ()), *(delivery.template for delivery in self.deliver))
+        places = (
+            *(library.templates if library else ()),
+            *(one for delivery in self.deliver for one in delivery.templates),
+        )
         replaced = (template for workflow in self.workflow for template in workflow.replacements.values())
         return sheet_columns(*names, *places, *replaced)
 
@@ -165,6 +169,8 @@ class RuleSettings(Section):
             filled["destination"] = {"history": default, **destination}
             if isinstance(library := destination.get("library"), Mapping):
                 filled["destination"]["library"] = {"folder": DEFAULT_FOLDER[str(filled.get("per", "run"))], **library}
+        if isinstance(deliveries := _absent_is_empty(filled.get("deliver")), list | tuple):
+            filled["deliver"] = [_with_folder(entry, str(filled.get("per", "run"))) for entry in deliveries]
         workflows = _absent_is_empty(filled.get("workflow"))
         if isinstance(workflows, list | tuple):
             filled["workflow"] = [
@@ -172,6 +178,14 @@ class RuleSettings(Section):
                 for number, entry in enumerate(workflows, start=1)
             ]
         return filled
+
+
+def _with_folder(written: Any, per: str) -> Any:
+    """Name the folder in the library of a delivery after what the rule cuts by."""
+    library = written.get("library") if isinstance(written, Mapping) else None
+    if not isinstance(library, Mapping) or per not in DEFAULT_FOLDER:
+        return written
+    return {**written, "library": {"folder": DEFAULT_FOLDER[per], **library}}
 
 
 def rule_misfits(rule: RuleSettings) -> Iterator[Misfit]:
@@ -203,19 +217,32 @@ def template_misfits(rule: RuleSettings) -> Iterator[Misfit]:
     for key, template in names:
         if misfit := misfit_of_name(template, rule.per):
             yield Misfit(key, *misfit)
+    told = {("deliver", number) for number, one in enumerate(rule.deliver) if _is_finer(one.library, rule.per)}
     for key, template in places:
-        if misfit := misfit_of_place(template, rule.per):
+        if key[:2] not in told and (misfit := misfit_of_place(template, rule.per)):
             yield Misfit(key, *misfit)
     library = rule.destination.library
-    is_told = library and misfit_of_name(library.name, rule.per)
-    if library and not is_told and (misfit := misfit_of_place(f"{library.name}/{library.folder}", rule.per)):
+    if (
+        library
+        and not _is_finer(library, rule.per)
+        and (misfit := misfit_of_place(f"{library.name}/{library.folder}", rule.per))
+    ):
         yield Misfit(("destination", "library", "folder"), *misfit)
 
 
+def _is_finer(library: LibraryPlace | None, per: Per) -> bool:
+    """Tell whether the library's name has several values in a batch, which is told already."""
+    return library is not None and misfit_of_name(library.name, per) is not None
+
+
 def _library_names(rule: RuleSettings) -> Iterator[tuple[KeyPath, str]]:
-    library = rule.destination.library
-    for name in ("name", "description", "synopsis") if library else ():
-        yield ("destination", "library", name), getattr(library, name)
+    places: list[tuple[KeyPath, LibraryPlace | None]] = [
+        (("destination", "library"), rule.destination.library),
+        *((("deliver", number, "library"), one.library) for number, one in enumerate(rule.deliver)),
+    ]
+    for key, library in places:
+        for name in ("name", "description", "synopsis") if library else ():
+            yield (*key, name), getattr(library, name)
 
 
 def _history_misfits(rule: RuleSettings) -> Iterator[Misfit]:
@@ -239,12 +266,34 @@ def _history_misfits(rule: RuleSettings) -> Iterator[Misfit]:
 
 
 def _delivery_misfits(rule: RuleSettings) -> Iterator[Misfit]:
+    yield from _reader_misfits(rule)
     places: dict[str, int] = {}
     for number, delivery in enumerate(rule.deliver):
         first = places.setdefault(delivery.template.rstrip("/"), number)
         if first != number:
             yield Misfit(
                 ("deliver", number, delivery.place_key),
-                f"is the {'place' if delivery.url else 'folder'} of deliver[{first}] as well.",
-                f"Put all patterns into one delivery, or use two {'places' if delivery.url else 'folders'}.",
+                f"is the {'folder' if delivery.folder else 'place'} of deliver[{first}] as well.",
+                f"Put all patterns into one delivery, or use two {'folders' if delivery.folder else 'places'}.",
+            )
+
+
+def _reader_misfits(rule: RuleSettings) -> Iterator[Misfit]:
+    """Find readers of results that exclude each other: a result and its items have one list of them."""
+    told = [(number, one.library.access) for number, one in enumerate(rule.deliver) if one.library is not None]
+    readers = [(number, access) for number, access in told if access]
+    for number, access in readers:
+        key: KeyPath = ("deliver", number, "library", "access")
+        first, of_first = readers[0]
+        if rule.destination.share.users or rule.destination.share.roles:
+            yield Misfit(
+                key,
+                "and share of the destination both say who reads the results; Galaxy keeps one list for both.",
+                "Keep one: without access the items are for those of share.",
+            )
+        elif set(access) != set(of_first):
+            yield Misfit(
+                key,
+                f"is not that of deliver[{first}]; a result that lies in two libraries has one list of readers.",
+                "Name the same roles in both.",
             )

@@ -167,6 +167,7 @@ class DatasetFacts(Answer):
     dbkey: Text = ""
     access_roles: tuple[str, ...] | None = None
     stored_id: Text = ""
+    uuid: Text = ""
     meta_files: MetaFiles = ()
 
     @model_validator(mode="before")

@@ -91,13 +91,16 @@ class Libraries(LibraryImports, LibraryRights):
         json = {"name": name, "description": description}
         return await self._http.post(f"/api/folders/{parent}", "create a folder in a library", Folder, json=json)
 
-    async def items(self, folder: FolderId, *, name: str = "") -> list[LibraryItem]:
-        """Return the files right in the folder, all or those of exactly this name, with what is known of each."""
-        rows = [row for row in await self._rows(folder, name=name) if row.get("type") == "file"]
+    async def items(self, folder: FolderId, *, name: str = "", message: str = "") -> list[LibraryItem]:
+        """Return the files right in the folder, all or those of exactly this name or message, with what is known of
+        each.
+        """
+        rows = [row for row in await self._rows(folder, text=name or message) if row.get("type") == "file"]
         items = understand(list[LibraryItem], rows, self._http.asked("GET", LISTING))
-        return [item for item in items if not item.deleted and (not name or item.name == name)]
+        standing = [item for item in items if not item.deleted]
+        return [item for item in standing if name in ("", item.name) and message in ("", item.message)]
 
-    async def _rows(self, folder: FolderId, *, name: str = "") -> list[Mapping[str, Any]]:
+    async def _rows(self, folder: FolderId, *, text: str = "") -> list[Mapping[str, Any]]:
         """Return what lies in a folder, page by page.
 
         A page that its folders fill has all files behind them as well (24.1.4 and 26.1.2), so rows may come twice.
@@ -106,8 +109,8 @@ class Libraries(LibraryImports, LibraryRights):
         at = 0
         while True:
             params: dict[str, str | int | bool] = {"limit": PAGE, "offset": at, "order_by": "name"}
-            if name:
-                params["search_text"] = name  # anywhere in the name or message, whatever the case; the rest is ours
+            if text:
+                params["search_text"] = text  # anywhere in the name or message, whatever the case; the rest is ours
             page = await self._http.get(f"/api/folders/{folder}/contents", LISTING, ListedFolder, params=params)
             rows |= {(row.get("type"), row.get("id")): row for row in page.rows}
             at += PAGE

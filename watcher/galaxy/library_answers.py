@@ -64,7 +64,8 @@ class LibraryItem(Answer):
 
 
 class LibraryItemFacts(Answer):
-    """A file by itself; `size` is in bytes. Galaxy tells no hashes of it: copy it into a history and read those.
+    """A file by itself; `size` is in bytes. Galaxy tells no hashes of it: copy it into a history and read those. `uuid`
+    is that of the bytes, which a dataset has as well that it was made from.
 
     `file_name` is where its bytes lie on the server: for a linked file the very path it was linked from. Galaxy shows
     it to administrators, and may show nobody.
@@ -83,6 +84,7 @@ class LibraryItemFacts(Answer):
     tags: Tags = ()
     message: Text = ""
     misc_info: Text = ""
+    uuid: Text = ""
     deleted: bool = False
 
 

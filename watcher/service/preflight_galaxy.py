@@ -16,7 +16,7 @@ from pathlib import Path
 
 from watcher.clock import Clock
 from watcher.config import GalaxySettings, RuleSettings, WatchSettings
-from watcher.config.destinations import LibrarySettings, fields_of, render, render_folder
+from watcher.config.destinations import LibraryPlace, fields_of, render, render_folder
 from watcher.config.ways import BY_PATH, server_path
 from watcher.config.workflows import column_of
 from watcher.errors import WatcherError
@@ -182,6 +182,7 @@ async def rule_findings(rule: RuleSettings, client: Galaxy, *, by_path: bool) ->
 
 def _names(rule: RuleSettings, *, by_path: bool) -> Names:
     place = rule.destination
+    of_results = (delivery.library for delivery in rule.deliver)
     exts = _asked_by(rule, rule.ext.values())
     return Names(
         exts=exts,
@@ -190,11 +191,11 @@ def _names(rule: RuleSettings, *, by_path: bool) -> Names:
         existing=(place.existing,) if place.existing and not fields_of(place.existing) else (),
         users=place.share.users,
         roles=place.share.roles,
-        libraries=(_known_of(place.library),) if place.library else (),
+        libraries=tuple(_known_of(one) for one in (place.library, *of_results) if one is not None),
     )
 
 
-def _known_of(library: LibrarySettings) -> PlannedLibrary:
+def _known_of(library: LibraryPlace) -> PlannedLibrary:
     """Return as much of a library as is known without a run: its name, and the first folders."""
     name = "" if fields_of(library.name) else render(library.name, {})
     parts = takewhile(lambda part: not fields_of(part), library.folder.split("/"))

@@ -1,6 +1,7 @@
 """Do the places that results go to take them? Folders are looked at, object stores are asked; nothing is written.
 
-A part of `check` (`preflight.py`).
+Libraries are asked for with the other names that Galaxy has to know (`preflight_galaxy.py`). A part of `check`
+(`preflight.py`).
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ async def target_findings(settings: Settings, rule: RuleSettings, clock: Clock) 
     for delivery in rule.deliver:
         if delivery.url:
             findings.append(await _store(settings, rule, delivery.url, clock))
-        else:
+        elif delivery.folder:
             findings += _folder(rule, delivery)
     return findings
 

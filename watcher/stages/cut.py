@@ -13,10 +13,12 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from watcher.config import DeliverySettings, RuleSettings, Settings, WatchSettings
 from watcher.config.destinations import (
     SHEET,
+    LibraryPlace,
     LibrarySettings,
     fixed_folder,
     fixed_store,
@@ -169,7 +171,7 @@ def _plan(settings: Settings, rule: RuleSettings, facts: Facts, samples: list[Sa
     )
 
 
-def _library(asked: LibrarySettings, values: Mapping[str, str]) -> PlannedLibrary:
+def _library(asked: LibraryPlace, values: Mapping[str, str]) -> PlannedLibrary:
     return PlannedLibrary(
         name=render(asked.name, values),
         folder=render_folder(asked.folder, values).parts[1:],
@@ -327,11 +329,13 @@ def _delivery(delivery: DeliverySettings, key: str, values: Mapping[str, str]) -
         mode=delivery.mode,
         folder_mode=delivery.folder_mode,
         marker=delivery.marker,
-        beside=delivery.beside,
+        beside=() if delivery.library is not None else delivery.beside,
     )
 
 
-def _place_of(delivery: DeliverySettings, values: Mapping[str, str]) -> dict[str, str]:
+def _place_of(delivery: DeliverySettings, values: Mapping[str, str]) -> dict[str, Any]:
+    if delivery.library is not None:
+        return {"library": _library(delivery.library, values)}
     if delivery.url:
         return {"url": render_url(delivery.url, values), "base": fixed_store(delivery.url)}
     folder = delivery.folder or ""

@@ -2,7 +2,8 @@
 
 Each delivery of the plan says on which ending it is made. Results are read from Galaxy from any offset, written under
 a temporary name, compared with what Galaxy has (by SHA-256 where it lists one, else by size) and renamed; the manifest
-comes last, so that its presence means "all here". The batch ends here: well, or with the failure that `poll.py` found.
+comes last, so that its presence means "all here". What goes into a library of the same Galaxy gets there by
+`into_library.py`. The batch ends here: well, or with the failure that `poll.py` found.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from watcher.stages.beside import beside, names_beside, stands_alone
 from watcher.stages.chain import current_invocations, never_started, running, to_start
 from watcher.stages.effects import together
 from watcher.stages.endings import PARTLY_GOOD, TOLERATED
+from watcher.stages.into_library import put_into_library
 from watcher.stages.rooms import Rooms
 from watcher.stages.targets import open_target
 from watcher.stages.troubles import Troubles
@@ -110,6 +112,11 @@ async def _deliver_one(
     if not files and not stands_alone(planned):  # a workflow that failed may have made none
         await _nothing_to_deliver(batch, rooms, planned)
         return
+    if planned.library is not None:
+        await _begin(batch, rooms, planned, known)
+        done = await put_into_library(batch, rooms, planned, planned.library, files)
+        await _end(batch, rooms, planned, done, "item")
+        return
     target = open_target(planned, rooms, names_beside(planned))
     places = target.places(files)
     rows = {row.path: row for row in await rooms.store.delivered_files(batch.id, planned.key)}
@@ -117,16 +124,7 @@ async def _deliver_one(
     needed_bytes = sum(file.size for _, file in missing)
     await rooms.store.touch(batch, more={DELIVERY_BYTES: needed_bytes})  # what a probe asks for while we wait
     await target.prepare(needed_bytes)
-    if known is None or known.intent_at is None or known.status is not Status.WORKING:
-        await rooms.store.put_delivery(
-            batch,
-            planned.key,
-            target=planned.target,
-            on_ending=planned.on,
-            status=Status.WORKING,
-            intent_at=(known.intent_at if known else None) or rooms.clock.now(),
-            reason="",
-        )
+    await _begin(batch, rooms, planned, known)
     turns = asyncio.Semaphore(AT_ONCE)
 
     async def bring(path: str, file: ResultFile) -> None:
@@ -145,7 +143,24 @@ async def _deliver_one(
     every = await _rows_at(batch, rooms, planned, {**places, **written.places})
     await target.write_manifest([(row.path, row.sha256) for row in every])
     rooms.effects.reach("deliver.manifest.act")
-    told = f"{len(done)} {'file' if len(done) == 1 else 'files'}"
+    await _end(batch, rooms, planned, done, "file")
+
+
+async def _begin(batch: Batch, rooms: Rooms, planned: PlannedDelivery, known: DeliveryRow | None) -> None:
+    if known is None or known.intent_at is None or known.status is not Status.WORKING:
+        await rooms.store.put_delivery(
+            batch,
+            planned.key,
+            target=planned.target,
+            on_ending=planned.on,
+            status=Status.WORKING,
+            intent_at=(known.intent_at if known else None) or rooms.clock.now(),
+            reason="",
+        )
+
+
+async def _end(batch: Batch, rooms: Rooms, planned: PlannedDelivery, done: list[DeliveredFile], what: str) -> None:
+    told = f"{len(done)} {what if len(done) == 1 else f'{what}s'}"
     if level := weakest(row.checked for row in done):
         told += f", checked by {level}"
     await rooms.store.put_delivery(batch, planned.key, status=Status.DONE, receipt_at=rooms.clock.now(), reason=told)

@@ -43,6 +43,10 @@ EFFECTS = (
     "poll.attempt",
     "deliver.file",
     "deliver.manifest",
+    "deliver.library",
+    "deliver.folder",
+    "deliver.item",
+    "deliver.rights",
 )
 """Every effect on Galaxy or on a target, and what is stored of one in several steps, named `stage.effect`."""
 

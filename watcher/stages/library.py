@@ -1,9 +1,10 @@
-"""The place of a batch in a data library: library and nested folders, found or made once, and who may see them.
+"""A place of a batch in a data library, for its data or for its results: library and nested folders, found or made
+once, and who may see them.
 
 Galaxy takes every name as often as it is given, so it is looked first, under one lock for each account; an answer that
 was lost is looked for, and while another batch waits for such an answer nobody makes the same folder. What was there
 before keeps its permissions; what is made here gets them before anything is put into it. What lies in the folder is the
-business of `items.py`.
+business of `items.py`, and for results of `into_library.py`.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Literal
 
 from watcher.errors import NotThere, PlanError
 from watcher.galaxy import Galaxy
-from watcher.model import FolderId, LibraryId, PlannedLibrary, Status
+from watcher.model import FolderId, LibraryId, PlannedLibrary, Stage, Status
 from watcher.rows import Batch, GalaxyObject
 from watcher.stages.rooms import Rooms
 
@@ -36,6 +37,15 @@ MADE = "made"
 
 
 @dataclass(frozen=True, slots=True)
+class Shelf:
+    """A place as planned; `stage` names the effects by which it is made, `mark` begins the keys of its rows."""
+
+    planned: PlannedLibrary
+    stage: Stage = Stage.UPLOAD
+    mark: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Place:
     """A library and the batch's folder in it."""
 
@@ -43,36 +53,41 @@ class Place:
     folder: FolderId
 
 
-async def ensure_place(batch: Batch, rooms: Rooms, galaxy: Galaxy) -> Place:
-    """Return library and folder of the batch, each found or made once.
+async def ensure_place(batch: Batch, rooms: Rooms, galaxy: Galaxy, shelf: Shelf | None = None) -> Place:
+    """Return library and folder of the batch's data, or of that shelf, each found or made once.
 
     Raises PlanError when a name stands for several or a role is not known, Forbidden when the account may not make one,
     NotThere when somebody deleted the library, Uncertain while a lost answer may still come true.
     """
-    planned = _planned(batch)
+    shelf = shelf or Shelf(_planned(batch))
+    planned = shelf.planned
     if batch.plan.access == "private" or planned.access:
         await galaxy.users.make_new_datasets_private()  # whatever comes is closed until its own roles are set
     async with rooms.placing.setdefault(galaxy.account.name, asyncio.Lock()):
-        library = await _library(batch, rooms, galaxy)
+        library = await _library(batch, rooms, galaxy, shelf)
         folder = FolderId(str(library.more[ROOT]))
         for depth, name in enumerate(planned.folder, start=1):
             is_own = depth == len(planned.folder)
             way = "/".join((planned.name, *planned.folder[:depth]))
-            folder = await _folder(batch, rooms, galaxy, folder, name, way, key=FOLDER if is_own else way)
+            key = FOLDER if is_own else way
+            folder = await _folder(batch, rooms, galaxy, shelf, folder, name, way, key=key)
         if not planned.folder:
             await rooms.store.put_galaxy_object(
-                batch, FOLDER, kind=FOLDER, name=planned.path, galaxy_id=folder, status=Status.DONE
+                batch, shelf.mark + FOLDER, kind=FOLDER, name=planned.path, galaxy_id=folder, status=Status.DONE
             )
     return Place(LibraryId(library.galaxy_id), folder)
 
 
-async def ensure_inner_folder(batch: Batch, rooms: Rooms, galaxy: Galaxy, place: Place, inner: str) -> FolderId:
+async def ensure_inner_folder(
+    batch: Batch, rooms: Rooms, galaxy: Galaxy, place: Place, inner: str, shelf: Shelf | None = None
+) -> FolderId:
     """Return a folder below that of the batch, found or made once; "" is the batch's own."""
-    folder, way = place.folder, _planned(batch).path
+    shelf = shelf or Shelf(_planned(batch))
+    folder, way = place.folder, shelf.planned.path
     async with rooms.placing.setdefault(galaxy.account.name, asyncio.Lock()):
         for name in filter(None, inner.split("/")):
             way = f"{way}/{name}"
-            folder = await _folder(batch, rooms, galaxy, folder, name, way, key=way)
+            folder = await _folder(batch, rooms, galaxy, shelf, folder, name, way, key=way)
     return folder
 
 
@@ -85,8 +100,8 @@ def _planned(batch: Batch) -> PlannedLibrary:
 # --- found or made --------------------------------------------------------------------------------------------------
 
 
-async def _library(batch: Batch, rooms: Rooms, galaxy: Galaxy) -> GalaxyObject:
-    planned = _planned(batch)
+async def _library(batch: Batch, rooms: Rooms, galaxy: Galaxy, shelf: Shelf) -> GalaxyObject:
+    planned, key = shelf.planned, shelf.mark + LIBRARY
     found_again: dict[str, str] = {}
 
     async def look() -> str | None:
@@ -110,7 +125,7 @@ async def _library(batch: Batch, rooms: Rooms, galaxy: Galaxy) -> GalaxyObject:
             roles = [*await _roles(galaxy, "library", library, planned.manage, "rights"), own]
             await galaxy.libraries.set_permissions("library", library, add=roles, manage=roles, modify=roles)
 
-    known = await _known(batch, rooms, LIBRARY)
+    known = await _known(batch, rooms, key)
     if known is not None and known.status is Status.DONE:
         if await look() != known.galaxy_id:
             raise NotThere(
@@ -119,15 +134,15 @@ async def _library(batch: Batch, rooms: Rooms, galaxy: Galaxy) -> GalaxyObject:
             )
         return known
     return await _ensured(
-        batch, rooms, galaxy, known, "upload.library", LIBRARY, LIBRARY, planned.name, look, act, close,
+        batch, rooms, galaxy, known, f"{shelf.stage}.library", key, LIBRARY, planned.name, look, act, close,
         lambda library: {ROOT: found_again[library]},
     )  # fmt: skip
 
 
 async def _folder(
-    batch: Batch, rooms: Rooms, galaxy: Galaxy, parent: FolderId, name: str, way: str, *, key: str
+    batch: Batch, rooms: Rooms, galaxy: Galaxy, shelf: Shelf, parent: FolderId, name: str, way: str, *, key: str
 ) -> FolderId:
-    planned = _planned(batch)
+    planned, kind, key = shelf.planned, FOLDER if key == FOLDER else ABOVE, shelf.mark + key
 
     async def look() -> str | None:
         found = [folder for folder in await galaxy.libraries.folders(parent) if folder.name == name]
@@ -138,7 +153,7 @@ async def _folder(
         return (await galaxy.libraries.create_folder(parent, name)).id
 
     async def close(folder: str) -> None:
-        if planned.manage and key == FOLDER:
+        if planned.manage and kind == FOLDER:
             roles = await _roles(galaxy, "folder", folder, planned.manage, "rights")
             roles = [*roles, await galaxy.users.own_role()]
             await galaxy.libraries.set_permissions("folder", folder, add=roles, manage=roles, modify=roles)
@@ -146,8 +161,8 @@ async def _folder(
     known = await _known(batch, rooms, key)
     if known is not None and known.status is Status.DONE:
         return FolderId(known.galaxy_id)
-    kind = FOLDER if key == FOLDER else ABOVE
-    row = await _ensured(batch, rooms, galaxy, known, "upload.folder", key, kind, way, look, act, close, lambda _: {})
+    effect = f"{shelf.stage}.folder"
+    row = await _ensured(batch, rooms, galaxy, known, effect, key, kind, way, look, act, close, lambda _: {})
     return FolderId(row.galaxy_id)
 
 
@@ -229,12 +244,14 @@ def _refuse_several(count: int, what: str) -> None:
 # --- who may see it -------------------------------------------------------------------------------------------------
 
 
-async def item_roles(batch: Batch, galaxy: Galaxy, item: str) -> tuple[list[str] | None, list[str] | None]:
+async def item_roles(
+    batch: Batch, galaxy: Galaxy, item: str, shelf: Shelf | None = None
+) -> tuple[list[str] | None, list[str] | None]:
     """Return the roles that may read, and those that may change, an item of the batch; None = as it is.
 
     Galaxy shows a dataset only to those who hold all of its roles.
     """
-    planned = _planned(batch)
+    planned = shelf.planned if shelf else _planned(batch)
     access = await _roles(galaxy, "item", item, planned.access, "access")
     manage = await _roles(galaxy, "item", item, planned.manage, "rights")
     own = [await galaxy.users.own_role()] if manage or (not access and batch.plan.access == "private") else []

@@ -77,7 +77,7 @@ def names_in(plans: Sequence[Plan]) -> Names:
         existing=tuple(dict.fromkeys(plan.existing for plan in plans if plan.existing)),
         users=tuple(dict.fromkeys(email for plan in plans for email in plan.share.users)),
         roles=tuple(dict.fromkeys(role for plan in plans for role in plan.share.roles)),
-        libraries=tuple(dict.fromkeys(plan.library for plan in plans if plan.library)),
+        libraries=tuple(dict.fromkeys(one for plan in plans for one in plan.libraries)),
         ways=tuple(_way(plan) for plan in plans if plan.transfer != "tus" and plan.datasets),
     )
 

@@ -9,7 +9,7 @@ a file. How samples are cut into batches stands in `cut.py`, what a workflow wan
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -313,6 +313,10 @@ async def _own_place(planned: Plan, unit: Unit, number: int, rooms: Rooms) -> Pl
     if taken and not planned.history_id:  # one that was there before is shared by the operator's will
         history = _suffixed(rooms.settings, unit, number, history, " ", f"The history name `{history}`")
     for delivery in planned.deliveries:
+        if delivery.library is not None:
+            place = await _free_folder(delivery.library, planned.galaxy, unit, number, rooms, others)
+            deliveries.append(delivery.model_copy(update={"library": place}))
+            continue
         target = delivery.target
         rows = await rooms.store.deliveries_to(target)
         if target in targets or any(not _is_ours(row.batch_id, unit, number) for row in rows):
@@ -339,13 +343,26 @@ async def _own_folder(
         versions.add(before)
         row = await rooms.store.unit(before)
         before = row.replaces if row else ""
+    return await _free_folder(library, planned.galaxy, unit, number, rooms, others, versions - {unit.id})
+
+
+async def _free_folder(
+    library: PlannedLibrary,
+    galaxy: str,
+    unit: Unit,
+    number: int,
+    rooms: Rooms,
+    others: Sequence[Batch],
+    versions: Collection[str] = (),
+) -> PlannedLibrary:
+    """Return the place, or one beside it where a batch of another unit than of `versions` has it."""
     owners = [
         await rooms.store.batch(row.batch_id) for row in await rooms.store.galaxy_objects_named(FOLDER, library.path)
     ]
     for one in (*others, *filter(None, owners)):
-        is_there = one.plan.library is not None and one.plan.library.path == library.path
-        is_version = one.unit_id in versions and one.unit_id != unit.id
-        if is_there and one.plan.galaxy == planned.galaxy and not (_is_ours(one.id, unit, number) or is_version):
+        is_there = library.path in {place.path for place in one.plan.libraries}
+        is_ours = _is_ours(one.id, unit, number) or one.unit_id in versions
+        if is_there and one.plan.galaxy == galaxy and not is_ours:
             last = library.folder[-1] if library.folder else ""
             last = _suffixed(rooms.settings, unit, number, last, "_", f"The library folder `{library.path}`")
             return library.model_copy(update={"folder": (*library.folder[:-1], last)})
