@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import difflib
 import re
+from collections.abc import Mapping
 from datetime import datetime
 
 from watcher.delivery import Delivery
@@ -19,6 +20,7 @@ from watcher.model import DatasetId, Done, Fail, Next, Outcome, PlannedDelivery,
 from watcher.results import ResultFile, weakest
 from watcher.rows import Batch, DeliveredFile, DeliveryRow
 from watcher.stages.chain import current_invocations, never_started, running, to_start
+from watcher.stages.clashes import Ways, free_way, remembered, ways_of
 from watcher.stages.effects import together
 from watcher.stages.endings import PARTLY_GOOD, TOLERATED
 from watcher.stages.rooms import Rooms
@@ -111,8 +113,10 @@ async def _deliver_one(
     target = open_target(planned, rooms)
     places = target.places(files)
     rows = {row.path: row for row in await rooms.store.delivered_files(batch.id, planned.key)}
-    missing = [(path, file) for path, file in places.items() if not _is_home(rows.get(path), file)]
-    needed_bytes = sum(file.size for _, file in missing)
+    ways = ways_of(planned, target, places)
+    home = {path: file for one in ways for path, file in remembered(one, rows).items()}
+    missing = [one for one in ways if not _all_home(remembered(one, rows), rows)]
+    needed_bytes = sum(file.size for path, file in home.items() if not _is_home(rows.get(path), file))
     await rooms.store.touch(batch, more={DELIVERY_BYTES: needed_bytes})  # what a probe asks for while we wait
     await target.prepare(needed_bytes)
     if known is None or known.intent_at is None or known.status is not Status.WORKING:
@@ -127,14 +131,20 @@ async def _deliver_one(
         )
     turns = asyncio.Semaphore(AT_ONCE)
 
-    async def bring(path: str, file: ResultFile) -> None:
+    async def bring(alike: Ways) -> None:
         async with turns:
-            await _deliver_file(batch, rooms, results, target, planned.key, path, file, rows.get(path))
+            way = await free_way(alike, rows, target, results)
+            for path in remembered(alike, rows):
+                home.pop(path)
+            home.update(way)
+            for path, file in way.items():
+                if not _is_home(rows.get(path), file):
+                    await _deliver_file(batch, rooms, results, target, planned.key, path, file, rows.get(path))
 
-    await together(bring(path, file) for path, file in missing)
+    await together(bring(one) for one in missing)
     rooms.effects.reach("deliver.manifest.intent")
     known_files = await rooms.store.delivered_files(batch.id, planned.key)
-    done = [row for row in known_files if row.path in places]
+    done = [row for row in known_files if row.path in home]
     await target.write_manifest([(row.path, row.sha256) for row in done])
     rooms.effects.reach("deliver.manifest.act")
     told = f"{len(done)} {'file' if len(done) == 1 else 'files'}"
@@ -195,6 +205,10 @@ async def _nothing_to_deliver(batch: Batch, rooms: Rooms, planned: PlannedDelive
 def _is_home(row: DeliveredFile | None, file: ResultFile) -> bool:
     """Tell whether this very result was delivered; an earlier attempt of the workflow made others of the same name."""
     return row is not None and row.status is Status.DONE and row.galaxy_id == file.galaxy_id
+
+
+def _all_home(way: Mapping[str, ResultFile], rows: Mapping[str, DeliveredFile]) -> bool:
+    return all(_is_home(rows.get(path), file) for path, file in way.items())
 
 
 async def _deliver_file(

@@ -10,6 +10,7 @@ from pathlib import Path
 from watcher.config import options_for
 from watcher.delivery import Delivery, FolderDelivery, ObjectStoreDelivery
 from watcher.delivery.rights import Rights
+from watcher.delivery.templates import Names
 from watcher.errors import KeyRefused, TargetGone
 from watcher.model import PlannedDelivery
 from watcher.stages.rooms import Rooms
@@ -19,12 +20,13 @@ def open_target(planned: PlannedDelivery, rooms: Rooms) -> Delivery:
     """Return the place; nothing is touched yet. TargetGone when a key file cannot be read, DeliveryBroken when the
     place cannot be had with what is installed.
     """
+    names = Names(planned.names, planned.name_values)
     if planned.url:
         try:
             options = options_for(rooms.settings.object_stores, planned.url)
         except KeyRefused as error:  # a new key file heals it, as a mount that is back does
             raise TargetGone(error.message, hint=error.hint) from error
-        return ObjectStoreDelivery(planned.url, options, rooms.clock, marker=planned.marker)
+        return ObjectStoreDelivery(planned.url, options, rooms.clock, marker=planned.marker, names=names)
     return FolderDelivery(
         Path(planned.folder),
         Path(planned.base or planned.folder),
@@ -32,4 +34,5 @@ def open_target(planned: PlannedDelivery, rooms: Rooms) -> Delivery:
         rooms.clock,
         rights=Rights(planned.owner, planned.group, planned.mode, planned.folder_mode),
         marker=planned.marker,
+        names=names,
     )
