@@ -97,7 +97,7 @@ class FolderDelivery(Places):
         are not what they should be, NameTaken when a different file has the name, TargetFull, TargetGone, and
         whatever the source raises.
         """
-        temporary = _temporary(file, path)
+        temporary = part_name(file, path)
         there = await self._run(lambda: open_whole(self._target, path))
         if there is not None:
             adopted = await self._adopt(source, file, path, temporary, there, on_bytes, outdated)
@@ -132,7 +132,7 @@ class FolderDelivery(Places):
         try:
             there = await self._run(lambda: open_whole(self._target, path))
             if there is not None:
-                await self._adopt(source, file, path, _temporary(file, path), there, lambda _: None, outdated)
+                await self._adopt(source, file, path, part_name(file, path), there, lambda _: None, outdated)
         except NameTaken:
             return True
         return False
@@ -305,6 +305,7 @@ class FolderDelivery(Places):
         )
 
 
-def _temporary(file: ResultFile, path: str) -> str:
+def part_name(file: ResultFile, path: str) -> str:
+    """Return what a result is called, beside its path, until it is whole."""
     # A later result may get the same name: it must not go on with what another one left.
     return temporary_name(path, hashlib.sha256(file.galaxy_id.encode()).hexdigest()[:6])
