@@ -24,12 +24,14 @@ demo: $(RUNTIME)  ## a pretend sequencer, the daemon and a real Galaxy, on this 
 test: $(DEV)  ## every test but the slow ones; boots a real Galaxy
 	@.ci/postgresql
 	@.ci/nginx
+	@.ci/strace
 	@.ci/azurite
 	@$(PYTEST) -m "not slow" $(ARGS)
 
 test-extra: $(DEV)  ## the slow tests
 	@.ci/postgresql
 	@.ci/nginx
+	@.ci/strace
 	@.ci/azurite
 	@$(PYTEST) -m slow $(ARGS) || { code=$$?; [ $$code -eq 5 ] && echo "There are no slow tests."; }
 

@@ -312,6 +312,10 @@ class DeliveryBroken(DeliveryError):
     code = "delivery_broken"
 
 
+class NameTaken(DeliveryBroken):
+    """Something else has the name of a result; it is never overwritten."""
+
+
 class SandboxError(WatcherError):
     """The sandbox cannot be had here: too little room, no network, or Galaxy does not start."""
 

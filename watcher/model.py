@@ -335,6 +335,9 @@ class PlannedDelivery(Stored):
     library: PlannedLibrary | None = None
     base: str = ""  # the fixed leading part: a folder that must exist, only below it folders are made; or a bucket
     outputs: tuple[str, ...] = ("*",)
+    names: tuple[tuple[str, str], ...] = ()  # templates by pattern, in order
+    name_values: Mapping[str, str] = {}  # those fields of them that are the same for all results
+    on_clash: str = "hold"  # hold, suffix: when another file has a result's name
     on: str = "ok"  # ok, failed, always
     may_fail: bool = False
     owner: str = ""

@@ -35,6 +35,18 @@ CHECK_LEVELS = ("", SIZE, SAMPLE, SHA256)
 """How far something was compared with what Galaxy has, weakest first; a sample is some of the bytes, read back."""
 
 
+RESULT_FIELDS: Mapping[str, str] = {
+    "output": "label of the output",
+    "element": "identifiers of the element in its collection, S1_forward; nothing where there is no collection",
+    "element.1": "its identifier in the outermost collection, S1; {element.2} and {element.3} those further in",
+    "element.2": "",
+    "element.3": "",
+    "name": "name of the dataset in Galaxy",
+    "ext": "extension of its datatype",
+}
+"""What the name of a delivered file may be made of, besides what places are made of, and what it means."""
+
+
 def weakest(levels: Iterable[str]) -> str:
     """Return the weakest level of check; of nothing, none."""
     return min(levels, key=CHECK_LEVELS.index, default="")
@@ -46,7 +58,8 @@ class ResultFile:
 
     `member` says which file of the dataset it is: its own bytes (""), an index that Galaxy made of it
     (`metadata:bam_index`) or one of the files beside it (`extra:plots/one.svg`). `suffix` is what its name has more
-    than that of the dataset's own bytes, as an index has `.bai`: the two keep their names together.
+    than that of the dataset's own bytes, as an index has `.bai`: the two keep their names together. The last `within`
+    parts lie in a folder that the result has to itself. `name` is what the dataset is called in Galaxy.
     """
 
     galaxy_id: DatasetId
@@ -56,6 +69,8 @@ class ResultFile:
     sha256: str = ""  # empty where Galaxy lists none
     member: str = ""
     suffix: str = ""
+    within: int = 0
+    name: str = ""
 
     @property
     def checked(self) -> str:

@@ -51,6 +51,7 @@ SHARED_BY_STAGES = {
     "shares": "who else may read a batch: upload.py opens it once all of it is checked",
     "offered": "names held against what Galaxy offers, for the plan stage and for the `check` command",
     "allowed": "libraries and ways in, for offered.py: what the account may there",
+    "clashes": "what a result is called whose name another file has, for deliver.py",
     "troubles": "what keeps single deliveries from being made, for deliver.py",
     "unknown": "how a name that Galaxy does not offer is told, for offered.py and allowed.py",
     "references": "data of before that a rule names: workflow_fit.py holds them against inputs",

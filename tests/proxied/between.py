@@ -286,3 +286,44 @@ class Impatient(Between):
             answer = await back.read()
         part.ended = time.monotonic()
         return answer
+
+
+class Cutting(Between):
+    """Passes bytes on, and counts those that the server sends; cuts the connection under way whenever as many came as
+    `cuts_at` says next. Little of them is in the hands of the system then: what a fast network holds.
+    """
+
+    def __init__(self, port: int, cuts_at: Sequence[int]) -> None:
+        super().__init__(port)
+        self.passed = 0
+        self.cuts = 0
+        self._cuts_at = list(cuts_at)
+
+    async def converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Pass bytes on in both directions until one side ends, or the connection is cut."""
+        raw = writer.get_extra_info("socket")
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, PIECE_BYTES)
+        async with self.server() as (back, on):
+            ways = [asyncio.ensure_future(self._ask(reader, on)), asyncio.ensure_future(self._answer(back, writer))]
+            try:
+                await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for way in ways:
+                    way.cancel()
+                await asyncio.gather(*ways, return_exceptions=True)
+
+    async def _ask(self, reader: asyncio.StreamReader, on: asyncio.StreamWriter) -> None:
+        while piece := await reader.read(PIECE_BYTES):
+            on.write(piece)
+            await on.drain()
+
+    async def _answer(self, back: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while piece := await back.read(PIECE_BYTES):
+            self.passed += len(piece)
+            writer.write(piece)
+            await writer.drain()
+            if self._cuts_at and self.passed >= self._cuts_at[0]:
+                self.cuts += 1
+                del self._cuts_at[0]
+                reset(writer)
+                return

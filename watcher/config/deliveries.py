@@ -12,6 +12,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from watcher.config.destinations import FolderTemplate, LibraryPlace, UrlTemplate
+from watcher.config.file_names import FileNames
 from watcher.config.values import Patterns, Section, Text, wrong
 from watcher.results import OURS
 
@@ -62,6 +63,19 @@ class DeliverySettings(Section):
         description="Which results: patterns on the labels of the workflow's outputs; step:STEP/OUTPUT (label or number"
         " of the step, counted from 0), also for outputs without a label; ext:EXTENSION; tag:TAG, of a dataset or"
         " collection in Galaxy.",
+    )
+    names: FileNames = Field(
+        default_factory=dict,
+        description="What the files are called: templates by patterns on the labels of outputs, or ext:EXTENSION, such"
+        ' as {"counts": "{element}/{output}.{ext}"}, the first that fits; one alone is for all. Fields: {output},'
+        " {element} (S1_forward; {element.1} is S1, {element.2} is forward), {name} of the dataset in Galaxy, {ext} of"
+        " its datatype, and those of folder. A field with nothing to say takes a separator beside it along; what would"
+        " be called alike gets a suffix. Left out: the output, below it the elements, as folders.",
+    )
+    on_clash: Literal["hold", "suffix"] = Field(
+        "hold",
+        description="When another file has the name of a result: ask a person, or keep both and give the result a"
+        " suffix. Nothing is overwritten either way.",
     )
     on: Literal["ok", "failed", "always"] = Field("ok", description="After which ending of the batch.")
     owner: Text | None = Field(

@@ -324,7 +324,7 @@ class Destination(Section):
 def render(template: str, values: Mapping[str, str]) -> str:
     """Return the name a template stands for; blanks are single, a unit that is the whole run leaves nothing behind."""
     text = "".join(
-        literal + ("" if field is None else _visible(_value(field, values)))
+        literal + ("" if field is None else _visible(field_value(field, values)))
         for literal, field, _, _ in _split(template)
     )
     return " ".join(text.split())
@@ -333,7 +333,7 @@ def render(template: str, values: Mapping[str, str]) -> str:
 def render_folder(template: str, values: Mapping[str, str]) -> Path:
     """Return the folder a template stands for. No value can add a path component, go up, or begin with a dot."""
     text = "".join(
-        literal + ("" if field is None else safe_component(_value(field, values)))
+        literal + ("" if field is None else safe_component(field_value(field, values)))
         for literal, field, _, _ in _split(template)
     )
     components = [component.strip() for component in text.split("/")]
@@ -349,7 +349,8 @@ def safe_component(value: str) -> str:
     return "_" * (len(text) - len(bare)) + bare
 
 
-def _value(field: str, values: Mapping[str, str]) -> str:
+def field_value(field: str, values: Mapping[str, str]) -> str:
+    """Return what a field stands for; nothing for a unit that is the whole run."""
     value = values[field].strip()
     if field == "unit":
         return "" if value == "." else value

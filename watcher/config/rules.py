@@ -154,7 +154,8 @@ class RuleSettings(Section):
             *(one for delivery in self.deliver for one in delivery.templates),
         )
         replaced = (template for workflow in self.workflow for template in workflow.replacements.values())
-        return sheet_columns(*names, *places, *replaced)
+        called = (template for delivery in self.deliver for template in delivery.names.values())
+        return sheet_columns(*names, *places, *replaced, *called)
 
     @model_validator(mode="before")
     @classmethod
@@ -207,6 +208,11 @@ def template_misfits(rule: RuleSettings) -> Iterator[Misfit]:
             (("workflow", number, "replacements", word), template)
             for number, workflow in enumerate(rule.workflow)
             for word, template in workflow.replacements.items()
+        ),
+        *(
+            (("deliver", number, "names", pattern), template)
+            for number, delivery in enumerate(rule.deliver)
+            for pattern, template in delivery.names.items()
         ),
     ]
     new: list[tuple[KeyPath, str]] = [(("destination", "history"), rule.destination.history)]

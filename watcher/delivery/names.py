@@ -12,13 +12,18 @@ import hashlib
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from watcher.delivery.templates import Names
 from watcher.results import MANIFEST, ResultFile
 
 LONGEST_NAME_BYTES = 200
 """File systems take 255; the rest is for what goes around a temporary name."""
+
+_LONGEST_FOLDERS_BYTES = 500
+_LONGEST_NAME_OF_REST_BYTES = 100
+"""A key in an object store has 1024 bytes at most, and a part of them is the place of the delivery."""
 
 _LONGEST_ENDING = 24
 _UNNAMED = "_"
@@ -27,6 +32,7 @@ _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _DEVICES = re.compile(r"(?:con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])", re.IGNORECASE)
 _LEADING = " .-~"
 _SUFFIX_DIGITS = (6, 12, 24, 64)
+_OTHER_DIGITS = (6, 12)
 
 # Endings that already say what Galaxy's extension says; others get the extension appended.
 _SAME: Mapping[str, tuple[str, ...]] = {
@@ -45,30 +51,46 @@ _NO_ENDING = frozenset({"", "data", "auto", "_sniff_"})
 
 @dataclass(frozen=True, slots=True)
 class _Spelling:
-    """A file's folders, stem and ending, cleaned; `digest` tells it from others of the same name."""
+    """A file's folders, stem and ending, cleaned; `digest` tells it from others of the same name. An index is called
+    like the file that it belongs to, with a `suffix`.
+    """
 
     file: ResultFile
     folders: tuple[str, ...]
     stem: str
     ending: str
+    suffix: str
     digest: str
 
     def path(self, digits: int = 0) -> str:
-        suffix = f"~{self.digest[:digits]}" if digits else ""
-        return "/".join((*self.folders, f"{self.stem}{suffix}{self.ending}"))
+        return self.of_stem(f"{self.stem}~{self.digest[:digits]}" if digits else self.stem) + self.suffix
+
+    def of_stem(self, stem: str) -> str:
+        return "/".join((*self.folders, f"{stem}{self.ending}"))
 
 
-def lay_out(files: Sequence[ResultFile], *, kept: Sequence[str] = ()) -> dict[str, ResultFile]:
+NO_NAMES = Names()
+
+
+def lay_out(files: Sequence[ResultFile], *, kept: Sequence[str] = (), names: Names = NO_NAMES) -> dict[str, ResultFile]:
     """Return the relative path of each file, sorted; the same set of files gives the same paths in any order. Names
-    that are `kept` for something else, as the manifest's is, are given to none.
+    that are `kept` for something else, as the manifest's is, are given to none. Templates in `names` say what a file
+    is called; where they call two alike, both get a suffix.
     """
-    spellings = sorted({_spell(file) for file in files}, key=lambda spelling: (spelling.path(), spelling.digest))
-    taken = {
+    return {path: spelling.file for path, (spelling, _) in _laid_out(files, kept, names).items()}
+
+
+def _laid_out(files: Sequence[ResultFile], kept: Sequence[str], names: Names) -> dict[str, tuple[_Spelling, int]]:
+    """Return the spelling of each file and the digits it needs, by path."""
+    own = {_key(name) for name in (MANIFEST, *kept)}
+    exts = {file.galaxy_id: file.ext for file in files if not file.member}
+    spelled = {_spell(file, *names.call(file, exts.get(file.galaxy_id, file.ext)), own) for file in files}
+    spellings = sorted(spelled, key=lambda spelling: (spelling.path(), spelling.digest))
+    taken = own | {
         _key("/".join(spelling.folders[:depth]))
         for spelling in spellings
         for depth in range(1, 1 + len(spelling.folders))
     }
-    taken |= {_key(name) for name in (MANIFEST, *kept)}
     digits = dict.fromkeys(spellings, 0)
     for more in _SUFFIX_DIGITS:
         count = Counter(_key(spelling.path(digits[spelling])) for spelling in spellings)
@@ -76,26 +98,46 @@ def lay_out(files: Sequence[ResultFile], *, kept: Sequence[str] = ()) -> dict[st
             key = _key(spelling.path(digits[spelling]))
             if count[key] > 1 or key in taken:
                 digits[spelling] = more
-    return dict(sorted((spelling.path(digits[spelling]), spelling.file) for spelling in spellings))
+    return dict(sorted((spelling.path(digits[spelling]), (spelling, digits[spelling])) for spelling in spellings))
 
 
 class Places:
     """What every delivery knows of its files: where each lies below the target."""
 
-    def __init__(self, marker: str = "", kept: Sequence[str] = ()) -> None:
+    def __init__(self, marker: str = "", kept: Sequence[str] = (), names: Names = NO_NAMES) -> None:
         self._ends = [marker] if marker else []
         self._kept = (*self._ends, *kept)
-        self._paths: dict[ResultFile, str] = {}
+        self._names = names
+        self._laid_out: dict[str, tuple[_Spelling, int]] = {}
 
     def places(self, files: Sequence[ResultFile]) -> dict[str, ResultFile]:
         """Return the relative path of each file, all different; the same files get the same paths in any order."""
-        laid_out = lay_out(files, kept=self._kept)
-        self._paths = {file: path for path, file in laid_out.items()}
-        return laid_out
+        self._laid_out = _laid_out(files, self._kept, self._names)
+        return {path: spelling.file for path, (spelling, _) in self._laid_out.items()}
+
+    @property
+    def paths(self) -> list[str]:
+        """Return the paths that `places` told last."""
+        return list(self._laid_out)
 
     def place(self, file: ResultFile) -> str:
         """Return the path of a file among those `places` saw last; of any other file its path when it is alone."""
-        return self._paths.get(file) or next(iter(lay_out([file], kept=self._kept)))
+        known = (path for path, (spelling, _) in self._laid_out.items() if spelling.file == file)
+        return next(known, "") or next(iter(lay_out([file], kept=self._kept, names=self._names)))
+
+    def companions(self) -> list[dict[str, list[str]]]:
+        """Return the paths that `places` told last, those in one mapping that are called alike, as an index is: each
+        with the paths to take in its stead, in this order, where somebody else's file has its name. The same paths
+        have the same others always.
+        """
+        used = {_key(path) for path in self._laid_out} | {_key(end) for end in (MANIFEST, *self._kept)}
+        found: dict[str, dict[str, list[str]]] = {}
+        for path, (spelling, digits) in self._laid_out.items():
+            stem = f"{spelling.stem}~{spelling.digest[:digits]}" if digits else spelling.stem
+            alike = spelling.of_stem(stem)
+            others = [spelling.of_stem(f"{stem}~{_digest(alike)[:more]}") + spelling.suffix for more in _OTHER_DIGITS]
+            found.setdefault(alike, {})[path] = [other for other in others if _key(other) not in used]
+        return list(found.values())
 
 
 def clean_part(part: str) -> str:
@@ -133,19 +175,30 @@ def _unescaped(path: str) -> str:
     return re.sub(r"\\[\\nr]", lambda found: meant[found[0]], path)
 
 
-def _spell(file: ResultFile) -> _Spelling:
+def _spell(file: ResultFile, parts: Sequence[str], ext: str, own: Collection[str]) -> _Spelling:
     told = (file.galaxy_id, *file.parts)
     if file.member and not file.suffix:  # an index is called as the file that it belongs to
         told = (*told, file.member)
     digest = hashlib.sha256("\0".join(told).encode("utf-8", "replace")).hexdigest()
-    *folders, name = [clean_part(part) for part in file.parts] or [_UNNAMED]
-    if folders and _key(folders[0]) == _key(MANIFEST):
+    *folders, name = [clean_part(part) for part in parts] or [_UNNAMED]
+    if folders and _key(folders[0]) in own:
         folders[0] = f"_{folders[0]}"
-    stem, ending = _split(name, clean_part(file.ext)[:_LONGEST_ENDING].lower() if file.ext not in _NO_ENDING else "")
+    stem, ending = _split(name, clean_part(ext)[:_LONGEST_ENDING].lower() if ext not in _NO_ENDING else "")
     stem = _shorten(stem, LONGEST_NAME_BYTES - len(ending.encode()), digest)
-    folders = [_shorten(folder, LONGEST_NAME_BYTES, _digest(folder)) for folder in folders]
+    folders = _fitting([_shorten(folder, LONGEST_NAME_BYTES, _digest(folder)) for folder in folders])
     suffix = f".{clean_part(file.suffix)[:_LONGEST_ENDING]}" if file.suffix else ""
-    return _Spelling(file, tuple(folders), stem, ending + suffix, digest)
+    return _Spelling(file, tuple(folders), stem, ending, suffix, digest)
+
+
+def _fitting(folders: Sequence[str]) -> list[str]:
+    """Put one folder in the place of all from that on with which a path would become too long for an object's key."""
+    fit: list[str] = []
+    for number, folder in enumerate(folders):
+        if len("/".join((*fit, folder)).encode()) > _LONGEST_FOLDERS_BYTES:
+            rest = "/".join(folders[max(number - 1, 0) :])
+            return [*fit[:-1], _shorten(rest.replace("/", "_"), _LONGEST_NAME_OF_REST_BYTES, _digest(rest))]
+        fit.append(folder)
+    return fit
 
 
 def _split(name: str, ext: str) -> tuple[str, str]:

@@ -18,10 +18,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
 from watcher.clock import Clock
-from watcher.delivery.names import Places, manifest_entries, manifest_line
+from watcher.delivery.names import NO_NAMES, Places, manifest_entries, manifest_line
 from watcher.delivery.s3_uploads import UnfinishedUploads
 from watcher.delivery.store_access import lacks_place, open_store, split_address, store_errors, told
-from watcher.errors import DeliveryBroken
+from watcher.delivery.templates import Names
+from watcher.errors import DeliveryBroken, NameTaken
 from watcher.results import MANIFEST, ResultFile, ResultSource
 
 if TYPE_CHECKING:
@@ -51,17 +52,25 @@ class ObjectStoreDelivery(Places):
     """One prefix in a bucket or container that results are brought to. The bucket must exist."""
 
     def __init__(
-        self, url: str, options: Mapping[str, str], clock: Clock, *, marker: str = "", kept: Sequence[str] = ()
+        self,
+        url: str,
+        options: Mapping[str, str],
+        clock: Clock,
+        *,
+        marker: str = "",
+        kept: Sequence[str] = (),
+        names: Names = NO_NAMES,
     ) -> None:
         """Open the store at `url`; `options` are those of `store_access.py`. Raises DeliveryBroken.
 
         `marker` is the name of an empty object that comes last of all, if there is to be one; names that are `kept` no
         result is given.
         """
-        super().__init__(marker, kept)
+        super().__init__(marker, kept, names)
         scheme, bucket, self._prefix = split_address(url)
         self._url = f"{scheme}://{bucket}/"
         self._store = open_store(scheme, bucket, options)
+        self._has_begun = False
         self._unfinished = UnfinishedUploads(bucket, options, clock) if scheme == "s3" else None
 
     async def prepare(self, needed_bytes: int) -> None:
@@ -91,8 +100,9 @@ class ObjectStoreDelivery(Places):
 
         `on_bytes` hears how many bytes were handed to the store. Twice is harmless: what is whole is kept, what an
         earlier try left half sent is taken away. Only an object of the SHA-256 `outdated`, which an earlier attempt
-        delivered here, gives way to another one. Raises DeliveryBroken when the bytes are not what they should be or
-        a different object has the name, TargetFull, TargetGone, and whatever the source raises.
+        delivered here, gives way to another one. Manifest and marker are gone before the object is there. Raises
+        DeliveryBroken when the bytes are not what they should be, NameTaken when a different object has the name,
+        TargetFull, TargetGone, and whatever the source raises.
         """
         there = await self._look(path)
         if there is not None:
@@ -100,9 +110,6 @@ class ObjectStoreDelivery(Places):
             if adopted:
                 on_bytes(file.size)
                 return file.size, adopted
-            # They would say of what is about to be replaced that all of it is there.
-            for end in (*self._ends, MANIFEST):
-                await self._drop(end)
         if file.size > PART_BYTES:
             sha256 = await self._send_parts(source, file, path, on_bytes)
         else:
@@ -110,6 +117,16 @@ class ObjectStoreDelivery(Places):
             on_bytes(file.size)
         await self._prove(file.size, path, sha256)
         return file.size, sha256
+
+    async def is_taken(self, source: ResultSource, file: ResultFile, path: str, *, outdated: str = "") -> bool:
+        """Tell whether `put` would raise NameTaken; what is there is compared in the same way."""
+        try:
+            there = await self._look(path)
+            if there is not None:
+                await self._adopt(source, file, path, there, outdated)
+        except NameTaken:
+            return True
+        return False
 
     async def holds(self, path: str, size: int, sha256: str) -> bool:
         """Tell whether an object of this size and SHA-256 is there; reads it through where no SHA-256 is kept."""
@@ -129,13 +146,26 @@ class ObjectStoreDelivery(Places):
         return manifest_entries(content.decode("utf-8", "replace"))
 
     async def write_manifest(self, files: Sequence[tuple[str, str]]) -> None:
-        """Write paths and SHA-256 in the form `sha256sum -c` reads; it comes last, so that it means "all here"."""
+        """Write paths and SHA-256 in the form `sha256sum -c` reads; it comes last, so that it means "all here". After
+        it comes the marker, if there is to be one; one of before goes first.
+        """
         content = "".join(manifest_line(path, sha256) for path, sha256 in sorted(files)).encode()
+        if not self._has_begun:
+            for marker in self._ends:
+                await self._drop(marker)
         sha256 = hashlib.sha256(content).hexdigest()
         await self._put_object(MANIFEST, content, sha256, "overwrite")
         await self._prove(len(content), MANIFEST, sha256)
         for marker in self._ends:
             await self._put_object(marker, b"", hashlib.sha256(b"").hexdigest(), "overwrite")
+        self._has_begun = False
+
+    async def _begin(self) -> None:
+        """Take marker and manifest away, once: they would say of a target that is about to change that it is whole."""
+        if not self._has_begun:
+            for end in (*self._ends, MANIFEST):
+                await self._drop(end)
+            self._has_begun = True
 
     async def _send_whole(self, source: ResultSource, file: ResultFile, path: str, *, replace: bool) -> str:
         """Send a small result with one request, which refuses to replace what came meanwhile."""
@@ -144,6 +174,7 @@ class ObjectStoreDelivery(Places):
         content = b"".join([piece async for piece in self._read(source, file, path)])
         sha256 = hashlib.sha256(content).hexdigest()
         self._compare(file, path, len(content), sha256)
+        await self._begin()
         try:
             await self._put_object(path, content, sha256, "overwrite" if replace else "create")
         except obstore.exceptions.AlreadyExistsError:
@@ -187,6 +218,7 @@ class ObjectStoreDelivery(Places):
                     done += len(piece)
                     on_bytes(done)
             self._compare(file, path, done, digest.hexdigest())
+            await self._begin()
             await _hand_over(waiting, None, upload)
             await asyncio.shield(upload)
         except BaseException:
@@ -306,7 +338,7 @@ class ObjectStoreDelivery(Places):
 
     def _refuse(self, file: ResultFile, path: str, there: _Object | None) -> NoReturn:
         size = there.size if there else 0
-        raise DeliveryBroken(
+        raise NameTaken(
             f"{self._name(path)} is there already and is another object: {size} bytes, wanted {file.size}.",
             hint="It is never overwritten: move it away, then retry.",
         )

@@ -20,9 +20,10 @@ from pathlib import Path
 from typing import Protocol
 
 from watcher.delivery.rights import Rights
-from watcher.errors import DeliveryBroken, DeliveryError, TargetFull, TargetGone
+from watcher.errors import DeliveryBroken, DeliveryError, NameTaken, TargetFull, TargetGone
 
-_TEMPORARY = re.compile(r"\.(?P<name>.+)\.[0-9a-f]{6}\.part", re.DOTALL)
+_SYNCED = ".synced"
+_TEMPORARY = re.compile(r"\.(?P<name>.+)\.[0-9a-f]{6}(?:\.synced)?\.part", re.DOTALL)
 READ_BYTES = 1024 * 1024
 _TRIAL_BYTES = 1024 * 1024
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
@@ -201,11 +202,16 @@ class NothingThere(Exception):
 
 
 class OpenFile:
-    """An open file of a target. A call that was abandoned may still use it, so it is closed by whoever is last."""
+    """An open file of a target. A call that was abandoned may still use it, so it is closed by whoever is last.
 
-    def __init__(self, descriptor: int, place: Path) -> None:
+    `is_synced` says that all that was in it when it was opened had reached the disk.
+    """
+
+    def __init__(self, descriptor: int, place: Path, *, is_synced: bool = False) -> None:
+        self.is_synced = is_synced
         self._descriptor = descriptor
         self._place = place
+        self._failed = False
         self._busy = threading.Lock()
         self._given_up = False
         self._closed = False
@@ -218,6 +224,9 @@ class OpenFile:
                     raise DeliveryError(f"Writing {self._place} was given up.")
                 with delivery_errors(self._place):
                     yield self._descriptor
+        except BaseException:
+            self._failed = True
+            raise
         finally:
             if self._given_up:
                 self.close()
@@ -256,6 +265,11 @@ class OpenFile:
         with self._using() as descriptor:
             os.fsync(descriptor)
 
+    @property
+    def is_trusted(self) -> bool:
+        """Whether every call succeeded: the system tells of bytes it could not write once, and of none afterwards."""
+        return not self._failed
+
     def __del__(self) -> None:
         # Opened for somebody who was cancelled meanwhile.
         self.close()
@@ -277,17 +291,33 @@ def open_part(target: Target, path: str, temporary: str) -> OpenFile:
     """Open the temporary file beside a path, new or left over; anything else there is replaced."""
     with target.parent_of(path) as (folder_fd, _):
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        is_synced = _exists(folder_fd, _synced(temporary))
+        if is_synced:
+            os.rename(_synced(temporary), temporary, src_dir_fd=folder_fd, dst_dir_fd=folder_fd)
+            os.fsync(folder_fd)  # before a byte is added that is not synced
         try:
             found = os.stat(temporary, dir_fd=folder_fd, follow_symlinks=False)
             if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
                 os.unlink(temporary, dir_fd=folder_fd)
         except FileNotFoundError:
             pass
-        return OpenFile(os.open(temporary, flags, 0o666, dir_fd=folder_fd), target.folder / path)
+        descriptor = os.open(temporary, flags, 0o666, dir_fd=folder_fd)
+        return OpenFile(descriptor, target.folder / path, is_synced=is_synced)
+
+
+def keep_part(target: Target, path: str, temporary: str, part: OpenFile) -> None:
+    """Sync a temporary file that is not whole yet and say so by its name: whoever opens it next can go on with all of
+    it. Nothing is said of one that could not be written at some time.
+    """
+    part.sync()
+    if part.is_trusted:
+        with target.parent_of(path) as (folder_fd, _):
+            os.rename(temporary, _synced(temporary), src_dir_fd=folder_fd, dst_dir_fd=folder_fd)
+            os.fsync(folder_fd)
 
 
 def open_whole(target: Target, path: str) -> OpenFile | None:
-    """Open a delivered file for reading, None when there is none; DeliveryBroken when something else has its name."""
+    """Open a delivered file for reading, None when there is none; NameTaken when it is no file."""
     try:
         with target.parent_of(path, make=False) as (folder_fd, name):
             if not _exists(folder_fd, name):
@@ -297,12 +327,12 @@ def open_whole(target: Target, path: str) -> OpenFile | None:
         return None
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise DeliveryBroken(f"{target.folder / path} is no file.", hint="Move it away; it is never overwritten.")
+        raise NameTaken(f"{target.folder / path} is no file.", hint="Move it away; it is never overwritten.")
     return OpenFile(descriptor, target.folder / path)
 
 
 def give_name(target: Target, path: str, temporary: str, *, replace: bool = False) -> None:
-    """Give a synced temporary file its name and sync the folder; DeliveryBroken when it is taken, unless `replace`."""
+    """Give a synced temporary file its name and sync the folder; NameTaken when it is taken, unless `replace`."""
     with target.parent_of(path) as (folder_fd, name):
         _give_rights(target.rights, folder_fd, temporary)
         if replace:
@@ -313,14 +343,12 @@ def give_name(target: Target, path: str, temporary: str, *, replace: bool = Fals
                 os.link(temporary, name, src_dir_fd=folder_fd, dst_dir_fd=folder_fd, follow_symlinks=False)
                 os.unlink(temporary, dir_fd=folder_fd)
             except FileExistsError:
-                raise DeliveryBroken(
-                    f"{target.folder / path} is there already.", hint="It is never overwritten."
-                ) from None
+                raise NameTaken(f"{target.folder / path} is there already.", hint="It is never overwritten.") from None
             except OSError as error:
                 if error.errno not in _NO_HARD_LINKS:
                     raise
                 if _exists(folder_fd, name):
-                    raise DeliveryBroken(
+                    raise NameTaken(
                         f"{target.folder / path} is there already.", hint="It is never overwritten."
                     ) from None
                 os.rename(temporary, name, src_dir_fd=folder_fd, dst_dir_fd=folder_fd)
@@ -335,10 +363,21 @@ def _give_rights(rights: Rights, folder_fd: int, temporary: str) -> None:
         os.close(descriptor)
 
 
-def drop(target: Target, path: str, temporary: str) -> None:
-    """Remove a temporary file, or a manifest, if there is one."""
-    with target.parent_of(path) as (folder_fd, _), contextlib.suppress(FileNotFoundError):
-        os.unlink(temporary, dir_fd=folder_fd)
+def drop_part(target: Target, path: str, temporary: str) -> None:
+    """Remove a temporary file, if there is one."""
+    with target.parent_of(path) as (folder_fd, _):
+        for name in (temporary, _synced(temporary)):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(name, dir_fd=folder_fd)
+
+
+def drop_ends(target: Target, names: Sequence[str]) -> None:
+    """Remove what says that all is there, in this order, and return once it is gone from the disk as well."""
+    with target.parent_of("_") as (folder_fd, _):
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(name, dir_fd=folder_fd)
+                os.fsync(folder_fd)
 
 
 def drop_left_over(target: Target, paths: Sequence[str]) -> None:
@@ -348,7 +387,10 @@ def drop_left_over(target: Target, paths: Sequence[str]) -> None:
         folder, _, name = path.rpartition("/")
         names.setdefault(folder, set()).add(name)
     for folder, delivered in names.items():
-        with target.parent_of(f"{folder}/_" if folder else "_") as (folder_fd, _):
+        with (
+            contextlib.suppress(NothingThere),
+            target.parent_of(f"{folder}/_" if folder else "_", make=False) as (folder_fd, _),
+        ):
             with os.scandir(folder_fd) as entries:
                 found = [_TEMPORARY.fullmatch(entry.name) for entry in entries]
             for leftover in found:
@@ -359,6 +401,10 @@ def drop_left_over(target: Target, paths: Sequence[str]) -> None:
 def temporary_name(path: str, mark: str) -> str:
     """Return the temporary name beside a path; `mark` (six hex digits) tells results of one name apart."""
     return f".{path.rpartition('/')[2]}.{mark}.part"
+
+
+def _synced(temporary: str) -> str:
+    return temporary.removesuffix(".part") + f"{_SYNCED}.part"
 
 
 def hash_stretch(descriptor: int, digest: Digest, start: int, end: int) -> None:

@@ -210,6 +210,7 @@ class CollectionElement(Answer):
     state: str = ""
     ext: str = ""
     size: int = 0
+    name: str = ""
     misc_info: str = ""
     tags: Tags = ()
     collection_type: str = ""
@@ -233,6 +234,7 @@ class CollectionElement(Answer):
             "state": inner.get("state") or "",
             "ext": inner.get("file_ext") or inner.get("extension") or "",
             "size": inner.get("file_size") or 0,
+            "name": inner.get("name") or "",
             "misc_info": inner.get("misc_info") or "",
             "tags": inner.get("tags"),
         }

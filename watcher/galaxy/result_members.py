@@ -49,11 +49,15 @@ async def members_of(datasets: Datasets, file: ResultFile) -> list[ResultFile]:
     paths = await datasets.extra_files(file.galaxy_id)
     if not paths:
         return [file]
-    own = replace(file, parts=(*file.parts, file.parts[-1]))
-    beside = [
-        ResultFile(file.galaxy_id, (*file.parts, *path.split("/")), "", 0, member=f"{EXTRA}{path}") for path in paths
-    ]
+    own = replace(file, parts=(*file.parts, file.parts[-1]), within=1)
+    beside = [_beside(file, path) for path in paths]
     return await _measured(datasets, [own, *beside])
+
+
+def _beside(file: ResultFile, path: str) -> ResultFile:
+    parts = path.split("/")
+    member = f"{EXTRA}{path}"
+    return replace(file, parts=(*file.parts, *parts), ext="", size=0, sha256="", member=member, within=len(parts))
 
 
 async def _indexes(datasets: Datasets, file: ResultFile) -> list[ResultFile]:

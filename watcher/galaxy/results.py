@@ -145,7 +145,8 @@ class GalaxyResults:
             look.not_good.append(f"{name} ({'deleted' if facts.deleted else facts.state})")
             return
         sha256 = await self._checked_hash(facts.sha256)
-        look.found += await self._members(ResultFile(facts.id, (label, *path), facts.ext, facts.size, sha256))
+        one = ResultFile(facts.id, (label, *path), facts.ext, facts.size, sha256, name=facts.name)
+        look.found += await self._members(one)
 
     async def _members(self, file: ResultFile) -> list[ResultFile]:
         return await members_of(self._galaxy.datasets, file)
@@ -168,7 +169,7 @@ class GalaxyResults:
                 continue
             elif leaf.state == "ok":
                 sha256 = hashes.get(leaf.dataset_id, "")
-                one = ResultFile(leaf.dataset_id, (label, *path), leaf.ext, leaf.size, sha256)
+                one = ResultFile(leaf.dataset_id, (label, *path), leaf.ext, leaf.size, sha256, name=leaf.name)
                 look.found += await self._members(one)
             else:
                 look.not_good.append(f"{'/'.join((label, *path))} ({leaf.state or 'missing'})")

@@ -168,7 +168,13 @@ def _batch(planned: Plan, found: FoundUnit, rule: str | None) -> dict[str, Any]:
         ]
         or None,
         "deliveries": [
-            {"target": one.target, "outputs": list(one.outputs), "on": one.on, "may_fail": one.may_fail}
+            {
+                "target": one.target,
+                "outputs": list(one.outputs),
+                "on": one.on,
+                "may_fail": one.may_fail,
+                **({"names": dict(one.names)} if one.names else {}),
+            }
             for one in planned.deliveries
         ],
     }

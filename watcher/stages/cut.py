@@ -20,6 +20,8 @@ from watcher.config.destinations import (
     SHEET,
     LibraryPlace,
     LibrarySettings,
+    field_value,
+    fields_of,
     fixed_folder,
     fixed_store,
     render,
@@ -322,6 +324,14 @@ def _delivery(delivery: DeliverySettings, key: str, values: Mapping[str, str]) -
         key=key,
         **_place_of(delivery, values),
         outputs=delivery.outputs,
+        names=tuple(delivery.names.items()),
+        name_values={
+            field: field_value(field, values)
+            for template in delivery.names.values()
+            for field in fields_of(template)
+            if field in values
+        },
+        on_clash=delivery.on_clash,
         on=delivery.on,
         may_fail=delivery.may_fail,
         owner=delivery.owner or "",

@@ -22,6 +22,7 @@ from watcher.results import ResultFile, ResultSource, weakest
 from watcher.rows import Batch, DeliveredFile, DeliveryRow
 from watcher.stages.beside import beside, names_beside, stands_alone
 from watcher.stages.chain import current_invocations, never_started, running, to_start
+from watcher.stages.clashes import Ways, free_way, remembered, ways_of
 from watcher.stages.effects import together
 from watcher.stages.endings import PARTLY_GOOD, TOLERATED
 from watcher.stages.into_library import put_into_library
@@ -117,22 +118,42 @@ async def _deliver_one(
         done = await put_into_library(batch, rooms, planned, planned.library, files)
         await _end(batch, rooms, planned, done, "item")
         return
+    await _bring_home(batch, rooms, results, planned, known, files)
+
+
+async def _bring_home(
+    batch: Batch,
+    rooms: Rooms,
+    results: GalaxyResults,
+    planned: PlannedDelivery,
+    known: DeliveryRow | None,
+    files: list[ResultFile],
+) -> None:
+    """Read the results from Galaxy and write them, what lies beside them, and the manifest."""
     target = open_target(planned, rooms, names_beside(planned))
     places = target.places(files)
     rows = {row.path: row for row in await rooms.store.delivered_files(batch.id, planned.key)}
-    missing = [(path, file) for path, file in places.items() if not _is_home(rows.get(path), file)]
-    needed_bytes = sum(file.size for _, file in missing)
+    ways = ways_of(planned, target, places)
+    home = {path: file for one in ways for path, file in remembered(one, rows).items()}
+    missing = [one for one in ways if not _all_home(remembered(one, rows), rows)]
+    needed_bytes = sum(file.size for path, file in home.items() if not _is_home(rows.get(path), file))
     await rooms.store.touch(batch, more={DELIVERY_BYTES: needed_bytes})  # what a probe asks for while we wait
     await target.prepare(needed_bytes)
     await _begin(batch, rooms, planned, known)
     turns = asyncio.Semaphore(AT_ONCE)
 
-    async def bring(path: str, file: ResultFile) -> None:
+    async def bring(alike: Ways) -> None:
         async with turns:
-            await _deliver_file(batch, rooms, results, target, planned.key, path, file, rows.get(path))
+            way = await free_way(alike, rows, target, results)
+            for path in remembered(alike, rows):
+                home.pop(path)
+            home.update(way)
+            for path, file in way.items():
+                if not _is_home(rows.get(path), file):
+                    await _deliver_file(batch, rooms, results, target, planned.key, path, file, rows.get(path))
 
-    await together(bring(path, file) for path, file in missing)
-    done = await _rows_at(batch, rooms, planned, places)
+    await together(bring(one) for one in missing)
+    done = await _rows_at(batch, rooms, planned, home)
     written = await beside(batch, rooms, planned, done)
     # Another state may have delivered here before this one was begun: its record gives way, and nothing else does.
     before = {} if all(path in rows for path in written.places) else await target.listed()
@@ -140,7 +161,7 @@ async def _deliver_one(
         outdated = before.get(path, "")
         await _deliver_file(batch, rooms, written, target, planned.key, path, file, rows.get(path), outdated)
     rooms.effects.reach("deliver.manifest.intent")
-    every = await _rows_at(batch, rooms, planned, {**places, **written.places})
+    every = await _rows_at(batch, rooms, planned, {**home, **written.places})
     await target.write_manifest([(row.path, row.sha256) for row in every])
     rooms.effects.reach("deliver.manifest.act")
     await _end(batch, rooms, planned, done, "file")
@@ -224,6 +245,10 @@ async def _nothing_to_deliver(batch: Batch, rooms: Rooms, planned: PlannedDelive
 def _is_home(row: DeliveredFile | None, file: ResultFile) -> bool:
     """Tell whether this very result was delivered; an earlier attempt of the workflow made others of the same name."""
     return row is not None and row.status is Status.DONE and row.galaxy_id == file.galaxy_id
+
+
+def _all_home(way: Mapping[str, ResultFile], rows: Mapping[str, DeliveredFile]) -> bool:
+    return all(_is_home(rows.get(path), file) for path, file in way.items())
 
 
 async def _deliver_file(

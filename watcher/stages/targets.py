@@ -11,6 +11,7 @@ from pathlib import Path
 from watcher.config import options_for
 from watcher.delivery import Delivery, FolderDelivery, ObjectStoreDelivery
 from watcher.delivery.rights import Rights
+from watcher.delivery.templates import Names
 from watcher.errors import KeyRefused, TargetGone
 from watcher.model import PlannedDelivery
 from watcher.stages.rooms import Rooms
@@ -20,12 +21,13 @@ def open_target(planned: PlannedDelivery, rooms: Rooms, kept: Sequence[str] = ()
     """Return the place, where no result is given a name that is `kept`; nothing is touched yet. TargetGone when a key
     file cannot be read, DeliveryBroken when the place cannot be had with what is installed.
     """
+    names = Names(planned.names, planned.name_values)
     if planned.url:
         try:
             options = options_for(rooms.settings.object_stores, planned.url)
         except KeyRefused as error:  # a new key file heals it, as a mount that is back does
             raise TargetGone(error.message, hint=error.hint) from error
-        return ObjectStoreDelivery(planned.url, options, rooms.clock, marker=planned.marker, kept=kept)
+        return ObjectStoreDelivery(planned.url, options, rooms.clock, marker=planned.marker, kept=kept, names=names)
     return FolderDelivery(
         Path(planned.folder),
         Path(planned.base or planned.folder),
@@ -34,4 +36,5 @@ def open_target(planned: PlannedDelivery, rooms: Rooms, kept: Sequence[str] = ()
         rights=Rights(planned.owner, planned.group, planned.mode, planned.folder_mode),
         marker=planned.marker,
         kept=kept,
+        names=names,
     )
