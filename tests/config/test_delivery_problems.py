@@ -64,6 +64,17 @@ TABLE = (
     bad("mode-that-is-a-number", "mode: 640", "mode", "is not a mode.", '"0640"'),
     bad("mode-in-words", 'mode: "u=rw"', "mode", "is not a mode.", "in quotes"),
     bad("mode-of-nine", 'folder_mode: "0999"', "folder_mode", "is not a mode.", "in quotes"),
+    bad("name-of-an-unknown-field", 'names: "{elment}.{ext}"', "names.*", "unknown field: {elment}", "{element}"),
+    bad("name-of-a-sample", 'names: "{sample}.{ext}"', "names.*", "{sample} has no single value", "Leave {sample}"),
+    bad(
+        "name-that-goes-up", 'names: {x: "../{output}"}', "names.x", "must not go up", "below the delivery's own place"
+    ),
+    bad("name-from-the-root", 'names: {x: "/{output}"}', "names.x", "begins with /.", "{element}/{output}.{ext}"),
+    bad("name-of-a-folder", 'names: {x: "{output}/"}', "names.x", "ends with a folder.", "{element}/{output}.{ext}"),
+    bad(
+        "name-by-step", 'names: {"step:1/x": "{output}"}', "names.step:1/x", "is no pattern for names.", "ext:EXTENSION"
+    ),
+    bad("clash-that-overwrites", "on_clash: overwrite", "on_clash", "hold", ""),
     bad("marker-elsewhere", "marker: ../READY", "marker", "is no name for a marker.", "For example"),
     bad("marker-like-the-record", "marker: batch.json", "marker", "is no name for a marker.", "For example"),
     bad("beside-what", "beside: [log]", "beside[0]", "must be record, report or logs", "Did you mean logs?"),
@@ -79,11 +90,21 @@ def test_one_wrong_thing_of_a_delivery_is_one_problem(write: WriteConfig, bad: B
 
 def test_what_a_delivery_says_is_kept(write: WriteConfig) -> None:
     """Modes are kept as they are written; what is left out stays as the system makes it."""
-    more = ('mode: "0640"', "folder_mode: 02750", "group: lab", "marker: READY", "may_fail: true")
+    named = 'names: {counts: "{element}/{output}.{ext}", "*": "{run}_{name}.{ext}"}'
+    more = (
+        named,
+        "on_clash: suffix",
+        'mode: "0640"',
+        "folder_mode: 02750",
+        "group: lab",
+        "marker: READY",
+        "may_fail: true",
+    )
     text = GOOD.replace(FOLDER, "\n        ".join((FOLDER, *more)))
     delivery = load_config(write(text), {}).rules[0].deliver[0]
     assert (delivery.mode, delivery.folder_mode, delivery.owner, delivery.group) == ("0640", "02750", None, "lab")
-    assert (delivery.marker, delivery.may_fail) == ("READY", True)
+    assert (delivery.marker, delivery.may_fail, delivery.on_clash) == ("READY", True, "suffix")
+    assert list(delivery.names) == ["counts", "*"]
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,8 @@ import pytest
 from tests.contracts.room.conftest import GalaxyServer, as_user, behind, ended, send, sha256, until
 from tests.contracts.room.runs import hda, imported, listed, run
 from tests.contracts.room.small_files import PLACED, SMALL_FILES, bam
-from watcher.delivery.names import lay_out
+from watcher.delivery.names import clean_part, lay_out
+from watcher.delivery.templates import Names
 from watcher.galaxy import Galaxy
 from watcher.galaxy.fetch import FetchElement
 from watcher.galaxy.results import GalaxyResults
@@ -128,6 +129,14 @@ async def test_elements_of_collections_come_whole_as_well(galaxy: Galaxy, made: 
     assert "alignment/S1.bam.bai" in laid_out
     assert "page/S1/S1.html" in laid_out
     assert "page/S1/plots/one plot.svg" in laid_out
+    assert all(file.name for file in files)
+    names = Names([("page", "{element}/{name}.{ext}"), ("*", "{element.1}/{output}.{ext}")])
+    called = list(lay_out(files, names=names))
+    (page,) = {clean_part(file.name) for file in files if file.parts[0] == "page"}
+    assert "S1/alignment.bam" in called
+    assert "S1/alignment.bam.bai" in called
+    assert f"S1/{page}/{page}.html" in called
+    assert f"S1/{page}/plots/one plot.svg" in called
 
 
 async def test_bytes_that_are_not_there(galaxy: Galaxy, made: Results) -> None:
