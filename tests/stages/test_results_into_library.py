@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 from typing import Any
 
 import pytest
@@ -172,6 +174,30 @@ async def test_a_lost_answer_doubles_nothing(world: World, kind: str, method: st
     assert fault.used_up
     assert libraries(world) == [SHELF]
     assert len(set(folders(world))) == len(folders(world)) == 5
+    assert set(items(world, deleted=True)) == NAMES
+
+
+async def test_an_answer_that_is_lost_keeps_no_other_delivery_waiting(world: World) -> None:
+    """While Galaxy may still have put an item there, the folder gets its files."""
+    into(world, {"folder": f"{world.results}/{{run}}"})
+    world.results.mkdir(exist_ok=True)
+    world.fake.faults.add(Fault("lose_answer", method="POST", path="/api/folders/*/contents"))
+    await only_batch(world)
+    first, second = await world.journal("delivery.made")
+    assert f"are in {world.results}" in first
+    assert "are in library" in second
+
+
+async def test_an_item_of_ours_that_no_row_tells_of_is_found(world: World) -> None:
+    """What is in the folder with the message of a result is taken for it, whatever became of our own notes."""
+    into(world)
+    batch = await only_batch(world)
+    with contextlib.closing(sqlite3.connect(world.state_file)) as state, state:
+        state.execute("DELETE FROM delivered_file")
+        state.execute("UPDATE delivery SET status = 'held'")
+        state.execute("UPDATE batch SET status = 'held'")
+    await world.wish("retry", batch["id"])
+    await only_batch(world)
     assert set(items(world, deleted=True)) == NAMES
 
 
