@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 from typing import Any
 
 import pytest
@@ -11,6 +13,9 @@ from tests.fakes.galaxy.ids import encode
 from tests.rarer import rarer
 from tests.stages.shelves import folders, items, libraries, world
 from tests.world import RUN, World
+from watcher.model import DatasetId
+from watcher.results import ResultFile
+from watcher.stages.into_library import laid_out
 
 __all__ = ["world"]
 
@@ -172,6 +177,74 @@ async def test_a_lost_answer_doubles_nothing(world: World, kind: str, method: st
     assert fault.used_up
     assert libraries(world) == [SHELF]
     assert len(set(folders(world))) == len(folders(world)) == 5
+    assert set(items(world, deleted=True)) == NAMES
+
+
+async def test_an_item_that_is_not_the_result_is_not_believed(world: World) -> None:
+    """What Galaxy answered is looked at: other bytes under our message hold the delivery, and are not named as ours."""
+    into(world)
+    shelf, state = world.fake.state.shelf, world.fake.state
+
+    def spoil() -> None:
+        item = next(iter(shelf.items.values()))
+        other = state.add_dataset(state.add_history(world.fake.user, "x"), "x", ext="tabular", state="ok").file
+        other.access = item.file.access
+        item.file = other
+
+    world.fake.faults.add(Fault("act", method="GET", path="/api/libraries/datasets/*", action=spoil))
+    batch = await only_batch(world, status="held")
+    assert batch["deliveries"][0]["status"] == "held"
+    assert "is not the result: ok, 0 bytes; the result has" in batch["reason"]
+
+
+def test_the_plan_shows_the_library(world: World) -> None:
+    """The command says where results would go, and makes nothing."""
+    into(world, access="lab")
+    (unit,) = world.command("plan", str(world.watched / RUN), "--json").report["units"]
+    (delivery,) = unit["batches"][0]["deliveries"]
+    assert delivery["target"] == f"library {PLACE}"
+    assert libraries(world) == []
+
+
+def test_ways_in_a_library() -> None:
+    """Labels and elements are folders and the last one is the name; indexes and files beside a result come with it,
+    and no name has what Galaxy would take for HTML.
+    """
+    files = [
+        ResultFile(DatasetId("1"), ("a & <b>", "S1"), "tabular", 1),
+        ResultFile(DatasetId("2"), ("bam",), "bam", 1),
+        ResultFile(DatasetId("2"), ("bam",), "bam", 1, member="metadata:bam_index", suffix="bai"),
+        ResultFile(DatasetId("3"), ("report", "report"), "html", 1),
+        ResultFile(DatasetId("3"), ("report", "plots", "one.svg"), "", 1, member="extra:plots/one.svg"),
+        ResultFile(DatasetId("4"), ("a _ _b_", "S1"), "tabular", 1),
+    ]
+    found = laid_out(files)
+    assert sorted(file.galaxy_id for file in found.values()) == ["1", "2", "3", "4"]
+    assert {"bam.bam", "report.html"} <= set(found)
+    assert all(path.startswith("a _ _b_/S1~") for path in set(found) - {"bam.bam", "report.html"})
+
+
+async def test_an_answer_that_is_lost_keeps_no_other_delivery_waiting(world: World) -> None:
+    """While Galaxy may still have put an item there, the folder gets its files."""
+    into(world, {"folder": f"{world.results}/{{run}}"})
+    world.results.mkdir(exist_ok=True)
+    world.fake.faults.add(Fault("lose_answer", method="POST", path="/api/folders/*/contents"))
+    await only_batch(world)
+    first, second = await world.journal("delivery.made")
+    assert f"are in {world.results}" in first
+    assert "are in library" in second
+
+
+async def test_an_item_of_ours_that_no_row_tells_of_is_found(world: World) -> None:
+    """What is in the folder with the message of a result is taken for it, whatever became of our own notes."""
+    into(world)
+    batch = await only_batch(world)
+    with contextlib.closing(sqlite3.connect(world.state_file)) as state, state:
+        state.execute("DELETE FROM delivered_file")
+        state.execute("UPDATE delivery SET status = 'held'")
+        state.execute("UPDATE batch SET status = 'held'")
+    await world.wish("retry", batch["id"])
+    await only_batch(world)
     assert set(items(world, deleted=True)) == NAMES
 
 

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from watcher.delivery import Delivery
-from watcher.errors import DeliveryBroken, DeliveryError
+from watcher.errors import AnswerLost, DeliveryBroken, DeliveryError
 from watcher.galaxy.results import GalaxyResults
 from watcher.model import DatasetId, Done, Fail, Next, Outcome, PlannedDelivery, Stage, Status
 from watcher.results import ResultFile, ResultSource, weakest
@@ -54,7 +54,7 @@ async def deliver(batch: Batch, rooms: Rooms) -> Outcome:
     results = GalaxyResults(galaxy, [row.galaxy_id for row in latest if row.galaxy_id], replaced, left_out)
     # What a rule tolerates is not delivered, and does not keep what is good from being so.
     is_whole = not any(row.code in (TOLERATED, PARTLY_GOOD) for row in latest)
-    troubles = Troubles(batch, rooms)
+    troubles, unheard = Troubles(batch, rooms), None
     for planned in batch.plan.deliveries:
         known = {row.key: row for row in await rooms.store.deliveries(batch.id)}.get(planned.key)
         if known and known.status is Status.DONE:
@@ -73,6 +73,10 @@ async def deliver(batch: Batch, rooms: Rooms) -> Outcome:
             await _deliver_one(batch, rooms, results, planned, known, ending, is_whole=is_whole)
         except DeliveryError as error:  # of this one alone: the others are made all the same
             await troubles.note(planned, error)
+        except AnswerLost as error:  # of one into a library: looked at again when the others are made
+            unheard = unheard or error
+    if unheard is not None:
+        raise unheard
     if (wait := await troubles.settled()) is not None:
         return wait
     if failed:

@@ -82,12 +82,13 @@ class _Putting:
             self._folders[inner] = await ensure_inner_folder(
                 self.batch, self.rooms, self.galaxy, self.place, inner, self.shelf
             )
-        await self._refuse_what_is_not_ours(missing)
+        there = await self._messages_there(missing)
         turns = asyncio.Semaphore(AT_ONCE)
 
         async def put_one(path: str, file: ResultFile) -> None:
             async with turns:
-                await self._put(path, file, rows.get(path))
+                is_there = self._message(file) in there.get(_split(path)[0], ())
+                await self._put(path, file, rows.get(path), is_there=is_there)
 
         await together(put_one(path, file) for path, file in missing.items())
         await self._mark_superseded(wanted)
@@ -110,9 +111,12 @@ class _Putting:
         found = {inner: await self.galaxy.libraries.items(folder) for inner, folder in self._folders.items()}
         return {inner: [item for item in items if SUPERSEDED not in item.tags] for inner, items in found.items()}
 
-    async def _refuse_what_is_not_ours(self, missing: Mapping[str, ResultFile]) -> None:
+    async def _messages_there(self, missing: Mapping[str, ResultFile]) -> dict[str, set[str]]:
+        """Return the messages in each folder before anything is put there. Raises DeliveryBroken when somebody else's
+        item has a name of ours.
+        """
         if not missing:
-            return
+            return {}
         listed = await self._listed()
         for path in missing:
             inner, name = _split(path)
@@ -122,6 +126,7 @@ class _Putting:
                     " be there twice.",
                     hint=f"Rename or delete it in Galaxy, then `galaxy-watcher retry {self.batch.id}`.",
                 )
+        return {inner: {item.message for item in of_folder} for inner, of_folder in listed.items()}
 
     async def _mark_superseded(self, wanted: Mapping[str, ResultFile]) -> None:
         """Tag items of results that an earlier attempt or plan made: nothing that lies in a library is deleted."""
@@ -139,7 +144,7 @@ class _Putting:
 
     # --- putting there ----------------------------------------------------------------------------------------------
 
-    async def _put(self, path: str, file: ResultFile, known: DeliveredFile | None) -> None:
+    async def _put(self, path: str, file: ResultFile, known: DeliveredFile | None, *, is_there: bool) -> None:
         store, (inner, name) = self.rooms.store, _split(path)
         folder, message = self._folders[inner], self._message(file)
         is_same = known is not None and known.galaxy_id == file.galaxy_id
@@ -165,8 +170,9 @@ class _Putting:
         async def keep(item: LibraryItemId) -> None:
             proven = await self._finish(item, path, file, uuid)
             await store.put_delivered_file(
-                self.batch, self.delivery, path, **proven, receipt_at=self.rooms.clock.now(), status=Status.DONE
-            )
+                self.batch, self.delivery, path, galaxy_id=file.galaxy_id, **proven,
+                receipt_at=self.rooms.clock.now(), status=Status.DONE,
+            )  # fmt: skip
             self.rooms.effects.reach("deliver.rights.receipt")
 
         uuid = await self._close(file)
@@ -177,6 +183,7 @@ class _Putting:
             note=note,
             act=act,
             keep=keep,
+            always_look=is_there,
         )
 
     async def _close(self, file: ResultFile) -> str:
