@@ -43,8 +43,17 @@ EFFECTS = (
     "poll.attempt",
     "deliver.file",
     "deliver.manifest",
+    "finish.session",
+    "finish.purge",
+    "finish.history",
+    "finish.copy",
+    "finish.claim",
+    "finish.place",
+    "finish.remove",
+    "finish.receipt",
 )
-"""Every effect on Galaxy or on a target, and what is stored of one in several steps, named `stage.effect`."""
+"""Every effect on Galaxy, on a target or on a run folder, and what is stored of one in several steps,
+named `stage.effect`."""
 
 INSTANTS = ("intent", "act", "receipt")
 
