@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.fakes.galaxy import Fault
+from tests.rarer import rarer
 from tests.world import RUN, World, fastq, packed, tree_of
 
 pytestmark = pytest.mark.timeout(180)  # a whole way each, also on a busy machine
@@ -111,7 +112,7 @@ SPEAKS_AGAINST: dict[str, tuple[Callable[[World], None], str]] = {
 }
 
 
-@pytest.mark.parametrize("case", SPEAKS_AGAINST)
+@pytest.mark.parametrize("case", rarer(SPEAKS_AGAINST, keep=3))
 async def test_what_is_not_as_planned_is_never_deleted(world: World, case: str) -> None:
     """A rule that deletes runs deletes none in which anything is other than planned; the unit is held, and names it."""
     spoil, name = SPEAKS_AGAINST[case]
@@ -148,6 +149,7 @@ async def test_a_delivery_that_is_not_made_keeps_the_run(world: World) -> None:
     assert tree_of(world.watched / RUN) == before
 
 
+@pytest.mark.slow
 async def test_a_failed_run_stays(world: World) -> None:
     """A run whose workflow fails has no date."""
     world.write_config(rule={"finish": {"source": "delete", "after": "0s"}})

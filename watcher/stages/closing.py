@@ -19,7 +19,7 @@ from watcher.errors import GalaxyError, NotThere
 from watcher.galaxy import Galaxy
 from watcher.galaxy.histories import plain_tag
 from watcher.galaxy.made import Found, made_by_the_way
-from watcher.model import HistoryId, InvocationId, Status
+from watcher.model import DatasetId, HistoryId, InvocationId, Status
 from watcher.rows import Batch, Removal, Unit
 from watcher.stages.history import HISTORY, OWN
 from watcher.stages.removable import living, source_of
@@ -103,17 +103,16 @@ async def _purge(rooms: Rooms, unit: Unit, batch: Batch, galaxy: Galaxy, history
 async def _look_through(rooms: Rooms, batch: Batch, galaxy: Galaxy, history: HistoryId) -> Found | None:
     """Return what lies in the history of a batch; None when it is gone."""
     rows = await rooms.store.invocations(batch.id)
-    ours: set[str] = {row.galaxy_id for row in await rooms.store.datasets(batch.id)}
-    ours |= {one.galaxy_id for one in await rooms.store.galaxy_objects(batch.id)}
+    ours = {row.galaxy_id for row in await rooms.store.datasets(batch.id)}
     ours |= {row.galaxy_id for row in await rooms.store.delivered_files(batch.id)}
-    ours |= {new for row in rows for new in row.replaced.values()}
+    ours |= {DatasetId(new) for row in rows for new in row.replaced.values()}
     try:
         return await made_by_the_way(
             galaxy,
             history,
             [row.galaxy_id for row in rows if row.galaxy_id],
             [InvocationId(one) for row in rows for one in row.inner],
-            ours - {""},
+            {one for one in ours if one},
             f"{OWN}{batch.id}",
         )
     except NotThere:
