@@ -370,6 +370,22 @@ class PlannedSheet(Stored):
     sha256: str = ""
 
 
+class PlannedFinish(Stored):
+    """What becomes of the run folder and the history at the very end.
+
+    `archive` is the folder that the unit's own becomes, `base` the fixed leading part of it, which must exist.
+    """
+
+    source: str = "keep"  # keep, archive, delete
+    archive: str = ""
+    base: str = ""
+    after_s: float = 0.0
+    history: str = "keep"  # keep, tag, archive, delete
+    tag: str = ""
+    purge_intermediates: bool = False
+    receipt: bool = False
+
+
 class Plan(Stored):
     """Everything that was decided for a batch; never changed afterwards, a new decision is a new revision."""
 
@@ -396,6 +412,7 @@ class Plan(Stored):
     collection: PlannedCollection | None = None
     workflows: tuple[PlannedWorkflow, ...] = ()
     deliveries: tuple[PlannedDelivery, ...] = ()
+    finish: PlannedFinish = PlannedFinish()
     priority: int = 0
     rule_text: Mapping[str, Any] = {}
     left_out: tuple[tuple[str, str], ...] = ()

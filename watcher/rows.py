@@ -153,6 +153,42 @@ class SourceFile:
 
 
 @dataclass(frozen=True, slots=True)
+class Removal:
+    """The dated row of a unit whose source is moved or deleted: what, when, and how far it is.
+
+    `step` is the last one that was begun or ended (`stages/removal.py`). `code` tells why it stands still.
+    """
+
+    unit_id: str
+    action: str  # archive, delete
+    target: str = ""
+    base: str = ""
+    due_at: datetime | None = None
+    status: Status = Status.WAITING
+    step: str = ""
+    code: str = ""
+    reason: str = ""
+    intent_at: datetime | None = None
+    receipt_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StockFile:
+    """One entry of the folder that is to go, as it was when the unit was planned; `path` is relative to that folder.
+
+    `sha256` is that of the bytes in the archive, once they were copied and read back.
+    """
+
+    unit_id: str
+    path: str
+    kind: str  # file, folder, link
+    size: int = 0
+    mtime_ns: int = 0
+    link: str = ""
+    sha256: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Dataset:
     """One dataset on its way: which bytes were sent under which session, what Galaxy made of it, how far it is
     checked.

@@ -11,8 +11,8 @@ from tests.world import World
 
 PAGES = Path(__file__).parent / "help"
 COMMANDS = (
-    "", "serve", "once", "plan", "explain", "check", "status", "show", "retry", "release", "cancel", "demo", "config",
-    "config example", "config schema", "config show",
+    "", "serve", "once", "plan", "explain", "hold", "check", "status", "show", "retry", "release", "cancel", "demo",
+    "config", "config example", "config schema", "config show",
 )  # fmt: skip
 
 

@@ -186,10 +186,10 @@ TABLE = [
     Bad(
         "finish-not-there",
         "    per: project",
-        "    per: project\n    finish: {source: delete}",
+        "    per: project\n    finish: {source: purge}",
         16,
         "rules[0].finish.source",
-        "must be keep, not delete",
+        "must be keep, archive or delete, not purge",
     ),
     Bad(
         "library-is-no-section",

@@ -62,6 +62,9 @@ SHARED_BY_STAGES = {
     "same_run": "a run that was renamed or moved: detect.py and verify.py both meet it",
     "copies": "the same run in a second place: detect.py, settle.py and verify.py all meet it",
     "unchanged": "which folders need no look, for detect.py, which is about what a look finds",
+    "removal": "how a run folder goes when its date has come: finish.py asks, plan.py and the commands change the date",
+    "removable": "whether it may go, for removal.py; plan.py remembers what lies in it",
+    "closing": "what becomes of histories, and the receipt, for finish.py",
     "afterwards": "what comes after the plan: detect.py sees it, plan.py remembers, finish.py asks",
 }
 

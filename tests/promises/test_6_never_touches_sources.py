@@ -1,13 +1,15 @@
-"""Promise 6: no source file is changed or deleted; for now no rule can even ask for it."""
+"""Promise 6: no source file is changed or deleted unless a rule says so and all deliveries are verified."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 
 import pytest
 
 from tests.fakes.galaxy import Fault
-from tests.world import World, fastq, packed, tree_of
+from tests.rarer import rarer
+from tests.world import RUN, World, fastq, packed, tree_of
 
 pytestmark = pytest.mark.timeout(180)  # a whole way each, also on a busy machine
 
@@ -74,9 +76,106 @@ async def test_cancel_and_retry_leave_sources_alone(world: World) -> None:
     assert tree_of(world.watched) == before
 
 
-def test_a_rule_cannot_ask_for_removal_yet(world: World) -> None:
-    """Until moving and deleting are proven, only `keep` is taken; everything else is a configuration error."""
-    world.write_config(rule={"finish": {"source": "delete"}})
-    ended = world.command("status")
-    assert ended.code == 3
-    assert "source" in ended.err
+def _comes_later(world: World) -> None:
+    (world.watched / RUN / "notes.txt").write_text("keep this")
+
+
+def _changes(world: World) -> None:
+    path = world.watched / RUN / "Logs" / "Info.log"
+    path.write_text("written to")
+
+
+def _is_rewritten(world: World) -> None:
+    """Put other bytes of the same length there, with the time of before: only reading it through can tell."""
+    path = world.watched / RUN / "S1_S1_L001_R1_001.fastq.gz"
+    facts, content = path.stat(), path.read_bytes()
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    os.utime(path, ns=(facts.st_atime_ns, facts.st_mtime_ns))
+
+
+def _goes_away(world: World) -> None:
+    (world.watched / RUN / "Logs" / "Info.log").unlink()
+
+
+def _is_a_link(world: World) -> None:
+    run = world.watched / RUN
+    run.rename(world.folder / "elsewhere")
+    run.symlink_to(world.folder / "elsewhere")
+
+
+SPEAKS_AGAINST: dict[str, tuple[Callable[[World], None], str]] = {
+    "came-later": (_comes_later, "notes.txt"),
+    "changed": (_changes, "Logs/Info.log"),
+    "other-bytes": (_is_rewritten, "S1_S1_L001_R1_001.fastq.gz"),
+    "gone": (_goes_away, "Logs/Info.log"),
+    "link": (_is_a_link, "link"),
+}
+
+
+@pytest.mark.parametrize("case", rarer(SPEAKS_AGAINST, keep=3))
+async def test_what_is_not_as_planned_is_never_deleted(world: World, case: str) -> None:
+    """A rule that deletes runs deletes none in which anything is other than planned; the unit is held, and names it."""
+    spoil, name = SPEAKS_AGAINST[case]
+    world.write_config(rule={"finish": {"source": "delete", "after": "0s"}})
+    world.add_run()
+    done: list[bool] = []
+
+    def at(point: str) -> None:
+        if point == "deliver.moved" and not done:
+            done.append(True)
+            spoil(world)
+
+    (unit,) = (await world.once(points=at))["units"]
+    assert (unit["status"], unit["source"]["status"]) == ("held", "held"), unit
+    assert name in unit["reason"]
+    assert "retry" in unit["hint"]
+    there = (world.watched / RUN).resolve()
+    assert len(list(there.glob("*.fastq.gz"))) == 4
+    assert not list(world.watched.glob(".galaxy-watcher-*"))
+
+
+async def test_a_delivery_that_is_not_made_keeps_the_run(world: World) -> None:
+    """Also one that may fail: its results might have to be made once more."""
+    world.write_config(
+        rule={
+            "finish": {"source": "delete", "after": "0s"},
+            "deliver": [{"folder": f"{world.results}/{{run}}", "may_fail": True}],
+        }
+    )
+    (world.results / RUN).write_text("a file where a folder should be")
+    before = tree_of(world.add_run())
+    (unit,) = (await world.once())["units"]
+    assert unit["source"]["status"] == "held", unit
+    assert tree_of(world.watched / RUN) == before
+
+
+@pytest.mark.slow
+async def test_a_failed_run_stays(world: World) -> None:
+    """A run whose workflow fails has no date."""
+    world.write_config(rule={"finish": {"source": "delete", "after": "0s"}})
+    _fails(world)
+    before = tree_of(world.watched)
+    (unit,) = (await world.once())["units"]
+    assert (unit["status"], unit["source"]) == ("failed", None)
+    assert tree_of(world.watched) == before
+
+
+async def test_nothing_goes_while_the_watch_is_blind(world: World) -> None:
+    """A root that is another one than before is not believed; what is due waits for it."""
+    world.write_config(rule={"finish": {"source": "delete", "after": "0s"}})
+    world.add_run()
+    away = world.folder / "away"
+
+    def at(point: str) -> None:
+        if point == "deliver.moved" and not away.exists():
+            world.watched.rename(away)
+            world.watched.mkdir()
+
+    (unit,) = (await world.once(wait_s=1.5, points=at))["units"]
+    assert (unit["status"], unit["source"]["status"]) == ("waiting", "waiting"), unit
+    assert len(list((away / RUN).glob("*.fastq.gz"))) == 4
+    world.watched.rmdir()
+    away.rename(world.watched)
+    (unit,) = (await world.once())["units"]
+    assert (unit["status"], unit["source"]["status"]) == ("done", "done"), unit
+    assert not (world.watched / RUN).exists()

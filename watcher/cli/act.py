@@ -1,5 +1,5 @@
-"""Verbs: `retry`, `release` and `cancel`. A verb is written as a row; the daemon carries it out, or this command does
-when no daemon runs.
+"""Verbs: `retry`, `release`, `hold` and `cancel`. A verb is written as a row; the daemon carries it out, or this
+command does when no daemon runs.
 """
 
 from __future__ import annotations

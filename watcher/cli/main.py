@@ -167,6 +167,14 @@ def release(id: Id, config: ConfigPath = None) -> None:
 
 
 @app.command()
+def hold(id: Id, config: ConfigPath = None) -> None:
+    """Keep a run folder that is to be moved or deleted; `retry` goes on with it."""
+    from watcher.cli.act import act
+
+    act(config, "hold", id, {})
+
+
+@app.command()
 def cancel(id: Id, config: ConfigPath = None) -> None:
     """Give something up for good, in Galaxy too; what is there stays."""
     from watcher.cli.act import act

@@ -192,6 +192,14 @@ def _loops(rule: RuleSettings, parts: Readable) -> Iterator[Misfit]:
                     f"lies inside the watch {watch.name} ({watch.path}): results would come in again as new runs.",
                     "Deliver to a folder that is not watched.",
                 )
+    archive = fixed_folder(rule.finish.archive) if rule.finish.archive else None
+    for _, watch in parts.watches if archive is not None else ():
+        if archive is not None and (archive.is_relative_to(watch.path) or watch.path.is_relative_to(archive)):
+            yield Misfit(
+                ("finish", "archive"),
+                f"and the watch {watch.name} ({watch.path}) lie one in the other: its runs would come in again.",
+                "Archive to a folder that is not watched, and that holds no watch.",
+            )
 
 
 def _readers(rule: RuleSettings, parts: Readable) -> Iterator[Misfit]:

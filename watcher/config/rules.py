@@ -20,12 +20,12 @@ from watcher.config.destinations import (
     SHEET,
     Destination,
     LibraryPlace,
-    NameTemplate,
     Per,
     misfit_of_name,
     misfit_of_place,
     sheet_columns,
 )
+from watcher.config.finishing import FinishSettings, Tag, finish_misfits, finish_template_misfits
 from watcher.config.match import Match
 from watcher.config.values import (
     KeyPath,
@@ -40,19 +40,6 @@ from watcher.config.values import (
     wrong,
 )
 from watcher.config.workflows import WorkflowSettings, column_of, workflow_misfits
-
-
-class FinishSettings(Section):
-    """What happens to a run and its history at the very end."""
-
-    source: Literal["keep"] = Field("keep", description="The run folder: stays as it is.")
-    history: Literal["keep"] = Field("keep", description="The history: stays as it is.")
-
-
-def _check_tag(tag: str) -> str:
-    if tag.startswith(("watcher:", "run:")):
-        raise wrong("is a tag of our own: by watcher: and run: what was made is found again.", "Choose another word.")
-    return tag
 
 
 def is_ext(text: str) -> bool:
@@ -87,7 +74,6 @@ def _absent_is_empty(value: object) -> object:
 
 KindOfReads = Literal["fastq", "bam", "cram", "pod5"]
 Read = Literal["R1", "R2", "R3", "R4", "I1", "I2"]
-Tag = Annotated[NameTemplate, AfterValidator(_check_tag)]
 Ext = Annotated[Text, AfterValidator(_check_ext)]
 Dbkey = Annotated[str, AfterValidator(refuse_control), AfterValidator(_check_dbkey)]
 
@@ -149,6 +135,7 @@ class RuleSettings(Section):
         """Columns of the sample sheet that its names and places need, one value for a whole batch each."""
         place, library = self.destination, self.destination.library
         names = (place.existing or place.history, place.annotation, place.collection_name, *self.tags)
+        names += self.finish.templates
         places = (
             *(library.templates if library else ()),
             *(one for delivery in self.deliver for one in delivery.templates),
@@ -194,6 +181,7 @@ def rule_misfits(rule: RuleSettings) -> Iterator[Misfit]:
     yield from _history_misfits(rule)
     yield from _delivery_misfits(rule)
     yield from workflow_misfits(rule.workflow)
+    yield from finish_misfits(rule.finish, existing=bool(rule.destination.existing), workflow=bool(rule.workflow))
 
 
 def template_misfits(rule: RuleSettings) -> Iterator[Misfit]:
@@ -234,6 +222,7 @@ def template_misfits(rule: RuleSettings) -> Iterator[Misfit]:
         and (misfit := misfit_of_place(f"{library.name}/{library.folder}", rule.per))
     ):
         yield Misfit(("destination", "library", "folder"), *misfit)
+    yield from finish_template_misfits(rule.finish, rule.per)
 
 
 def _is_finer(library: LibraryPlace | None, per: Per) -> bool:

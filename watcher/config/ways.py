@@ -17,6 +17,9 @@ from watcher.config.watches import WatchSettings
 BY_PATH = ("link", "copy")
 """Ways that name a file by its path on Galaxy's machine; the other two name it below an import folder."""
 
+LINKS = ("link", "import_dir", "user_import_dir")
+"""Ways after which Galaxy reads the files where they lie, for ever."""
+
 
 def server_path(galaxy: GalaxySettings, transfer: str, file: Path) -> str | None:
     """Return what Galaxy calls a file when it is to fetch it this way; None when it does not see it."""
@@ -65,6 +68,13 @@ def way_misfits(
                 f"has no library, but the watch {watch.name} has transfer: {watch.transfer}, which Galaxy knows for"
                 " libraries only.",
                 "Add library: {name: …}, let the rule match other watches, or set transfer: tus.",
+            )
+        if watch.transfer in LINKS and rule.finish.source != "keep":
+            yield Misfit(
+                ("rules", place, "finish", "source"),
+                f"is {rule.finish.source}, but of the watch {watch.name} Galaxy has no copy (transfer:"
+                f" {watch.transfer}): the datasets would lose their files.",
+                "Use source: keep, let the rule match other watches, or set transfer: tus or copy.",
             )
         if rule.lanes == "concat":
             yield Misfit(

@@ -28,6 +28,9 @@ MOUNTINFO = Path("/proc/self/mountinfo")
 ROOT_MARKER = ".watcher-root"
 """A file an operator may put into a root: while it is there, an empty root is believed to be empty."""
 
+CLAIM = ".galaxy-watcher-"
+"""What the names begin with that we give in a root to what is being moved or deleted (`removal.py`)."""
+
 ROOT_TIMEOUT_S = 10.0
 COUNTED_ENTRIES = 10_000  # beyond it, only "many" matters
 LINK_LIMIT = 40  # as in path_resolution(7)
@@ -131,6 +134,12 @@ def mount_of(path: Path, mountinfo_text: str | None = None) -> Mount:
     """
     text = MOUNTINFO.read_text(errors="surrogateescape") if mountinfo_text is None else mountinfo_text
     return covering(os.path.normpath(path), read_mounts(text))
+
+
+def mounts_in(folder: str, mountinfo_text: str | None = None) -> list[str]:
+    """Return the mount points that are this folder (absolute, without links) or lie in it; the disk is not touched."""
+    text = MOUNTINFO.read_text(errors="surrogateescape") if mountinfo_text is None else mountinfo_text
+    return [one.point for one in read_mounts(text) if _is_beneath(one.point, folder)]
 
 
 class MountTable:
@@ -240,7 +249,8 @@ def _root_facts(root: Path, known: Collection[str]) -> tuple[RootLook, bool]:
     marked = os.path.lexists(f"{real}/{ROOT_MARKER}")
     with os.scandir(real) as entries:
         for entry in entries:
-            if not entry.name.startswith(".") and entry.name != "lost+found":
+            is_shown = not entry.name.startswith(".") or entry.name.startswith(CLAIM)
+            if is_shown and entry.name != "lost+found":
                 count += 1
                 if count >= COUNTED_ENTRIES:
                     break

@@ -174,3 +174,9 @@ class Histories:
     async def delete(self, history: HistoryId, *, purge: bool = False) -> None:
         """Delete the history; its jobs run on all the same (measured on 26.1.2)."""
         await self._http.delete(f"/api/histories/{history}", "delete a history", json={"purge": purge})
+
+    async def archive(self, history: HistoryId) -> None:
+        """Put the history into Galaxy's archive: it leaves the list of histories and can be taken back; nothing in it
+        changes.
+        """
+        await self._http.post(f"/api/histories/{history}/archive", "archive a history", _Copied, json={})

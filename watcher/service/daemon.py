@@ -35,6 +35,7 @@ from watcher.service.systemd import notify
 from watcher.service.verbs import carry_out_verbs
 from watcher.stages.effects import Points, pass_by
 from watcher.stages.pace import OUTSIDE_HOURS
+from watcher.stages.removal import take_up_due
 from watcher.stages.rooms import Rooms
 from watcher.stages.troubles import DELIVERY_WAITS
 
@@ -164,7 +165,8 @@ class Daemon:
             return
         gone = await probe_obstacles(self.rooms)
         released = await release_changed_holds(self.rooms) + await release_moved_holds(self.rooms)
-        if gone or released:
+        due = await take_up_due(self.rooms)
+        if gone or released or due:
             self.dispatcher.nudge()
         await self._verbs()
 

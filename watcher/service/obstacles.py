@@ -17,7 +17,8 @@ from watcher.errors import DeliveryError, OverQuota, PlanError, WatcherError
 from watcher.model import Stage, Status
 from watcher.rows import Batch, Obstacle, Unit
 from watcher.stages.deliver import DELIVERY_BYTES
-from watcher.stages.looking import known_names
+from watcher.stages.looking import known_names, without_let_go
+from watcher.stages.removal import archive_answers
 from watcher.stages.rooms import Rooms
 from watcher.stages.space import refuse_without_room, store_free
 from watcher.stages.targets import open_target
@@ -69,12 +70,15 @@ async def _has_room(rooms: Rooms, account: str, unit: Unit) -> bool:
 async def _root_answers(rooms: Rooms, obstacle: Obstacle) -> bool:
     watch, root = await rooms.store.watch(obstacle.subject), rooms.root(obstacle.subject)
     # The same question as detect asks, or the obstacle would end and rise again for ever.
-    known = known_names(await rooms.store.units(watch=watch.name), root)
+    watch, known = without_let_go(watch, known_names(await rooms.store.units(watch=watch.name), root))
     return (await inspect_root(rooms.threads, watch, root, known=known)).ok
 
 
 async def _target_takes_results(rooms: Rooms, obstacle: Obstacle) -> bool:
     """Ask as the deliveries will; one that fits goes on by itself while others still wait for more room."""
+    for unit in await rooms.store.units(stage=Stage.FINISH, status={Status.WAITING}):
+        if unit.obstacle == obstacle.key and not await archive_answers(rooms, unit):
+            return False
     stuck = [one for one in await rooms.store.batches(stage=Stage.DELIVER) if one.obstacle == obstacle.key]
     if not stuck:  # the batch that met it may not stand behind it yet; once it had the time, nobody needs the target
         return obstacle.since <= rooms.clock.now() - rooms.settings.limits.probe

@@ -13,9 +13,10 @@ from typing import Any
 
 from watcher.model import Stage, Status
 from watcher.results import weakest
-from watcher.rows import Batch, Dataset, DeliveredFile, DeliveryRow, Obstacle, Unit, Watch
+from watcher.rows import Batch, Dataset, DeliveredFile, DeliveryRow, Obstacle, Removal, Unit, Watch
 from watcher.stages.chain import current_invocations
 from watcher.stages.library import FOLDER
+from watcher.stages.removal import told
 from watcher.stages.rooms import Progress
 from watcher.stages.settle import OVERDUE
 from watcher.store.store import Store
@@ -56,8 +57,19 @@ async def _unit(store: Store, unit: Unit, urls: Mapping[str, str], progress: Pro
         "overdue": unit.more.get(OVERDUE, "") if is_waiting else "",
         "predicates": unit.more.get("predicates", []),
         "sheet": unit.more.get("sheet"),
+        "source": _source(await store.removal(unit.id)),
         "batches": [await _batch(store, batch, urls, progress) for batch in await store.batches(unit.id)],
     }
+
+
+def _source(row: Removal | None) -> dict[str, Any] | None:
+    """Return what becomes of the run folder; None when it stays as it is."""
+    if row is None:
+        return None
+    return {
+        "action": row.action, "target": row.target, "due": _time(row.due_at), "status": str(row.status),
+        "code": row.code, "reason": told(row), "done": _time(row.receipt_at),
+    }  # fmt: skip
 
 
 async def _batch(store: Store, batch: Batch, urls: Mapping[str, str], progress: Progress | None) -> dict[str, Any]:

@@ -1,5 +1,5 @@
-"""Carries out what people ask for: `retry`, `release`, `cancel`. A verb is a row with its actor, so it works with the
-daemon up or down.
+"""Carries out what people ask for: `retry`, `release`, `hold`, `cancel`. A verb is a row with its actor, so it works
+with the daemon up or down.
 
 The engine stays the only writer of stage and status: this module is part of it, called between stages. A running
 stage of the row is stopped first, so that nobody writes behind the verb's back.
@@ -23,6 +23,7 @@ from watcher.stages.causes import RESUME
 from watcher.stages.copies import MADE_ANEW, TAKEN_ALL_THE_SAME
 from watcher.stages.endings import WORKFLOW_PAUSED
 from watcher.stages.history import MADE_ELSEWHERE, SENT_ALL_THE_SAME
+from watcher.stages.removal import give_up, go_on, hold_date
 from watcher.stages.reviews import CONFIRMED, RELEASED, REVIEW
 from watcher.stages.revisions import BECAUSE, REPLANNED
 from watcher.stages.rooms import Rooms
@@ -36,6 +37,7 @@ BATCH_STAGES = (Stage.UPLOAD, Stage.INVOKE, Stage.POLL, Stage.DELIVER)
 ORDER = tuple(Stage)
 TO_RETRY = (Status.HELD, Status.FAILED, Status.WAITING, Status.CANCELLED, Status.IGNORED)
 SUPERSEDED = "superseded"
+KNOWN = ("retry", "release", "hold", "cancel")
 
 
 async def carry_out_verbs(rooms: Rooms, dispatcher: Embedded | None) -> int:
@@ -69,14 +71,16 @@ async def _carry_out(rooms: Rooms, dispatcher: Embedded | None, verb: Verb) -> s
         return await _take_the_root_as_it_is(rooms, verb.target)
     if not rows:
         raise UsageError(f"There is no unit or batch `{verb.target}`.", hint="`galaxy-watcher status` lists them.")
-    if verb.verb not in ("retry", "cancel", "release"):
-        raise UsageError(f"`{verb.verb}` is not something the watcher can do.", hint="Known: retry, release, cancel.")
+    if verb.verb not in KNOWN:
+        raise UsageError(f"`{verb.verb}` is not something the watcher can do.", hint=f"Known: {', '.join(KNOWN)}.")
     if verb.verb == "retry" and verb.arguments.get("from"):
         # A new plan concerns the whole unit, also when it is asked for one batch.
         rows = await _targets(rooms, verb.target.split("-", 1)[0])
     async with contextlib.AsyncExitStack() as stack:
         if dispatcher:
             await stack.enter_async_context(dispatcher.kept_still(rows))
+        if verb.verb == "hold":
+            return await _hold(rooms, verb.target, verb.actor)
         if verb.verb == "cancel":
             return await _cancel(rooms, verb.target)
         if verb.verb == "release":
@@ -101,8 +105,22 @@ async def _targets(rooms: Rooms, target: str) -> list[Unit | Batch]:
     return [unit, *await rooms.store.batches(unit.id)] if unit else []
 
 
+async def _hold(rooms: Rooms, target: str, actor: str) -> str:
+    """Keep a run folder that has a date until a person says otherwise."""
+    unit = await rooms.store.unit(target.split("-", 1)[0])
+    if unit is None or not await hold_date(rooms, unit, actor):
+        raise UsageError(
+            f"No run folder of `{target}` has a date.",
+            hint="`hold` stops one that is to be moved or deleted; `galaxy-watcher cancel` stops a run under way.",
+        )
+    return f"The run folder of {unit.id} stays until `galaxy-watcher retry {unit.id}`."
+
+
 async def _retry(rooms: Rooms, target: str, from_stage: str | None) -> str:
     stage = stage_to_retry(from_stage)
+    unit = await rooms.store.unit(target)
+    if stage is None and unit is not None and await go_on(rooms, unit):
+        return f"{unit.id} goes on with its run folder."
     if stage in UNIT_STAGES:
         return await _plan_anew(rooms, target.split("-", 1)[0], stage)
     rows = await _targets(rooms, target)
@@ -256,6 +274,9 @@ async def _cancel(rooms: Rooms, target: str) -> str:
 
     Asked again it does what Galaxy could not be told the first time.
     """
+    whole = await rooms.store.unit(target)
+    if whole is not None and await give_up(rooms, whole):
+        return f"The run folder of {target} stays where it is."
     open_rows = [row for row in await _targets(rooms, target) if row.status is not Status.DONE]
     moved, told = 0, []
     for row in open_rows:

@@ -29,12 +29,22 @@ from watcher.config.destinations import (
     render_url,
     sheet_columns,
 )
+from watcher.config.finishing import FinishSettings
 from watcher.config.galaxies import GalaxySettings
 from watcher.config.rules import is_dbkey, is_ext
 from watcher.config.ways import server_path
 from watcher.config.workflows import WorkflowSettings, column_of
 from watcher.errors import PlanError
-from watcher.model import Plan, PlannedDataset, PlannedDelivery, PlannedLibrary, PlannedShare, PlannedWorkflow, Sample
+from watcher.model import (
+    Plan,
+    PlannedDataset,
+    PlannedDelivery,
+    PlannedFinish,
+    PlannedLibrary,
+    PlannedShare,
+    PlannedWorkflow,
+    Sample,
+)
 from watcher.rows import Batch
 from watcher.runs.collecting import collection
 from watcher.runs.filenames import fits
@@ -168,6 +178,7 @@ def _plan(settings: Settings, rule: RuleSettings, facts: Facts, samples: list[Sa
         ),
         workflows=tuple(_workflow(one, samples, values) for one in rule.workflow),
         deliveries=tuple(_delivery(delivery, str(place), values) for place, delivery in enumerate(rule.deliver, 1)),
+        finish=_finish(rule.finish, facts, values),
         priority=rule.priority,
         rule_text=rule.model_dump(mode="json"),
     )
@@ -350,6 +361,23 @@ def _place_of(delivery: DeliverySettings, values: Mapping[str, str]) -> dict[str
         return {"url": render_url(delivery.url, values), "base": fixed_store(delivery.url)}
     folder = delivery.folder or ""
     return {"folder": str(render_folder(folder, values)), "base": str(fixed_folder(folder))}
+
+
+def _finish(asked: FinishSettings, facts: Facts, values: Mapping[str, str]) -> PlannedFinish:
+    """Return what becomes of the run at the end; a part of a run keeps its place in it unless the template tells."""
+    archive = render_folder(asked.archive, values) if asked.archive else None
+    if archive and facts.unit and "unit" not in fields_of(asked.archive or ""):
+        archive = render_folder(f"{asked.archive}/{{unit}}", values)
+    return PlannedFinish(
+        source=asked.source,
+        archive=str(archive or ""),
+        base=str(fixed_folder(asked.archive)) if asked.archive else "",
+        after_s=asked.delay.total_seconds(),
+        history=asked.history,
+        tag=render(asked.tag, values) if asked.tag else "",
+        purge_intermediates=asked.purge_intermediates,
+        receipt=asked.receipt,
+    )
 
 
 def template_values(facts: Facts, rule: RuleSettings, samples: Sequence[Sample], batch_id: str) -> Mapping[str, str]:

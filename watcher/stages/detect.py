@@ -20,6 +20,7 @@ import structlog
 
 from watcher.config import WatchSettings
 from watcher.disk.mounts import inspect_root
+from watcher.disk.removal import is_ours
 from watcher.disk.scan import list_folder
 from watcher.errors import FileGone, MountGone, StateError, Superseded, WatcherError
 from watcher.model import Kind, Outcome, SourceFacts, Stage, Status, Wait
@@ -27,7 +28,7 @@ from watcher.rows import FolderLook, Unit, UnitBrief, Watch
 from watcher.runs.layout import FoundUnit, judge, not_taken
 from watcher.stages.afterwards import come_later
 from watcher.stages.copies import ELSEWHERE, TAKEN_ALL_THE_SAME, follow_or_note, is_still_a_copy, known_as
-from watcher.stages.looking import Place, identity_of, known_names, look_at, runs_in, see_root, view_of
+from watcher.stages.looking import Place, identity_of, known_names, look_at, runs_in, see_root, view_of, without_let_go
 from watcher.stages.revisions import NAMESAKE, OVER, files_of, has_new_files
 from watcher.stages.rooms import Rooms
 from watcher.stages.same_run import (
@@ -133,7 +134,7 @@ async def _look_after(watch: Watch, rooms: Rooms, settings: WatchSettings, known
 
 async def _look_at_root(watch: Watch, rooms: Rooms, settings: WatchSettings, known: Sequence[UnitBrief]) -> Watch:
     """Refuse to infer anything while the root is not the one we know; remember the mount otherwise."""
-    names = known_names(known, settings.path)
+    watch, names = without_let_go(watch, known_names(known, settings.path))
     look = await inspect_root(rooms.threads, watch, settings.path, known=names)
     first_look_at = watch.first_look_at
     if not look.ok and watch.mount and not watch.entry_count and not known:
@@ -175,7 +176,7 @@ async def _folders(rooms: Rooms, settings: WatchSettings) -> list[SourceFacts]:
 
 def _left_out(watch: Watch, place: Place) -> dict[str, Any]:
     """Return what is to be remembered of a place's files that are no units; says each new one once."""
-    strays = not_taken(place.layout, place.listing)
+    strays = [stray for stray in not_taken(place.layout, place.listing) if not is_ours(stray.path)]
     told = [[stray.path, stray.reason] for stray in strays[:MOST_LEFT_OUT]]
     before = watch.more.get(LEFT_OUT, [])
     for path, reason in told:

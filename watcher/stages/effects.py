@@ -47,8 +47,17 @@ EFFECTS = (
     "deliver.folder",
     "deliver.item",
     "deliver.rights",
+    "finish.session",
+    "finish.purge",
+    "finish.history",
+    "finish.copy",
+    "finish.claim",
+    "finish.place",
+    "finish.remove",
+    "finish.receipt",
 )
-"""Every effect on Galaxy or on a target, and what is stored of one in several steps, named `stage.effect`."""
+"""Every effect on Galaxy, on a target or on a run folder, and what is stored of one in several steps,
+named `stage.effect`."""
 
 INSTANTS = ("intent", "act", "receipt")
 

@@ -2,17 +2,22 @@
 
 It comes when every batch of the unit has ended. A unit whose batches are all done is done; otherwise it shows the
 worst of them, and goes on by itself when that one does. It comes again when something was found to have changed later
-(`afterwards.py`). For now a rule can only say `keep`: source files are never touched.
+(`afterwards.py`), and when the date of its run folder has come: the unit is done meanwhile. What becomes of histories
+and the receipt stands in `closing.py`, what of the run folder in `removal.py`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from watcher.model import Done, Fail, Hold, Outcome, Status, Wait
-from watcher.rows import Unit
+from watcher.rows import Batch, Removal, Unit
 from watcher.stages.afterwards import ENDED_AT, SHEET_CHANGED, TOUCHED, read_touched
+from watcher.stages.closing import close_histories, write_receipt
+from watcher.stages.removal import SOURCE_STAYS, STOPPED, carry_out, fix_date
+from watcher.stages.removal import told as told_of
 from watcher.stages.revisions import hashes_sent
 from watcher.stages.rooms import Rooms
 
@@ -40,7 +45,26 @@ async def finish(unit: Unit, rooms: Rooms) -> Outcome:
     count = len(standing[Status.DONE])
     if not count:
         return Done("Nothing is left to do: its batches were cancelled.")
-    return Done("Its batch is done." if count == 1 else f"All {count} batches are done.")
+    await close_histories(rooms, unit, batches)
+    row = await _source(unit, rooms, batches)
+    if isinstance(row, Hold):
+        return row
+    await write_receipt(rooms, unit, batches, row, told_of)
+    end = "Its batch is done." if count == 1 else f"All {count} batches are done."
+    return Done(f"{end} {told_of(row)}".rstrip())
+
+
+async def _source(unit: Unit, rooms: Rooms, batches: Sequence[Batch]) -> Removal | Hold | None:
+    """Move or delete the run folder if its date has come; return its dated row as it is now, or why it stands still."""
+    stored = await rooms.store.unit(unit.id) or unit
+    ended_at = datetime.fromisoformat(stored.more[ENDED_AT])
+    row = await fix_date(rooms, stored, batches, ended_at)
+    if row is None:
+        return None
+    row, held = await carry_out(rooms, stored, row)
+    if held is None and row.status is Status.HELD and row.code == STOPPED:  # asked for again by something else
+        return Hold(row.reason, SOURCE_STAYS, hint=f"`galaxy-watcher retry {unit.id}` looks again.")
+    return held or row
 
 
 async def _remember(unit: Unit, rooms: Rooms) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -42,6 +42,11 @@ MOST_EVENT_FOLDERS = 32
 
 NO_FILES = "no_files"
 """Code of a hold because samples of the sheet have no files, and nothing else is wrong."""
+
+LET_GO = "let_go"
+"""Where a watch remembers that we take something out of its folder, and the names that are on their way: it may be
+empty by right.
+"""
 
 MOST_LEFT_OUT = 200
 """How many of the files that are not taken a unit remembers: a long run of MinKNOW leaves out thousands."""
@@ -177,11 +182,22 @@ def wish_of(settings: Settings, watch: str, layout: str) -> Wish:
     return Wish(reads, frozenset(kind for rule in asking for kind in rule.kinds))
 
 
+def without_let_go(watch: Watch, names: set[str]) -> tuple[Watch, set[str]]:
+    """Return a watch, and the names that are known in its root, as if what we took out had never been there."""
+    if LET_GO not in watch.more:
+        return watch, names
+    left = names - set(watch.more[LET_GO])
+    return (watch if left else replace(watch, entry_count=0)), left
+
+
 async def see_root(watch_name: str, rooms: Rooms) -> tuple[Watch, RootLook]:
     """Return how a watch's root looks now; raises MountGone while we are blind, which the watch then remembers."""
     settings = rooms.watch(watch_name)
     watch = await rooms.store.watch(watch_name)
-    look = await inspect_root(rooms.threads, watch, settings.path)
+    known = watch
+    if LET_GO in watch.more:
+        known, _ = without_let_go(watch, known_names(await rooms.store.unit_briefs(watch_name), settings.path))
+    look = await inspect_root(rooms.threads, known, settings.path)
     if look.ok:
         return watch, look
     if watch.blind_since is None:
@@ -198,6 +214,10 @@ async def find_again(unit: Unit, rooms: Rooms) -> tuple[Place, FoundUnit]:
     """List the unit's run folder in full and find the unit in it; FileGone when it is not there."""
     root = Path(unit.run_path)
     layout = rooms.layouts.get(unit.layout)
+    if not unit.run_path:
+        raise FileGone(
+            f"{unit.path} was deleted, as its rule says.", hint=f"`galaxy-watcher show {unit.id}` tells when."
+        )
     if layout is None:
         raise PlanError(
             f"There is no layout `{unit.layout}` any more.", hint=f"Put it back, or `galaxy-watcher cancel {unit.id}`."

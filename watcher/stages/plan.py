@@ -38,6 +38,8 @@ from watcher.stages.cut import GIVEN_UP, cut, numbers_of, sent_by
 from watcher.stages.library import FOLDER
 from watcher.stages.looking import problems_of, view_again
 from watcher.stages.offered import names_in, offered, plan_error
+from watcher.stages.removable import remember_stock
+from watcher.stages.removal import forget_date
 from watcher.stages.revisions import REPLANNED
 from watcher.stages.rooms import Rooms
 from watcher.stages.space import Needed, refuse_without_room, room_needed
@@ -87,6 +89,8 @@ async def plan(unit: Unit, rooms: Rooms) -> Outcome:
         )
     fitted, away = await _fitted_where_galaxy_answers(plans, known, unit, rooms)
     sheet = sheet_of(view)
+    await remember_stock(rooms, unit, fitted.values())
+    await forget_date(rooms, unit)
     async with rooms.planning:
         for number, planned in fitted.items():
             planned = await _own_place(planned, unit, number, rooms)

@@ -102,6 +102,8 @@ async def is_gone(rooms: Rooms, unit: Unit) -> bool:
             await see_root(unit.watch, rooms)
         except MountGone:
             return False
+    if not unit.run_path:  # deleted, as its rule said
+        return True
     path = Path(unit.run_path)
     return not await rooms.threads.look(path, path.exists)
 

@@ -26,8 +26,10 @@ from watcher.rows import (
     InvocationRecord,
     JournalEntry,
     Obstacle,
+    Removal,
     Row,
     SourceFile,
+    StockFile,
     Unit,
     UnitBrief,
     Verb,
@@ -40,6 +42,8 @@ Kept = (
     | Unit
     | Batch
     | SourceFile
+    | Removal
+    | StockFile
     | Dataset
     | GalaxyObject
     | Invocation
@@ -62,6 +66,8 @@ TABLES: Mapping[type[Any], sa.Table] = {
     Unit: schema.unit,
     Batch: schema.batch,
     SourceFile: schema.source_file,
+    Removal: schema.removal,
+    StockFile: schema.stock_file,
     Dataset: schema.dataset,
     GalaxyObject: schema.galaxy_object,
     Invocation: schema.invocation,

@@ -171,6 +171,35 @@ source_file = sa.Table(
     _text("sha256"),
 )
 
+removal = sa.Table(
+    "removal",
+    metadata,
+    _below("unit"),
+    _text("action"),
+    _text("target"),
+    _text("base"),
+    _time("due_at"),
+    *_status(),
+    _text("step"),
+    _text("code"),
+    _text("reason"),
+    _time("intent_at"),
+    _time("receipt_at"),
+    sa.Index("ix_removal_due", "status", "due_at"),
+)
+
+stock_file = sa.Table(
+    "stock_file",
+    metadata,
+    _below("unit"),
+    _text("path", primary_key=True),
+    _text("kind"),
+    _number("size"),
+    _number("mtime_ns"),
+    _text("link"),
+    _text("sha256"),
+)
+
 dataset = sa.Table(
     "dataset",
     metadata,

@@ -3,7 +3,8 @@
     store = await Store.open(path, clock, lock=True, migrate=True)     # the daemon and `once`
     store = await Store.open(path, clock, lock=False, migrate=False)   # `status`, `show`, and verbs, daemon up or down
 
-`moving.py` holds how rows move, `children.py` what stages write below them, `shared.py` obstacles, journal and verbs.
+`moving.py` holds how rows move, `children.py` and `removals.py` what stages write below them, `shared.py` obstacles,
+journal and verbs.
 Rows are made here, once for ever: whoever finds the same unit or plans the same batch again gets the row that is
 there.
 """
@@ -31,6 +32,7 @@ from watcher.store.followed import Followed
 from watcher.store.lock import FileLock, ServerLock
 from watcher.store.moving import Moving
 from watcher.store.place import StatePlace, make_private_file, refuse_network_disk, state_place
+from watcher.store.removals import Removals
 from watcher.store.rows import first, listed, made, refuse_overtaken, select_of, values_of
 from watcher.store.shared import Shared
 from watcher.store.upgrade import check_layout, no_state
@@ -49,7 +51,7 @@ def random_word() -> str:
     return secrets.choice(LETTERS) + "".join(secrets.choice(LETTERS + DIGITS) for _ in range(5))
 
 
-class Store(Moving, Children, Shared, Followed):
+class Store(Moving, Children, Removals, Shared, Followed):
     """Durable state. Every method is one transaction; what it returned is on the disk."""
 
     def __init__(

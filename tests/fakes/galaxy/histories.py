@@ -93,9 +93,33 @@ def show_history(call: Call) -> Json:
     return shown_history(call, call.history(call.path["history"]))
 
 
+def _changeable(call: Call) -> History:
+    """Find a history of the caller that is not in the archive: there it can neither be marked nor deleted."""
+    history = call.history(call.path["history"], own=True)
+    if history.archived:
+        raise Refusal(403, 403003, "History is immutable")
+    return history
+
+
+def archive_history(call: Call) -> Json:
+    """Put a history into the archive, once; a deleted one as well."""
+    history = call.history(call.path["history"], own=True)
+    if history.archived:
+        raise Refusal(409, 409001, "History is already archived.")
+    history.archived, history.update_time = True, now_text()
+    return shown_history(call, history)
+
+
+def restore_history(call: Call) -> Json:
+    """Take a history out of the archive."""
+    history = call.history(call.path["history"], own=True)
+    history.archived, history.update_time = False, now_text()
+    return shown_history(call, history)
+
+
 def change_history(call: Call) -> Json:
     """Change name, tags, annotation or the deleted mark; unknown keys are ignored."""
-    history = call.history(call.path["history"], own=True)
+    history = _changeable(call)
     if "tags" in call.body:
         history.tags = checked(call.body["tags"], call.world.behaviour)
     for name in ("name", "annotation", "deleted"):
@@ -107,7 +131,7 @@ def change_history(call: Call) -> Json:
 
 def remove_history(call: Call) -> Json:
     """Delete or purge a history."""
-    history = call.history(call.path["history"], own=True)
+    history = _changeable(call)
     purge = call.flag("purge") or bool(call.body.get("purge"))
     delete_history(call.world, history, purge=purge)
     answer = shown_history(call, history)
@@ -227,6 +251,8 @@ ROUTES = [
     route("/api/histories/{history}", "GET", show_history),
     route("/api/histories/{history}", "PUT", change_history),
     route("/api/histories/{history}", "DELETE", remove_history),
+    route("/api/histories/{history}/archive", "POST", archive_history),
+    route("/api/histories/{history}/archive/restore", "PUT", restore_history),
     route("/api/histories/{history}/contents", "GET", list_contents),
     route("/api/histories/{history}/contents/datasets/{content}", "GET", show_content),
     route("/api/histories/{history}/contents/datasets/{content}", "PUT", change_dataset),

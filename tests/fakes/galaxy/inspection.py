@@ -35,6 +35,7 @@ def histories(world: World) -> list[Json]:
             "annotation": row.annotation,
             "deleted": row.deleted,
             "purged": row.purged,
+            "archived": row.archived,
             "shared": [world.users[number].email for number in row.shared],
         }
         for row in world.histories.values()
