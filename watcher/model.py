@@ -324,8 +324,16 @@ class PlannedLibrary(Stored):
         return "/".join((self.name, *self.folder))
 
 
+GALAXY_SCHEMES = ("gxfiles", "gxuserfiles")
+"""How the address of a place begins that only Galaxy itself knows: a file source of the server, or of the account."""
+
+
 class PlannedDelivery(Stored):
-    """Where results go: a local folder or a place in an object store, which outputs (patterns), and on which ending."""
+    """Where results go: a local folder, a place in an object store or in a file source of Galaxy, or a bucket that
+    Galaxy knows the way to; which outputs (patterns), and on which ending.
+
+    With `export` an archive goes there instead, of the history or of each invocation, in Galaxy's `format`.
+    """
 
     key: str
     folder: str = ""
@@ -339,11 +347,21 @@ class PlannedDelivery(Stored):
     mode: str = ""  # octal, "" = as the umask says
     folder_mode: str = ""
     marker: str = ""
+    export: str = ""  # history, invocation; "" = results
+    format: str = ""  # as Galaxy calls it, of an archive
+    bucket: str = ""  # where Galaxy sends results with an authorization that it knows
+    authz_id: str = ""
+    overwrite: bool = False
 
     @property
     def target(self) -> str:
         """Return where to, as people read it."""
-        return self.url or self.folder
+        return self.url or self.folder or f"bucket {self.bucket}"
+
+    @property
+    def is_written_by_galaxy(self) -> bool:
+        """Tell whether Galaxy itself brings it there, to a place that it alone knows."""
+        return bool(self.bucket) or self.url.partition("://")[0] in GALAXY_SCHEMES
 
 
 class PlannedShare(Stored):

@@ -7,12 +7,14 @@ room is asked by `check` and before each delivery.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from watcher.config.destinations import FolderTemplate, UrlTemplate
 from watcher.config.values import Patterns, Section, Text, wrong
+from watcher.model import GALAXY_SCHEMES
 
 MANIFEST = "MANIFEST.sha256"
 
@@ -39,15 +41,45 @@ Marker = Annotated[str, AfterValidator(_check_marker)]
 OF_FOLDERS = ("owner", "group", "mode", "folder_mode")
 """What an object store has not."""
 
+FORMATS = {
+    "history": ("tar.gz", "rocrate.zip"),
+    "invocation": ("rocrate.zip", "bco.json"),
+}
+"""What Galaxy makes of each; the first one where none is named."""
+
+
+class CloudSettings(Section):
+    """A bucket that Galaxy sends to itself, as servers up to 24.1 can, with an authorization of the account."""
+
+    authz_id: Text = Field(description="Id of the authorization, as /api/cloud/authz of that Galaxy lists it.")
+    bucket: Text = Field(description="Name of the bucket. Objects get the names of the datasets.")
+    overwrite: bool = Field(
+        False, description="true: an object of that name is replaced; else the new one gets the time behind its name."
+    )
+
 
 class DeliverySettings(Section):
-    """Results brought to a folder of this machine, or to an object store."""
+    """Results, or an archive, brought to a folder of this machine, to an object store, or to a place of Galaxy's."""
 
     folder: FolderTemplate | None = Field(None, description="A folder to bring them to; begins with a fixed folder.")
     url: UrlTemplate | None = Field(
         None,
         description="Instead of a folder a place in an object store, s3://bucket/{run}, gs:// or az://, with the extra"
-        " `cloud`; object_stores tells how to get there.",
+        " `cloud`; object_stores tells how to get there. Or a file source of Galaxy, gxfiles://ID/{run} or"
+        " gxuserfiles://UUID/{run}: Galaxy writes there itself.",
+    )
+    cloud: CloudSettings | None = Field(
+        None,
+        description="Instead of both a bucket that Galaxy sends the results to, on servers up to 24.1: {authz_id: …,"
+        " bucket: …}; with overwrite what is there is replaced.",
+    )
+    export: Literal["history", "invocation"] | None = Field(
+        None, description="Instead of results an archive that Galaxy makes: of the history, or of each invocation."
+    )
+    format: Text | None = Field(
+        None,
+        description="Of the archive: tar.gz (default) or rocrate.zip of a history, rocrate.zip (default) or bco.json of"
+        " an invocation. All but tar.gz to a folder or object store need a Galaxy with Celery.",
     )
     outputs: Patterns = Field(
         ("*",),
@@ -76,7 +108,7 @@ class DeliverySettings(Section):
 
     @property
     def template(self) -> str:
-        """Where to, as it is written."""
+        """Where to, as it is written; nothing for a bucket, which all batches share."""
         return self.url or self.folder or ""
 
     @property
@@ -84,14 +116,51 @@ class DeliverySettings(Section):
         """The key under which that stands."""
         return "url" if self.url else "folder"
 
+    @property
+    def is_written_by_galaxy(self) -> bool:
+        """Whether Galaxy itself brings it there."""
+        return self.cloud is not None or (self.url or "").partition("://")[0] in GALAXY_SCHEMES
+
+    @property
+    def archive_format(self) -> str:
+        """What the archive is made as; nothing for results."""
+        return (self.format or FORMATS[self.export][0]) if self.export else ""
+
+    @property
+    def needs_celery(self) -> bool:
+        """Whether only a Galaxy with Celery can do it."""
+        return bool(self.export) and (self.is_written_by_galaxy or self.archive_format != "tar.gz")
+
     @model_validator(mode="after")
     def _one_place(self) -> Self:
-        if (self.folder is None) == (self.url is None):
+        places = [name for name in ("folder", "url", "cloud") if getattr(self, name) is not None]
+        if len(places) != 1:
             raise wrong(
-                "needs one place: folder or url." if self.folder is None else "has both folder and url.",
+                f"has both {places[0]} and {places[1]}." if places else "needs one place: folder or url.",
                 "For example {folder: /results/{run}}; several deliveries may go to several places.",
             )
-        misplaced = [name for name in OF_FOLDERS if self.url and getattr(self, name)]
-        if misplaced:
-            raise wrong(f"has {misplaced[0]}, which an object store has not.", f"Leave out {misplaced[0]}.")
+        for problem, hint in (*self._misplaced(places[0]), *self._misfit_archive()):
+            raise wrong(problem, hint)
         return self
+
+    def _misplaced(self, place: str) -> Iterator[tuple[str, str]]:
+        """Find what the place has not."""
+        what = "a place of Galaxy's" if self.is_written_by_galaxy else "an object store"
+        of_others = OF_FOLDERS if place != "folder" else ()
+        for name in (*of_others, *(("marker",) if self.is_written_by_galaxy else ())):
+            if getattr(self, name):
+                yield f"has {name}, which {what} has not.", f"Leave out {name}."
+
+    def _misfit_archive(self) -> Iterator[tuple[str, str]]:
+        """Find what makes no archive."""
+        if self.export is None:
+            if self.format is not None:
+                yield "has a format, but is no archive.", "Add export: history or export: invocation."
+            return
+        if self.cloud is not None:
+            yield "sends an archive to a bucket of Galaxy's.", "Only results go there: leave out export, or use url."
+        if "outputs" in self.model_fields_set:
+            yield "selects outputs of an archive.", "Leave out outputs: all of it is in there."
+        if self.format is not None and self.format not in FORMATS[self.export]:
+            known = " and ".join(FORMATS[self.export])
+            yield f"has format {self.format}, which is none of {self.export}.", f"Formats are {known}."

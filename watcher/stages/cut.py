@@ -13,6 +13,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from watcher.config import DeliverySettings, RuleSettings, Settings, WatchSettings
 from watcher.config.destinations import (
@@ -327,10 +328,14 @@ def _delivery(delivery: DeliverySettings, key: str, values: Mapping[str, str]) -
         mode=delivery.mode,
         folder_mode=delivery.folder_mode,
         marker=delivery.marker,
+        export=delivery.export or "",
+        format=delivery.archive_format,
     )
 
 
-def _place_of(delivery: DeliverySettings, values: Mapping[str, str]) -> dict[str, str]:
+def _place_of(delivery: DeliverySettings, values: Mapping[str, str]) -> dict[str, Any]:
+    if cloud := delivery.cloud:
+        return {"bucket": cloud.bucket, "authz_id": cloud.authz_id, "overwrite": cloud.overwrite}
     if delivery.url:
         return {"url": render_url(delivery.url, values), "base": fixed_store(delivery.url)}
     folder = delivery.folder or ""

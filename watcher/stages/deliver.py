@@ -15,9 +15,10 @@ from datetime import datetime
 from watcher.delivery import Delivery
 from watcher.errors import DeliveryBroken, DeliveryError
 from watcher.galaxy.results import GalaxyResults
-from watcher.model import DatasetId, Done, Fail, Next, Outcome, PlannedDelivery, Stage, Status
+from watcher.model import DatasetId, Done, Fail, Next, Outcome, PlannedDelivery, Stage, Status, Wait
 from watcher.results import ResultFile, weakest
 from watcher.rows import Batch, DeliveredFile, DeliveryRow
+from watcher.stages.by_galaxy import told_left, write_out
 from watcher.stages.chain import current_invocations, never_started, running, to_start
 from watcher.stages.effects import together
 from watcher.stages.endings import PARTLY_GOOD, TOLERATED
@@ -49,7 +50,7 @@ async def deliver(batch: Batch, rooms: Rooms) -> Outcome:
     results = GalaxyResults(galaxy, [row.galaxy_id for row in latest if row.galaxy_id], replaced, left_out)
     # What a rule tolerates is not delivered, and does not keep what is good from being so.
     is_whole = not any(row.code in (TOLERATED, PARTLY_GOOD) for row in latest)
-    troubles = Troubles(batch, rooms)
+    troubles, waits = Troubles(batch, rooms), list[Wait]()
     for planned in batch.plan.deliveries:
         known = {row.key: row for row in await rooms.store.deliveries(batch.id)}.get(planned.key)
         if known and known.status is Status.DONE:
@@ -65,10 +66,11 @@ async def deliver(batch: Batch, rooms: Rooms) -> Outcome:
             )
             continue
         try:
-            await _deliver_one(batch, rooms, results, planned, known, ending, is_whole=is_whole)
+            wait = await _deliver_one(batch, rooms, results, planned, known, ending, is_whole=is_whole)
+            waits += [wait] if wait else []
         except DeliveryError as error:  # of this one alone: the others are made all the same
-            await troubles.note(planned, error)
-    if (wait := await troubles.settled()) is not None:
+            await troubles.note(planned, error, known)
+    if (wait := await troubles.settled(waits)) is not None:
         return wait
     if failed:
         told = [row.reason for row in failed] + [f"`{planned.ref}` was not started." for planned in skipped]
@@ -96,7 +98,8 @@ async def _deliver_one(
     ending: str,
     *,
     is_whole: bool,
-) -> None:
+) -> Wait | None:
+    """Make one delivery; return what is to be waited for while Galaxy is at work on it."""
     files, not_good = await results.look(planned.outputs)
     if not_good and ending == "ok" and is_whole:
         raise DeliveryBroken(
@@ -107,7 +110,14 @@ async def _deliver_one(
         _refuse_unselected(batch, planned, await results.labels(), files, results.unmet(planned.outputs))
     if not files:  # a workflow that failed may have made none
         await _nothing_to_deliver(batch, rooms, planned)
-        return
+        return None
+    if planned.is_written_by_galaxy:
+        await _begin(batch, rooms, planned, known)
+        written = await write_out(batch, rooms, planned, files)
+        if isinstance(written, Wait):
+            return written
+        await _made(batch, rooms, planned, written, told_left(files))
+        return None
     target = open_target(planned, rooms)
     places = target.places(files)
     rows = {row.path: row for row in await rooms.store.delivered_files(batch.id, planned.key)}
@@ -115,16 +125,7 @@ async def _deliver_one(
     needed_bytes = sum(file.size for _, file in missing)
     await rooms.store.touch(batch, more={DELIVERY_BYTES: needed_bytes})  # what a probe asks for while we wait
     await target.prepare(needed_bytes)
-    if known is None or known.intent_at is None or known.status is not Status.WORKING:
-        await rooms.store.put_delivery(
-            batch,
-            planned.key,
-            target=planned.target,
-            on_ending=planned.on,
-            status=Status.WORKING,
-            intent_at=(known.intent_at if known else None) or rooms.clock.now(),
-            reason="",
-        )
+    await _begin(batch, rooms, planned, known)
     turns = asyncio.Semaphore(AT_ONCE)
 
     async def bring(path: str, file: ResultFile) -> None:
@@ -137,11 +138,34 @@ async def _deliver_one(
     done = [row for row in known_files if row.path in places]
     await target.write_manifest([(row.path, row.sha256) for row in done])
     rooms.effects.reach("deliver.manifest.act")
+    await _made(batch, rooms, planned, done)
+    rooms.effects.reach("deliver.manifest.receipt")
+    return None
+
+
+async def _begin(batch: Batch, rooms: Rooms, planned: PlannedDelivery, known: DeliveryRow | None) -> None:
+    """Store that the delivery is under way, and since when."""
+    if known is None or known.intent_at is None or known.status is not Status.WORKING:
+        await rooms.store.put_delivery(
+            batch,
+            planned.key,
+            target=planned.target,
+            on_ending=planned.on,
+            status=Status.WORKING,
+            intent_at=(known.intent_at if known else None) or rooms.clock.now(),
+            reason="",
+        )
+
+
+async def _made(
+    batch: Batch, rooms: Rooms, planned: PlannedDelivery, done: list[DeliveredFile], left: str = ""
+) -> None:
+    """Store that the delivery is made, and how far it was checked; `left` says what is no part of it."""
     told = f"{len(done)} {'file' if len(done) == 1 else 'files'}"
     if level := weakest(row.checked for row in done):
         told += f", checked by {level}"
+    told += left
     await rooms.store.put_delivery(batch, planned.key, status=Status.DONE, receipt_at=rooms.clock.now(), reason=told)
-    rooms.effects.reach("deliver.manifest.receipt")
     await rooms.store.journal(
         "delivery.made",
         f"Results of batch {batch.id} are in {planned.target}: {told}.",

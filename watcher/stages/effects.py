@@ -41,6 +41,8 @@ EFFECTS = (
     "poll.review",
     "poll.record",
     "poll.attempt",
+    "deliver.write",
+    "deliver.log",
     "deliver.file",
     "deliver.manifest",
 )

@@ -301,6 +301,9 @@ async def _own_place(planned: Plan, unit: Unit, number: int, rooms: Rooms) -> Pl
     if taken and not planned.history_id:  # one that was there before is shared by the operator's will
         history = _suffixed(rooms.settings, unit, number, history, " ", f"The history name `{history}`")
     for delivery in planned.deliveries:
+        if delivery.bucket:  # nobody's own: Galaxy names what it puts there
+            deliveries.append(delivery)
+            continue
         target = delivery.target
         rows = await rooms.store.deliveries_to(target)
         if target in targets or any(not _is_ours(row.batch_id, unit, number) for row in rows):

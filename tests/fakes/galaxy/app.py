@@ -12,6 +12,7 @@ from tests.fakes.galaxy import (
     collections,
     datasets,
     datatypes,
+    exports,
     fetch,
     histories,
     invocations,
@@ -58,6 +59,7 @@ def make_app(world: World, engine: Engine, scheduler: Scheduler, control: list[B
         users,
         sharing,
         offers,
+        exports,
         *own,
     ):
         for one in module.ROUTES:
