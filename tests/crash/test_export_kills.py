@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import tarfile
+
 import pytest
 
 from tests.crash.runner import LIMITS, Runner, reached
 from tests.crash.test_kill_matrix import BY_GALAXY
 from tests.rarer import rarer
 from tests.stages.test_written_by_galaxy import export_jobs, only_batch, there
-from tests.world import World
+from tests.world import RUN, World
 
 pytestmark = pytest.mark.timeout(180)
 
 AT_SOURCE = tuple(point for point in BY_GALAXY if point.startswith(("deliver.write", "deliver.log")))
+
+
+AT_ARCHIVES = tuple(point for point in BY_GALAXY if point.startswith("deliver.archive"))
 
 
 @pytest.mark.parametrize("point", rarer(["deliver.write.act", *AT_SOURCE, "deliver.begun"], keep=1))
@@ -28,3 +33,21 @@ async def test_a_kill_makes_one_job(world: World, runner: Runner, point: str) ->
     assert export_jobs(world) == ["ok"]
     assert all(row["deleted"] for row in world.fake.datasets() if row["name"] == "Export logs")
     assert set(AT_SOURCE) <= set(reached(world))
+
+
+@pytest.mark.parametrize(("point", "time"), rarer([(point, time) for time in (2, 1) for point in AT_ARCHIVES[1:]]))
+async def test_a_kill_makes_one_archive(world: World, runner: Runner, point: str, time: int) -> None:
+    """The history's comes home whole and was made once; the invocation's is where Galaxy wrote it, by one request."""
+    home = {"folder": f"{world.results}/{{run}}", "export": "history"}
+    written = {"url": "gxfiles://results/core/{run}", "export": "invocation"}
+    world.write_config(rule={"deliver": [home, written]}, limits=LIMITS)
+    world.add_run(samples=("S1",))
+    runner.die(world, point, on=time)
+    runner.finish(world)
+    batch = await only_batch(world)
+    assert [row["status"] for row in batch["deliveries"]] == ["done", "done"], batch
+    assert list(there(world)) == ["invocation.rocrate.zip"]
+    assert tarfile.is_tarfile(world.results / RUN / "history.tar.gz")
+    assert len(world.fake.state.archives.archives) == 1
+    assert len(world.fake.requests.all("POST", "write_store")) == 1
+    assert set(AT_ARCHIVES) <= set(reached(world))

@@ -14,6 +14,7 @@ from watcher.clock import Clock
 from watcher.errors import Forbidden, GalaxyBroken, GalaxyError, KeyRefused, NoGalaxy, NotThere, Refused
 from watcher.galaxy.account import Account
 from watcher.galaxy.answers import ConfigurationAnswer, VersionAnswer
+from watcher.galaxy.archives import Archives
 from watcher.galaxy.collections import Collections
 from watcher.galaxy.datasets import Datasets
 from watcher.galaxy.exports import Exports
@@ -82,6 +83,7 @@ class Galaxy:
         self.jobs = Jobs(self._http, self.invocations, self.collections, self.datasets, self.histories)
         self.libraries = Libraries(self._http, self.features)
         self.exports = Exports(self._http)
+        self.archives = Archives(self._http)
 
     async def __aenter__(self) -> Self:
         return self

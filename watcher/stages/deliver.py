@@ -16,8 +16,9 @@ from watcher.delivery import Delivery
 from watcher.errors import DeliveryBroken, DeliveryError
 from watcher.galaxy.results import GalaxyResults
 from watcher.model import DatasetId, Done, Fail, Next, Outcome, PlannedDelivery, Stage, Status, Wait
-from watcher.results import ResultFile, weakest
-from watcher.rows import Batch, DeliveredFile, DeliveryRow
+from watcher.results import ResultFile, ResultSource, weakest
+from watcher.rows import Batch, DeliveredFile, DeliveryRow, Invocation
+from watcher.stages.archives import ArchiveSource, items_of, make_archives
 from watcher.stages.by_galaxy import told_left, write_out
 from watcher.stages.chain import current_invocations, never_started, running, to_start
 from watcher.stages.effects import together
@@ -66,7 +67,10 @@ async def deliver(batch: Batch, rooms: Rooms) -> Outcome:
             )
             continue
         try:
-            wait = await _deliver_one(batch, rooms, results, planned, known, ending, is_whole=is_whole)
+            if planned.export:
+                wait = await _deliver_archives(batch, rooms, planned, known, latest)
+            else:
+                wait = await _deliver_one(batch, rooms, results, planned, known, ending, is_whole=is_whole)
             waits += [wait] if wait else []
         except DeliveryError as error:  # of this one alone: the others are made all the same
             await troubles.note(planned, error, known)
@@ -118,6 +122,40 @@ async def _deliver_one(
             return written
         await _made(batch, rooms, planned, written, told_left(files))
         return None
+    await _bring_home(batch, rooms, results, planned, known, files)
+    return None
+
+
+async def _deliver_archives(
+    batch: Batch, rooms: Rooms, planned: PlannedDelivery, known: DeliveryRow | None, latest: list[Invocation]
+) -> Wait | None:
+    """Make a delivery of archives; return what is to be waited for while Galaxy is at work on it."""
+    items = await items_of(batch, rooms, planned, latest)
+    if not items:
+        await _nothing_to_deliver(batch, rooms, planned)
+        return None
+    if not planned.is_written_by_galaxy:  # first of all, so that Galaxy makes none for a place that is away
+        await open_target(planned, rooms).prepare(0)
+    begun = await _begin(batch, rooms, planned, known)
+    made = await make_archives(batch, rooms, planned, items, begun)
+    if isinstance(made, Wait):
+        return made
+    if isinstance(made, ArchiveSource):
+        await _bring_home(batch, rooms, made, planned, known, made.all)
+    else:
+        await _made(batch, rooms, planned, made)
+    return None
+
+
+async def _bring_home(
+    batch: Batch,
+    rooms: Rooms,
+    results: ResultSource,
+    planned: PlannedDelivery,
+    known: DeliveryRow | None,
+    files: list[ResultFile],
+) -> None:
+    """Bring the files to their target, those that are not there, and the manifest after them."""
     target = open_target(planned, rooms)
     places = target.places(files)
     rows = {row.path: row for row in await rooms.store.delivered_files(batch.id, planned.key)}
@@ -140,11 +178,11 @@ async def _deliver_one(
     rooms.effects.reach("deliver.manifest.act")
     await _made(batch, rooms, planned, done)
     rooms.effects.reach("deliver.manifest.receipt")
-    return None
 
 
-async def _begin(batch: Batch, rooms: Rooms, planned: PlannedDelivery, known: DeliveryRow | None) -> None:
-    """Store that the delivery is under way, and since when."""
+async def _begin(batch: Batch, rooms: Rooms, planned: PlannedDelivery, known: DeliveryRow | None) -> datetime:
+    """Store that the delivery is under way, and since when; return that."""
+    intent_at = (known.intent_at if known else None) or rooms.clock.now()
     if known is None or known.intent_at is None or known.status is not Status.WORKING:
         await rooms.store.put_delivery(
             batch,
@@ -152,9 +190,10 @@ async def _begin(batch: Batch, rooms: Rooms, planned: PlannedDelivery, known: De
             target=planned.target,
             on_ending=planned.on,
             status=Status.WORKING,
-            intent_at=(known.intent_at if known else None) or rooms.clock.now(),
+            intent_at=intent_at,
             reason="",
         )
+    return intent_at
 
 
 async def _made(
@@ -224,7 +263,7 @@ def _is_home(row: DeliveredFile | None, file: ResultFile) -> bool:
 async def _deliver_file(
     batch: Batch,
     rooms: Rooms,
-    results: GalaxyResults,
+    results: ResultSource,
     target: Delivery,
     delivery_key: str,
     path: str,

@@ -43,6 +43,7 @@ EFFECTS = (
     "poll.attempt",
     "deliver.write",
     "deliver.log",
+    "deliver.archive",
     "deliver.file",
     "deliver.manifest",
 )

@@ -9,6 +9,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from tests.fakes.galaxy import (
+    archives,
     collections,
     datasets,
     datatypes,
@@ -60,6 +61,7 @@ def make_app(world: World, engine: Engine, scheduler: Scheduler, control: list[B
         sharing,
         offers,
         exports,
+        archives,
         *own,
     ):
         for one in module.ROUTES:

@@ -42,6 +42,7 @@ class Behaviour:
     registry_imports_once: bool = True
     registry_away_is_told: bool = True
     keeps_folder_letters: bool = True
+    tells_task_results: bool = True
 
     @property
     def major(self) -> str:
@@ -94,6 +95,7 @@ _V24_1 = replace(
     quota_megabyte=1 << 20,
     checks_tags=False,
     keeps_folder_letters=False,
+    tells_task_results=False,
 )
 
 RELEASES = {row.version: row for row in (_V24_1, _V24_2, _V25_0, _V25_1, _V26_0, _V26_1)}
