@@ -71,7 +71,9 @@ OF_RUNS = tuple(
 """Those of workflows that need more than one that ends well at once: see `test_workflow_kills.py`."""
 
 BY_GALAXY = tuple(
-    f"{effect}.{instant}" for effect in ("deliver.write", "deliver.log", "deliver.archive") for instant in INSTANTS
+    f"{effect}.{instant}"
+    for effect in ("deliver.write", "deliver.log", "deliver.archive", "deliver.send")
+    for instant in INSTANTS
 )
 """Those of deliveries that Galaxy makes: see `test_export_kills.py`."""
 

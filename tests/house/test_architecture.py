@@ -23,6 +23,7 @@ SHARED_BY_STAGES = {
     "inputs": "what goes into one invocation, made for it alone, for invoke.py; attempts.py finds it again by that",
     "by_galaxy": "what Galaxy itself writes to a place, for deliver.py",
     "archives": "archives that Galaxy makes, for deliver.py",
+    "cloud_send": "results that Galaxy sends to a bucket, for deliver.py",
     "ways_out": "what Galaxy offers of places that it alone can bring something to, for offered.py",
     "targets": "opens where a delivery goes, for deliver.py and the probes",
     "throttle": "how many workflows run on a server at a time, for invoke.py",

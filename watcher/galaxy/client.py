@@ -15,6 +15,7 @@ from watcher.errors import Forbidden, GalaxyBroken, GalaxyError, KeyRefused, NoG
 from watcher.galaxy.account import Account
 from watcher.galaxy.answers import ConfigurationAnswer, VersionAnswer
 from watcher.galaxy.archives import Archives
+from watcher.galaxy.cloud import Cloud
 from watcher.galaxy.collections import Collections
 from watcher.galaxy.datasets import Datasets
 from watcher.galaxy.exports import Exports
@@ -84,6 +85,7 @@ class Galaxy:
         self.libraries = Libraries(self._http, self.features)
         self.exports = Exports(self._http)
         self.archives = Archives(self._http)
+        self.cloud = Cloud(self._http, self.exports)
 
     async def __aenter__(self) -> Self:
         return self

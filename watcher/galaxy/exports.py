@@ -58,7 +58,9 @@ class _Ran(Answer):
     jobs: tuple[JobFacts, ...] = Field(min_length=1)
 
 
-class _Asked(Answer):
+class AskedFor(Answer):
+    """What a job was asked for; its inputs are datasets by parameter name."""
+
     params: Mapping[str, Any] = {}
     inputs: Mapping[str, Any] = {}
 
@@ -120,14 +122,14 @@ class Exports:
         for job in await self.jobs_of(history, EXPORT_TOOL):
             if job in but:
                 continue
-            asked = await self._asked(job)
-            chosen = _told(asked.params.get("export_type"))
+            asked = await self.asked(job)
+            chosen = told_value(asked.params.get("export_type"))
             told = [str(one.get("name")) for one in chosen.get("datasets", ())] if isinstance(chosen, dict) else []
             inputs = [
                 str((asked.inputs.get(f"export_type|datasets_{number}|infile") or {}).get("id"))
                 for number in range(len(told))
             ]
-            if _told(asked.params.get("d_uri")) == folder and list(zip(told, inputs, strict=True)) == names:
+            if told_value(asked.params.get("d_uri")) == folder and list(zip(told, inputs, strict=True)) == names:
                 return job
         return None
 
@@ -137,8 +139,9 @@ class Exports:
         rows = await self._http.get("/api/jobs", "list the jobs of a tool", list[JobFacts], params=params)
         return [row.id for row in sorted(rows, key=lambda row: row.create_time, reverse=True)]
 
-    async def _asked(self, job: JobId) -> _Asked:
-        return await self._http.get(f"/api/jobs/{job}", "read a job", _Asked, params={"full": True})
+    async def asked(self, job: JobId) -> AskedFor:
+        """Return what a job was asked for; its parameters are read by `told_value`."""
+        return await self._http.get(f"/api/jobs/{job}", "read a job", AskedFor, params={"full": True})
 
 
 class _Tool(Answer):
@@ -163,7 +166,7 @@ def longest_name(place: str, names: Collection[str]) -> str:
     return next((name for name, _ in told if len(name) > LONGEST_NAME), "")
 
 
-def _told(value: Any) -> Any:
+def told_value(value: Any) -> Any:
     """Return what a parameter of a job stands for: Galaxy shows each as JSON in a text."""
     try:
         return json.loads(value)

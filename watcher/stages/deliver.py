@@ -21,6 +21,7 @@ from watcher.rows import Batch, DeliveredFile, DeliveryRow, Invocation
 from watcher.stages.archives import ArchiveSource, items_of, make_archives
 from watcher.stages.by_galaxy import told_left, write_out
 from watcher.stages.chain import current_invocations, never_started, running, to_start
+from watcher.stages.cloud_send import send
 from watcher.stages.effects import together
 from watcher.stages.endings import PARTLY_GOOD, TOLERATED
 from watcher.stages.rooms import Rooms
@@ -117,7 +118,7 @@ async def _deliver_one(
         return None
     if planned.is_written_by_galaxy:
         await _begin(batch, rooms, planned, known)
-        written = await write_out(batch, rooms, planned, files)
+        written = await (send if planned.bucket else write_out)(batch, rooms, planned, files)
         if isinstance(written, Wait):
             return written
         await _made(batch, rooms, planned, written, told_left(files))

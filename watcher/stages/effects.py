@@ -44,6 +44,7 @@ EFFECTS = (
     "deliver.write",
     "deliver.log",
     "deliver.archive",
+    "deliver.send",
     "deliver.file",
     "deliver.manifest",
 )

@@ -19,6 +19,8 @@ PLAIN_ARCHIVE = "tar.gz"
 async def place_problems(galaxy: Galaxy, deliveries: Sequence[PlannedDelivery]) -> list[Problem]:
     """Return what this Galaxy does not offer of what deliveries need of it."""
     problems: list[Problem] = []
+    if sent := [one for one in deliveries if one.bucket]:
+        problems += await _cloud_problems(galaxy, sent)
     written = [one for one in deliveries if one.is_written_by_galaxy and not one.bucket]
     if written:
         problems += await _source_problems(galaxy, [one.base for one in written])
@@ -51,6 +53,27 @@ def needs_celery(planned: PlannedDelivery) -> bool:
 
 def _of(planned: PlannedDelivery) -> str:
     return "a history" if planned.export == "history" else "an invocation"
+
+
+async def _cloud_problems(galaxy: Galaxy, asked: Sequence[PlannedDelivery]) -> list[Problem]:
+    identity = await galaxy.known_identity()
+    if not identity.features.sends_to_clouds:
+        return [
+            Problem(
+                f"Galaxy {identity.version_text} sends nothing to buckets: that ended with 24.1.",
+                "Deliver by url instead: gxfiles:// to a file source of Galaxy, or s3://, gs:// or az:// by the watcher"
+                " itself.",
+            )
+        ]
+    known = {one.id: one for one in await galaxy.cloud.authorizations()}
+    shown = ", ".join(f"{one.id} ({one.description or one.provider})" for one in known.values())
+    return [
+        Problem(
+            f"The account has no cloud authorization {one.authz_id} in Galaxy.",
+            f"It has {shown}." if shown else "It has none: whoever may makes one at /api/cloud/authz.",
+        )
+        for one in {one.authz_id: one for one in asked if one.authz_id not in known}.values()
+    ]
 
 
 async def _source_problems(galaxy: Galaxy, asked: Sequence[str]) -> list[Problem]:

@@ -10,6 +10,7 @@ from starlette.routing import BaseRoute, Route
 
 from tests.fakes.galaxy import (
     archives,
+    cloud,
     collections,
     datasets,
     datatypes,
@@ -62,6 +63,7 @@ def make_app(world: World, engine: Engine, scheduler: Scheduler, control: list[B
         offers,
         exports,
         archives,
+        cloud,
         *own,
     ):
         for one in module.ROUTES:

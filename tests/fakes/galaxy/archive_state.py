@@ -1,4 +1,4 @@
-"""What the fake server knows of archives; the routes are in `archives.py`."""
+"""What the fake server knows of archives and of clouds; the routes are in `archives.py` and `cloud.py`."""
 
 from __future__ import annotations
 
@@ -24,3 +24,11 @@ class ArchiveShelf:
     tasks: dict[str, tuple[str, str]] = field(default_factory=dict)
     ready: set[str] = field(default_factory=set)
     has_celery: bool = True
+
+
+@dataclass
+class CloudShelf:
+    """Whether OpenID Connect is set up, and what the account has left here."""
+
+    has_oidc: bool = False
+    authorizations: list[str] = field(default_factory=list)

@@ -163,6 +163,21 @@ def _export_remote(run: Run) -> Ending:
     return Ending()
 
 
+def _send_to_cloud(run: Run) -> Ending:
+    bucket = run.results.parent / "buckets" / str(run.params["bucket"])
+    said = "[3/5] Accessing bucket.\n"
+    if not bucket.is_dir():
+        return Ending(1, said, "galaxy.exceptions.ObjectNotFound: Could not find the specified bucket\n")
+    label = str(run.params["object_label"])
+    if not run.params["overwrite_existing"] and (bucket / label).exists():
+        label += "_261122_121500"
+    try:
+        shutil.copyfile(run.inputs["filename"][0], bucket / label)
+    except OSError:
+        said += "Failed to send the dataset.\n"
+    return Ending(0, said + "Finished successfully.\n")
+
+
 _FASTQ = ("fastq", "fastq.gz")
 COUNT_READS = Tool(
     id="count_reads",
@@ -232,9 +247,18 @@ EXPORT_REMOTE = Tool(
     run=_export_remote,
     version="0.1.0",
 )
+SEND_TO_CLOUD = Tool(
+    id="send_to_cloud",
+    name="Send to cloud",
+    inputs=(),
+    outputs=(ToolOutput("output", "data"),),
+    run=_send_to_cloud,
+    version="0.1.0",
+)
 TOOLS = {
     tool.id: tool
     for tool in (
         COUNT_READS, WAIT_THEN_EXIT, ENOUGH_READS, DIES_ONCE, PAGE_WITH_FILES, JOIN_FILES, COUNT_PAIRS, EXPORT_REMOTE,
+        SEND_TO_CLOUD,
     )
 }  # fmt: skip

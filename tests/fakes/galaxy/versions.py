@@ -43,6 +43,7 @@ class Behaviour:
     registry_away_is_told: bool = True
     keeps_folder_letters: bool = True
     tells_task_results: bool = True
+    has_cloud: bool = False
 
     @property
     def major(self) -> str:
@@ -96,6 +97,7 @@ _V24_1 = replace(
     checks_tags=False,
     keeps_folder_letters=False,
     tells_task_results=False,
+    has_cloud=True,
 )
 
 RELEASES = {row.version: row for row in (_V24_1, _V24_2, _V25_0, _V25_1, _V26_0, _V26_1)}
