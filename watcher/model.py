@@ -324,9 +324,15 @@ class PlannedLibrary(Stored):
         return "/".join((self.name, *self.folder))
 
 
+GALAXY_SCHEMES = ("gxfiles", "gxuserfiles")
+"""How the address of a place begins that only Galaxy itself knows: a file source of the server, or of the account."""
+
+
 class PlannedDelivery(Stored):
-    """Where results go: a local folder, a place in an object store or in a library, which outputs (patterns), and on
-    which ending.
+    """Where results go: a local folder, a place in an object store, in a file source of Galaxy or in a library, or a
+    bucket that Galaxy knows the way to; which outputs (patterns), and on which ending.
+
+    With `export` an archive goes there instead, of the history or of each invocation, in Galaxy's `format`.
     """
 
     key: str
@@ -346,11 +352,23 @@ class PlannedDelivery(Stored):
     folder_mode: str = ""
     marker: str = ""
     beside: tuple[str, ...] = ()  # record, report, logs
+    export: str = ""  # history, invocation; "" = results
+    format: str = ""  # as Galaxy calls it, of an archive
+    bucket: str = ""  # where Galaxy sends results with an authorization that it knows
+    authz_id: str = ""
+    overwrite: bool = False
 
     @property
     def target(self) -> str:
         """Return where to, as people read it."""
-        return f"library {self.library.path}" if self.library is not None else self.url or self.folder
+        if self.library is not None:
+            return f"library {self.library.path}"
+        return self.url or self.folder or f"bucket {self.bucket}"
+
+    @property
+    def is_written_by_galaxy(self) -> bool:
+        """Tell whether Galaxy itself brings it there, to a place that it alone knows."""
+        return bool(self.bucket) or self.url.partition("://")[0] in GALAXY_SCHEMES
 
 
 class PlannedShare(Stored):

@@ -77,13 +77,22 @@ OF_RUNS = tuple(
 )
 """Those of workflows that need more than one that ends well at once: see `test_workflow_kills.py`."""
 
+BY_GALAXY = tuple(
+    f"{effect}.{instant}"
+    for effect in ("deliver.write", "deliver.log", "deliver.archive", "deliver.send")
+    for instant in INSTANTS
+)
+"""Those of deliveries that Galaxy makes: see `test_export_kills.py`."""
+
 EFFECT_POINTS = tuple(point for point in POINTS if point.endswith(INSTANTS))
 """Those of effects; what comes before and after a stage acts on nothing."""
 
 AT_THE_END = tuple(point for point in POINTS if point.startswith("finish.") and point.endswith(INSTANTS))
 """Those of run folders that go and of histories: see `test_finish_kills.py`."""
 
-MAIN = tuple(point for point in POINTS if point not in (*IN_LIBRARY, *SHELVED, *RESULTS, *OF_RUNS, *AT_THE_END))
+MAIN = tuple(
+    point for point in POINTS if point not in (*IN_LIBRARY, *SHELVED, *RESULTS, *OF_RUNS, *BY_GALAXY, *AT_THE_END)
+)
 MAIN_CASES = [point if point in EFFECT_POINTS else pytest.param(point, marks=pytest.mark.slow) for point in MAIN]
 LINKED_CASES = [point if point.endswith(".act") else pytest.param(point, marks=pytest.mark.slow) for point in LINKED]
 """Each effect of a library has its three points; the one between asking and knowing is the worst."""

@@ -7,6 +7,7 @@ room is asked by `check` and before each delivery.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
@@ -14,6 +15,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from watcher.config.destinations import FolderTemplate, LibraryPlace, UrlTemplate
 from watcher.config.file_names import FileNames
 from watcher.config.values import Patterns, Section, Text, wrong
+from watcher.model import GALAXY_SCHEMES
 from watcher.results import OURS
 
 
@@ -39,18 +41,48 @@ Marker = Annotated[str, AfterValidator(_check_marker)]
 OF_FOLDERS = ("owner", "group", "mode", "folder_mode")
 """What an object store has not."""
 
-OF_FILES = (*OF_FOLDERS, "marker", "beside")
-"""What a library has not."""
+OF_OUR_WRITING = (*OF_FOLDERS, "marker", "beside", "names", "on_clash")
+"""What a place has not that only Galaxy writes to."""
+
+FORMATS = {
+    "history": ("tar.gz", "rocrate.zip"),
+    "invocation": ("rocrate.zip", "bco.json"),
+}
+"""What Galaxy makes of each; the first one where none is named."""
+
+
+class CloudSettings(Section):
+    """A bucket that Galaxy sends to itself, as servers up to 24.1 can, with an authorization of the account."""
+
+    authz_id: Text = Field(description="Id of the authorization, as /api/cloud/authz of that Galaxy lists it.")
+    bucket: Text = Field(description="Name of the bucket. Objects get the names of the datasets.")
+    overwrite: bool = Field(
+        False, description="true: an object of that name is replaced; else the new one gets the time behind its name."
+    )
 
 
 class DeliverySettings(Section):
-    """Results brought to a folder of this machine, to an object store, or into a library of Galaxy itself."""
+    """Results, or an archive, brought to a folder of this machine, to an object store, or to a place of Galaxy's."""
 
     folder: FolderTemplate | None = Field(None, description="A folder to bring them to; begins with a fixed folder.")
     url: UrlTemplate | None = Field(
         None,
         description="Instead of a folder a place in an object store, s3://bucket/{run}, gs:// or az://, with the extra"
-        " `cloud`; object_stores tells how to get there.",
+        " `cloud`; object_stores tells how to get there. Or a file source of Galaxy, gxfiles://ID/{run} or"
+        " gxuserfiles://UUID/{run}: Galaxy writes there itself.",
+    )
+    cloud: CloudSettings | None = Field(
+        None,
+        description="Instead of both a bucket that Galaxy sends the results to, on servers up to 24.1: {authz_id: …,"
+        " bucket: …}; with overwrite what is there is replaced.",
+    )
+    export: Literal["history", "invocation"] | None = Field(
+        None, description="Instead of results an archive that Galaxy makes: of the history, or of each invocation."
+    )
+    format: Text | None = Field(
+        None,
+        description="Of the archive: tar.gz (default) or rocrate.zip of a history, rocrate.zip (default) or bco.json of"
+        " an invocation. All but tar.gz to a folder or object store need a Galaxy with Celery.",
     )
     library: LibraryPlace | None = Field(
         None,
@@ -104,7 +136,7 @@ class DeliverySettings(Section):
 
     @property
     def template(self) -> str:
-        """Where to, as it is written."""
+        """Where to, as it is written; nothing for a bucket, which all batches share."""
         if self.library is not None:
             return f"{self.library.name}/{self.library.folder}"
         return self.url or self.folder or ""
@@ -119,17 +151,61 @@ class DeliverySettings(Section):
         """All of its templates that are in use."""
         return self.library.templates if self.library is not None else (self.template,)
 
+    @property
+    def is_written_by_galaxy(self) -> bool:
+        """Whether Galaxy itself brings it there."""
+        return self.cloud is not None or (self.url or "").partition("://")[0] in GALAXY_SCHEMES
+
+    @property
+    def ours_beside(self) -> tuple[str, ...]:
+        """What lies beside the results, which only we write, and of which an archive has enough itself."""
+        return () if self.export or self.library is not None or self.is_written_by_galaxy else self.beside
+
+    @property
+    def archive_format(self) -> str:
+        """What the archive is made as; nothing for results."""
+        return (self.format or FORMATS[self.export][0]) if self.export else ""
+
+    @property
+    def needs_celery(self) -> bool:
+        """Whether only a Galaxy with Celery can do it."""
+        return bool(self.export) and (self.is_written_by_galaxy or self.archive_format != "tar.gz")
+
     @model_validator(mode="after")
     def _one_place(self) -> Self:
-        named = [name for name in ("folder", "url", "library") if getattr(self, name) is not None]
-        if len(named) != 1:
+        places = [name for name in ("folder", "url", "library", "cloud") if getattr(self, name) is not None]
+        if len(places) != 1:
             raise wrong(
-                f"has both {' and '.join(named)}." if named else "needs one place: folder, url or library.",
+                f"has both {' and '.join(places)}." if places else "needs one place: folder, url, library or cloud.",
                 "For example {folder: /results/{run}}; several deliveries may go to several places.",
             )
-        if self.library is not None and (misplaced := [one for one in OF_FILES if one in self.model_fields_set]):
-            raise wrong(f"has {misplaced[0]}, which a library has not.", f"Leave out {misplaced[0]}.")
-        misplaced = [name for name in OF_FOLDERS if self.url and getattr(self, name)]
-        if misplaced:
-            raise wrong(f"has {misplaced[0]}, which an object store has not.", f"Leave out {misplaced[0]}.")
+        for problem, hint in (*self._misplaced(places[0]), *self._misfit_archive()):
+            raise wrong(problem, hint)
         return self
+
+    def _misplaced(self, place: str) -> Iterator[tuple[str, str]]:
+        """Find what the place has not."""
+        if place == "folder":
+            return
+        is_galaxys = place == "library" or self.is_written_by_galaxy
+        what = "a library" if place == "library" else "a place of Galaxy's" if is_galaxys else "an object store"
+        for name in OF_OUR_WRITING if is_galaxys else OF_FOLDERS:
+            if getattr(self, name) != type(self).model_fields[name].get_default(call_default_factory=True):
+                yield f"has {name}, which {what} has not.", f"Leave out {name}."
+
+    def _misfit_archive(self) -> Iterator[tuple[str, str]]:
+        """Find what makes no archive."""
+        if self.export is None:
+            if self.format is not None:
+                yield "has a format, but is no archive.", "Add export: history or export: invocation."
+            return
+        if self.cloud is not None:
+            yield "sends an archive to a bucket of Galaxy's.", "Only results go there: leave out export, or use url."
+        if self.library is not None:
+            yield "puts an archive into a library.", "Only results go there: leave out export, or use folder."
+        for name in ("outputs", "names", "beside"):
+            if name in self.model_fields_set:
+                yield f"has {name}, which an archive has not.", f"Leave out {name}: all is in there."
+        if self.format is not None and self.format not in FORMATS[self.export]:
+            known = " and ".join(FORMATS[self.export])
+            yield f"has format {self.format}, which is none of {self.export}.", f"Formats are {known}."

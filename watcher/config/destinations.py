@@ -21,6 +21,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from watcher.config.object_stores import BUCKET, SCHEMES
 from watcher.config.values import Section, Text, one_or_many, refuse_control, wrong
+from watcher.model import GALAXY_SCHEMES
 
 Per = Literal["run", "project", "sample"]
 CollectionType = Literal[
@@ -66,6 +67,8 @@ _FINER: Mapping[str, frozenset[str]] = {
     "sample": frozenset(),
 }
 _LONGEST_COMPONENT_BYTES = 255
+FILE_SOURCE = r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}"
+"""Ids of file sources: as the server's administrator names them, or a UUID."""
 
 
 def _split(template: str) -> Iterator[tuple[str, str | None, str, str]]:
@@ -145,10 +148,16 @@ def check_url_template(template: str) -> str:
     """Refuse what `check_template` refuses, and places that are in no object store, name no bucket, or go up."""
     check_template(template)
     scheme, found, rest = template.partition("://")
-    if not found or scheme not in SCHEMES:
-        raise wrong("is no object store.", "For example s3://bucket/{run}; gs:// and az:// (a container) as well.")
+    if not found or (scheme not in SCHEMES and scheme not in GALAXY_SCHEMES):
+        raise wrong(
+            "is no object store.",
+            "For example s3://bucket/{run}; gs:// and az:// (a container) as well, or gxfiles://ID/{run} for a file"
+            " source of Galaxy.",
+        )
+    if scheme in GALAXY_SCHEMES and not re.fullmatch(FILE_SOURCE, rest.partition("/")[0]):
+        raise wrong("must begin with the fixed id of a file source.", f"For example {scheme}://results/{{run}}.")
     bucket = rest.partition("/")[0]
-    if not re.fullmatch(BUCKET, bucket):  # a field has braces
+    if scheme in SCHEMES and not re.fullmatch(BUCKET, bucket):  # a field has braces
         raise wrong("must begin with a fixed bucket or container.", f"For example {scheme}://bucket/{{run}}.")
     if ".." in rest.split("/"):
         raise wrong("must not go up with '..'.", "Write the way down from the bucket.")

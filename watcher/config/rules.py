@@ -206,7 +206,7 @@ def template_misfits(rule: RuleSettings) -> Iterator[Misfit]:
     new: list[tuple[KeyPath, str]] = [(("destination", "history"), rule.destination.history)]
     places: list[tuple[KeyPath, str]] = [
         *(new if not rule.destination.existing else ()),
-        *((("deliver", number, one.place_key), one.template) for number, one in enumerate(rule.deliver)),
+        *((("deliver", at, one.place_key), one.template) for at, one in enumerate(rule.deliver) if one.template),
     ]
     for key, template in names:
         if misfit := misfit_of_name(template, rule.per):
@@ -264,6 +264,8 @@ def _delivery_misfits(rule: RuleSettings) -> Iterator[Misfit]:
     yield from _reader_misfits(rule)
     places: dict[str, int] = {}
     for number, delivery in enumerate(rule.deliver):
+        if not delivery.template:  # a bucket of Galaxy's is shared
+            continue
         first = places.setdefault(delivery.template.rstrip("/"), number)
         if first != number:
             yield Misfit(

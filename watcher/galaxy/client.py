@@ -14,8 +14,11 @@ from watcher.clock import Clock
 from watcher.errors import Forbidden, GalaxyBroken, GalaxyError, KeyRefused, NoGalaxy, NotThere, Refused
 from watcher.galaxy.account import Account
 from watcher.galaxy.answers import ConfigurationAnswer, VersionAnswer
+from watcher.galaxy.archives import Archives
+from watcher.galaxy.cloud import Cloud
 from watcher.galaxy.collections import Collections
 from watcher.galaxy.datasets import Datasets
+from watcher.galaxy.exports import Exports
 from watcher.galaxy.features import Features, parse_version
 from watcher.galaxy.fetch import Fetch
 from watcher.galaxy.histories import Histories
@@ -80,6 +83,9 @@ class Galaxy:
         self.invocations = Invocations(self._http, self.features)
         self.jobs = Jobs(self._http, self.invocations, self.collections, self.datasets, self.histories)
         self.libraries = Libraries(self._http, self.features)
+        self.exports = Exports(self._http)
+        self.archives = Archives(self._http)
+        self.cloud = Cloud(self._http, self.exports)
 
     async def __aenter__(self) -> Self:
         return self

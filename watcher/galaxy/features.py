@@ -105,6 +105,11 @@ class Features:
         return self.version >= (26, 0)
 
     @property
+    def sends_to_clouds(self) -> bool:
+        """There is a way to have datasets sent to a bucket (`cloud.py`); it ended with 24.1."""
+        return self.version < (24, 2)
+
+    @property
     def server_events(self) -> bool:
         """There is an event stream that tells which histories changed."""
         return self.version >= (26, 1)

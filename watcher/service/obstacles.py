@@ -16,7 +16,7 @@ from watcher.disk.mounts import inspect_root
 from watcher.errors import DeliveryError, OverQuota, PlanError, WatcherError
 from watcher.model import Stage, Status
 from watcher.rows import Batch, Obstacle, Unit
-from watcher.stages.deliver import DELIVERY_BYTES
+from watcher.stages.bring_home import DELIVERY_BYTES
 from watcher.stages.looking import known_names, without_let_go
 from watcher.stages.removal import archive_answers
 from watcher.stages.rooms import Rooms

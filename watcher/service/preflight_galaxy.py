@@ -15,15 +15,15 @@ from itertools import islice, takewhile
 from pathlib import Path
 
 from watcher.clock import Clock
-from watcher.config import GalaxySettings, RuleSettings, WatchSettings
-from watcher.config.destinations import LibraryPlace, fields_of, render, render_folder
+from watcher.config import DeliverySettings, GalaxySettings, RuleSettings, WatchSettings
+from watcher.config.destinations import LibraryPlace, fields_of, fixed_store, fixed_url, render, render_folder
 from watcher.config.ways import BY_PATH, server_path
 from watcher.config.workflows import column_of
 from watcher.errors import WatcherError
 from watcher.galaxy import Galaxy
 from watcher.galaxy.client import Identity
 from watcher.galaxy.features import NEWEST, OLDEST
-from watcher.model import PlannedLibrary
+from watcher.model import PlannedDelivery, PlannedLibrary
 from watcher.stages.allowed import Way, way_problems
 from watcher.stages.offered import Names, offered
 
@@ -175,6 +175,7 @@ async def rule_findings(rule: RuleSettings, client: Galaxy, *, by_path: bool) ->
     if not found.problems:
         shelved = (name for library in names.libraries for name in (*library.access, *library.manage))
         asked = [*names.exts, *names.dbkeys, *names.existing, *found.emails, *names.roles, *dict.fromkeys(shelved)]
+        asked += dict.fromkeys(one.base for one in names.places if one.is_written_by_galaxy and one.base)
         findings += [Finding(subject, True, f"Galaxy offers {', '.join(asked)}.")] if asked else []
         findings += [Finding(subject, True, f"{told}.") for told in found.told]
     return findings
@@ -192,6 +193,25 @@ def _names(rule: RuleSettings, *, by_path: bool) -> Names:
         users=place.share.users,
         roles=place.share.roles,
         libraries=tuple(_known_of(one) for one in (place.library, *of_results) if one is not None),
+        places=tuple(
+            _known_place(one, str(number))
+            for number, one in enumerate(rule.deliver, 1)
+            if one.is_written_by_galaxy or one.export
+        ),
+    )
+
+
+def _known_place(delivery: DeliverySettings, key: str) -> PlannedDelivery:
+    """Return as much of a delivery as is known without a run: what only Galaxy can do of it."""
+    url, cloud = delivery.url or "", delivery.cloud
+    return PlannedDelivery(
+        key=key,
+        url=url and fixed_url(url),
+        base=url and fixed_store(url),
+        export=delivery.export or "",
+        format=delivery.archive_format,
+        bucket=cloud.bucket if cloud else "",
+        authz_id=cloud.authz_id if cloud else "",
     )
 
 

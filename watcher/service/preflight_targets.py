@@ -22,6 +22,8 @@ async def target_findings(settings: Settings, rule: RuleSettings, clock: Clock) 
     """Return what can be known of the places of a rule's deliveries; a bucket is asked for, nothing is written."""
     findings = []
     for delivery in rule.deliver:
+        if delivery.is_written_by_galaxy:
+            continue  # Galaxy is asked for it
         if delivery.url:
             findings.append(await _store(settings, rule, delivery.url, clock))
         elif delivery.folder:

@@ -350,13 +350,17 @@ def _delivery(delivery: DeliverySettings, key: str, values: Mapping[str, str]) -
         mode=delivery.mode,
         folder_mode=delivery.folder_mode,
         marker=delivery.marker,
-        beside=() if delivery.library is not None else delivery.beside,
+        beside=delivery.ours_beside,
+        export=delivery.export or "",
+        format=delivery.archive_format,
     )
 
 
 def _place_of(delivery: DeliverySettings, values: Mapping[str, str]) -> dict[str, Any]:
     if delivery.library is not None:
         return {"library": _library(delivery.library, values)}
+    if cloud := delivery.cloud:
+        return {"bucket": cloud.bucket, "authz_id": cloud.authz_id, "overwrite": cloud.overwrite}
     if delivery.url:
         return {"url": render_url(delivery.url, values), "base": fixed_store(delivery.url)}
     folder = delivery.folder or ""

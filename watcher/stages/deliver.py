@@ -1,39 +1,35 @@
 """Stage deliver: are the results where they belong, whole?
 
-Each delivery of the plan says on which ending it is made. Results are read from Galaxy from any offset, written under
-a temporary name, compared with what Galaxy has (by SHA-256 where it lists one, else by size) and renamed; the manifest
-comes last, so that its presence means "all here". What goes into a library of the same Galaxy gets there by
-`into_library.py`. The batch ends here: well, or with the failure that `poll.py` found.
+Each delivery of the plan says on which ending it is made, and goes its own way: results and archives are brought to a
+folder or an object store (`bring_home.py`), put into a library of the same Galaxy (`into_library.py`), or written by
+Galaxy itself (`by_galaxy.py`, `archives.py`, `cloud_send.py`). Each is made whatever becomes of the others. The batch
+ends here: well, or with the failure that `poll.py` found.
 """
 
 from __future__ import annotations
 
-import asyncio
 import difflib
 import re
-from collections.abc import Mapping
 from datetime import datetime
 
-from watcher.delivery import Delivery
 from watcher.errors import AnswerLost, DeliveryBroken, DeliveryError
 from watcher.galaxy.results import GalaxyResults
-from watcher.model import DatasetId, Done, Fail, Next, Outcome, PlannedDelivery, Stage, Status
-from watcher.results import ResultFile, ResultSource, weakest
-from watcher.rows import Batch, DeliveredFile, DeliveryRow
-from watcher.stages.beside import beside, names_beside, stands_alone
+from watcher.model import DatasetId, Done, Fail, Next, Outcome, PlannedDelivery, Stage, Status, Wait
+from watcher.results import ResultFile, weakest
+from watcher.rows import Batch, DeliveredFile, DeliveryRow, Invocation
+from watcher.stages.archives import ArchiveSource, items_of, make_archives
+from watcher.stages.beside import stands_alone
+from watcher.stages.bring_home import bring_home
+from watcher.stages.by_galaxy import told_left, write_out
 from watcher.stages.chain import current_invocations, never_started, running, to_start
-from watcher.stages.clashes import Ways, free_way, remembered, ways_of
-from watcher.stages.effects import together
+from watcher.stages.cloud_send import send
 from watcher.stages.endings import PARTLY_GOOD, TOLERATED
 from watcher.stages.into_library import put_into_library
 from watcher.stages.rooms import Rooms
 from watcher.stages.targets import open_target
 from watcher.stages.troubles import Troubles
 
-AT_ONCE = 4
 PARTLY_DELIVERED = "partly_delivered"
-DELIVERY_BYTES = "delivery_bytes"
-"""Where a batch remembers how much room its delivery needs."""
 
 
 async def deliver(batch: Batch, rooms: Rooms) -> Outcome:
@@ -54,7 +50,7 @@ async def deliver(batch: Batch, rooms: Rooms) -> Outcome:
     results = GalaxyResults(galaxy, [row.galaxy_id for row in latest if row.galaxy_id], replaced, left_out)
     # What a rule tolerates is not delivered, and does not keep what is good from being so.
     is_whole = not any(row.code in (TOLERATED, PARTLY_GOOD) for row in latest)
-    troubles, unheard = Troubles(batch, rooms), None
+    troubles, waits, unheard = Troubles(batch, rooms), list[Wait](), None
     for planned in batch.plan.deliveries:
         known = {row.key: row for row in await rooms.store.deliveries(batch.id)}.get(planned.key)
         if known and known.status is Status.DONE:
@@ -70,14 +66,18 @@ async def deliver(batch: Batch, rooms: Rooms) -> Outcome:
             )
             continue
         try:
-            await _deliver_one(batch, rooms, results, planned, known, ending, is_whole=is_whole)
+            if planned.export:
+                wait = await _deliver_archives(batch, rooms, planned, known, latest)
+            else:
+                wait = await _deliver_one(batch, rooms, results, planned, known, ending, is_whole=is_whole)
+            waits += [wait] if wait else []
         except DeliveryError as error:  # of this one alone: the others are made all the same
-            await troubles.note(planned, error)
+            await troubles.note(planned, error, known)
         except AnswerLost as error:  # of one into a library: looked at again when the others are made
             unheard = unheard or error
     if unheard is not None:
         raise unheard
-    if (wait := await troubles.settled()) is not None:
+    if (wait := await troubles.settled(waits)) is not None:
         return wait
     if failed:
         told = [row.reason for row in failed] + [f"`{planned.ref}` was not started." for planned in skipped]
@@ -105,7 +105,8 @@ async def _deliver_one(
     ending: str,
     *,
     is_whole: bool,
-) -> None:
+) -> Wait | None:
+    """Make one delivery; return what is to be waited for while Galaxy is at work on it."""
     files, not_good = await results.look(planned.outputs)
     if not_good and ending == "ok" and is_whole:
         raise DeliveryBroken(
@@ -116,62 +117,46 @@ async def _deliver_one(
         _refuse_unselected(batch, planned, await results.labels(), files, results.unmet(planned.outputs))
     if not files and not stands_alone(planned):  # a workflow that failed may have made none
         await _nothing_to_deliver(batch, rooms, planned)
-        return
-    if planned.library is not None:
+        return None
+    if planned.is_written_by_galaxy:
+        await _begin(batch, rooms, planned, known)
+        written = await (send if planned.bucket else write_out)(batch, rooms, planned, files)
+        if isinstance(written, Wait):
+            return written
+        await _made(batch, rooms, planned, written, left=told_left(files))
+    elif planned.library is not None:
         await _begin(batch, rooms, planned, known)
         done = await put_into_library(batch, rooms, planned, planned.library, files)
-        await _end(batch, rooms, planned, done, "item")
-        return
-    await _bring_home(batch, rooms, results, planned, known, files)
+        await _made(batch, rooms, planned, done, "item")
+    else:
+        done = await bring_home(batch, rooms, results, planned, files, lambda: _begin(batch, rooms, planned, known))
+        await _made(batch, rooms, planned, done)
+    return None
 
 
-async def _bring_home(
-    batch: Batch,
-    rooms: Rooms,
-    results: GalaxyResults,
-    planned: PlannedDelivery,
-    known: DeliveryRow | None,
-    files: list[ResultFile],
-) -> None:
-    """Read the results from Galaxy and write them, what lies beside them, and the manifest."""
-    target = open_target(planned, rooms, names_beside(planned))
-    places = target.places(files)
-    rows = {row.path: row for row in await rooms.store.delivered_files(batch.id, planned.key)}
-    ways = ways_of(planned, target, places)
-    home = {path: file for one in ways for path, file in remembered(one, rows).items()}
-    missing = [one for one in ways if not _all_home(remembered(one, rows), rows)]
-    needed_bytes = sum(file.size for path, file in home.items() if not _is_home(rows.get(path), file))
-    await rooms.store.touch(batch, more={DELIVERY_BYTES: needed_bytes})  # what a probe asks for while we wait
-    await target.prepare(needed_bytes)
-    await _begin(batch, rooms, planned, known)
-    turns = asyncio.Semaphore(AT_ONCE)
-
-    async def bring(alike: Ways) -> None:
-        async with turns:
-            way = await free_way(alike, rows, target, results)
-            for path in remembered(alike, rows):
-                home.pop(path)
-            home.update(way)
-            for path, file in way.items():
-                if not _is_home(rows.get(path), file):
-                    await _deliver_file(batch, rooms, results, target, planned.key, path, file, rows.get(path))
-
-    await together(bring(one) for one in missing)
-    done = await _rows_at(batch, rooms, planned, home)
-    written = await beside(batch, rooms, planned, done)
-    # Another state may have delivered here before this one was begun: its record gives way, and nothing else does.
-    before = {} if all(path in rows for path in written.places) else await target.listed()
-    for path, file in written.places.items():
-        outdated = before.get(path, "")
-        await _deliver_file(batch, rooms, written, target, planned.key, path, file, rows.get(path), outdated)
-    rooms.effects.reach("deliver.manifest.intent")
-    every = await _rows_at(batch, rooms, planned, {**home, **written.places})
-    await target.write_manifest([(row.path, row.sha256) for row in every])
-    rooms.effects.reach("deliver.manifest.act")
-    await _end(batch, rooms, planned, done, "file")
+async def _deliver_archives(
+    batch: Batch, rooms: Rooms, planned: PlannedDelivery, known: DeliveryRow | None, latest: list[Invocation]
+) -> Wait | None:
+    """Make a delivery of archives; return what is to be waited for while Galaxy is at work on it."""
+    items = await items_of(batch, rooms, planned, latest)
+    if not items:
+        await _nothing_to_deliver(batch, rooms, planned)
+        return None
+    if not planned.is_written_by_galaxy:  # first of all, so that Galaxy makes none for a place that is away
+        await open_target(planned, rooms).prepare(0)
+    begun = await _begin(batch, rooms, planned, known)
+    made = await make_archives(batch, rooms, planned, items, begun)
+    if isinstance(made, Wait):
+        return made
+    if isinstance(made, ArchiveSource):
+        made = await bring_home(batch, rooms, made, planned, made.all, lambda: _begin(batch, rooms, planned, known))
+    await _made(batch, rooms, planned, made)
+    return None
 
 
-async def _begin(batch: Batch, rooms: Rooms, planned: PlannedDelivery, known: DeliveryRow | None) -> None:
+async def _begin(batch: Batch, rooms: Rooms, planned: PlannedDelivery, known: DeliveryRow | None) -> datetime:
+    """Store that the delivery is under way, and since when; return that."""
+    intent_at = (known.intent_at if known else None) or rooms.clock.now()
     if known is None or known.intent_at is None or known.status is not Status.WORKING:
         await rooms.store.put_delivery(
             batch,
@@ -179,15 +164,20 @@ async def _begin(batch: Batch, rooms: Rooms, planned: PlannedDelivery, known: De
             target=planned.target,
             on_ending=planned.on,
             status=Status.WORKING,
-            intent_at=(known.intent_at if known else None) or rooms.clock.now(),
+            intent_at=intent_at,
             reason="",
         )
+    return intent_at
 
 
-async def _end(batch: Batch, rooms: Rooms, planned: PlannedDelivery, done: list[DeliveredFile], what: str) -> None:
+async def _made(
+    batch: Batch, rooms: Rooms, planned: PlannedDelivery, done: list[DeliveredFile], what: str = "file", left: str = ""
+) -> None:
+    """Store that the delivery is made, and how far it was checked; `left` says what is no part of it."""
     told = f"{len(done)} {what if len(done) == 1 else f'{what}s'}"
     if level := weakest(row.checked for row in done):
         told += f", checked by {level}"
+    told += left
     await rooms.store.put_delivery(batch, planned.key, status=Status.DONE, receipt_at=rooms.clock.now(), reason=told)
     rooms.effects.reach("deliver.manifest.receipt")
     await rooms.store.journal(
@@ -196,12 +186,6 @@ async def _end(batch: Batch, rooms: Rooms, planned: PlannedDelivery, done: list[
         unit_id=batch.unit_id,
         batch_id=batch.id,
     )
-
-
-async def _rows_at(
-    batch: Batch, rooms: Rooms, planned: PlannedDelivery, places: Mapping[str, ResultFile]
-) -> list[DeliveredFile]:
-    return [row for row in await rooms.store.delivered_files(batch.id, planned.key) if row.path in places]
 
 
 def _refuse_unselected(
@@ -243,67 +227,4 @@ async def _nothing_to_deliver(batch: Batch, rooms: Rooms, planned: PlannedDelive
         f"Nothing of batch {batch.id} went to {planned.target}: {told}.",
         unit_id=batch.unit_id,
         batch_id=batch.id,
-    )
-
-
-def _is_home(row: DeliveredFile | None, file: ResultFile) -> bool:
-    """Tell whether this very result was delivered; an earlier attempt of the workflow made others of the same name."""
-    return row is not None and row.status is Status.DONE and row.galaxy_id == file.galaxy_id
-
-
-def _all_home(way: Mapping[str, ResultFile], rows: Mapping[str, DeliveredFile]) -> bool:
-    return all(_is_home(rows.get(path), file) for path, file in way.items())
-
-
-async def _deliver_file(
-    batch: Batch,
-    rooms: Rooms,
-    source: ResultSource,
-    target: Delivery,
-    delivery_key: str,
-    path: str,
-    file: ResultFile,
-    known: DeliveredFile | None,
-    outdated: str = "",
-) -> None:
-    outdated = known.sha256 if known else outdated  # what an attempt before this one delivered
-
-    async def note(intent_at: datetime | None) -> None:
-        await rooms.store.put_delivered_file(
-            batch,
-            delivery_key,
-            path,
-            galaxy_id=file.galaxy_id,
-            size=file.size,
-            sha256=outdated,
-            intent_at=intent_at,
-            status=Status.WORKING,
-        )
-
-    async def act() -> tuple[int, str]:
-        return await target.put(
-            source,
-            file,
-            path,
-            lambda done: rooms.progress.fetched(batch.id, path, done),
-            outdated=outdated,
-        )
-
-    async def look() -> None:
-        return None  # `put` itself resumes what is half there and adopts what is whole
-
-    async def keep(proof: tuple[int, str]) -> None:
-        await rooms.store.put_delivered_file(
-            batch, delivery_key, path, size=proof[0], sha256=proof[1], checked=file.checked,
-            receipt_at=rooms.clock.now(), status=Status.DONE,
-        )  # fmt: skip
-
-    await rooms.effects.once(
-        "deliver.file",
-        intent_at=known.intent_at if known else None,
-        look=look,
-        note=note,
-        act=act,
-        keep=keep,
-        repeatable=True,
     )

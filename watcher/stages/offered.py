@@ -17,9 +17,10 @@ from typing import Any
 from watcher.errors import PlanError, WatcherError
 from watcher.galaxy import Galaxy
 from watcher.galaxy.answers import History
-from watcher.model import Plan, PlannedLibrary
+from watcher.model import Plan, PlannedDelivery, PlannedLibrary
 from watcher.stages.allowed import Way, library_problems, way_problems
 from watcher.stages.unknown import NEVER_ROLES, Problem, near, unknown, unknown_role
+from watcher.stages.ways_out import place_problems
 
 NO_DBKEY = "?"
 """How Galaxy writes that there is no reference genome."""
@@ -28,7 +29,8 @@ NO_DBKEY = "?"
 @dataclass(frozen=True, slots=True)
 class Names:
     """What is asked for; `exts` and `dbkeys` with what asks for each, for people. `path_exts` are those of files that
-    Galaxy reads by their path, `ways` how it is to read them. A library without a name is known with the run.
+    Galaxy reads by their path, `ways` how it is to read them, `places` where it is to write. A library without a name
+    is known with the run.
     """
 
     exts: Mapping[str, str] = field(default_factory=dict)
@@ -39,6 +41,7 @@ class Names:
     roles: Sequence[str] = ()
     libraries: Sequence[PlannedLibrary] = ()
     ways: Sequence[Way] = ()
+    places: Sequence[PlannedDelivery] = ()
 
 
 @dataclass(slots=True)
@@ -79,6 +82,7 @@ def names_in(plans: Sequence[Plan]) -> Names:
         roles=tuple(dict.fromkeys(role for plan in plans for role in plan.share.roles)),
         libraries=tuple(dict.fromkeys(one for plan in plans for one in plan.libraries)),
         ways=tuple(_way(plan) for plan in plans if plan.transfer != "tus" and plan.datasets),
+        places=tuple(one for plan in plans for one in plan.deliveries if one.is_written_by_galaxy or one.export),
     )
 
 
@@ -122,6 +126,7 @@ async def offered(galaxy: Galaxy, names: Names) -> Offered:
         for library in names.libraries:
             found.problems += await library_problems(galaxy, identity, library, found.told)
         found.problems = list(dict.fromkeys(found.problems))  # several plans may meet the same
+    found.problems += await place_problems(galaxy, names.places)
     return found
 
 

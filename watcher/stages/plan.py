@@ -321,6 +321,9 @@ async def _own_place(planned: Plan, unit: Unit, number: int, rooms: Rooms) -> Pl
             place = await _free_folder(delivery.library, planned.galaxy, unit, number, rooms, others)
             deliveries.append(delivery.model_copy(update={"library": place}))
             continue
+        if delivery.bucket:  # nobody's own: Galaxy names what it puts there
+            deliveries.append(delivery)
+            continue
         target = delivery.target
         rows = await rooms.store.deliveries_to(target)
         if target in targets or any(not _is_ours(row.batch_id, unit, number) for row in rows):

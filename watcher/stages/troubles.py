@@ -7,12 +7,13 @@ given up at once, or after an hour where waiting may help.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from watcher.errors import DeliveryError, TargetFull, TargetGone
 from watcher.model import PlannedDelivery, Status, Wait
-from watcher.rows import Batch
+from watcher.rows import Batch, DeliveryRow
 from watcher.stages.rooms import Rooms
 
 PASSING = (TargetFull, TargetGone)
@@ -37,8 +38,8 @@ class Troubles:
     _met: list[tuple[PlannedDelivery, DeliveryError]] = field(default_factory=list)
     _since: dict[str, str] = field(default_factory=dict)
 
-    async def note(self, planned: PlannedDelivery, error: DeliveryError) -> None:
-        """Keep with the delivery why it was not made, and decide whether it is given up."""
+    async def note(self, planned: PlannedDelivery, error: DeliveryError, known: DeliveryRow | None) -> None:
+        """Keep with the delivery why it was not made, and decide whether it is given up; `known` is how it stood."""
         now, passes = self.rooms.clock.now(), isinstance(error, PASSING)
         since = self.batch.more.get(IN_TROUBLE, {}).get(planned.key) or now.isoformat()
         is_given_up = planned.may_fail and not (passes and now - datetime.fromisoformat(since) < PATIENCE)
@@ -52,16 +53,23 @@ class Troubles:
             return
         told = f"Delivery {planned.key} to {planned.target} failed, as it may: {error.message}"
         self.lacking.append(told)
+        if known and (known.status, known.reason) == (
+            Status.FAILED,
+            error.message,
+        ):  # told already: others are waited for
+            return
         await self.rooms.store.journal(
             "delivery.failed", f"{told} ({self.batch.id})", unit_id=self.batch.unit_id, batch_id=self.batch.id
         )
 
-    async def settled(self) -> Wait | None:
-        """Return None when no delivery is to be waited for, a Wait for one that may fail; raise what the batch has to
-        wait for, or a person to see, otherwise.
+    async def settled(self, waits: Sequence[Wait] = ()) -> Wait | None:
+        """Return None when no delivery is to be waited for, a Wait for one that Galaxy is at work on (`waits`) or that
+        may fail; raise what the batch has to wait for, or a person to see, otherwise.
         """
         if self._since != self.batch.more.get(IN_TROUBLE, {}):
             await self.rooms.store.touch(self.batch, more={IN_TROUBLE: self._since})
+        if waits:
+            return min(waits, key=lambda wait: wait.after)
         required = [(planned, error) for planned, error in self._met if not planned.may_fail]
         for planned, error in required:
             if isinstance(error, PASSING):

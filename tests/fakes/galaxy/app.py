@@ -9,9 +9,12 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from tests.fakes.galaxy import (
+    archives,
+    cloud,
     collections,
     datasets,
     datatypes,
+    exports,
     fetch,
     histories,
     invocations,
@@ -58,6 +61,9 @@ def make_app(world: World, engine: Engine, scheduler: Scheduler, control: list[B
         users,
         sharing,
         offers,
+        exports,
+        archives,
+        cloud,
         *own,
     ):
         for one in module.ROUTES:

@@ -192,7 +192,7 @@ class Engine:
         for path in outputs.values():
             path.touch()
         try:
-            return tool.run(Run(paths, job.params, outputs))
+            return tool.run(Run(paths, job.params, outputs, self.world.folder / "results"))
         except Exception as problem:  # whatever a tool stumbles over is its exit code, as on a real server
             return Ending(1, stderr=f"{type(problem).__name__}: {problem}\n")
 

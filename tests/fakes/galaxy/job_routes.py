@@ -7,12 +7,13 @@ from typing import Any
 from starlette.responses import JSONResponse, Response
 
 from tests.fakes.galaxy.data_answers import dataset_inner
+from tests.fakes.galaxy.exports import run_export
 from tests.fakes.galaxy.filters import page
 from tests.fakes.galaxy.ids import encode
 from tests.fakes.galaxy.run_answers import job_brief, job_detail, job_row
 from tests.fakes.galaxy.schedule import Scheduler
 from tests.fakes.galaxy.state import Job, Tree
-from tests.fakes.galaxy.tools import TOOLS
+from tests.fakes.galaxy.tools import EXPORT_REMOTE, TOOLS
 from tests.fakes.galaxy.web import Call, Refusal, not_found_page, route
 
 Json = dict[str, Any]
@@ -131,6 +132,8 @@ def show_for_rerun(call: Call) -> Json:
 
 def run_tool(call: Call) -> Json:
     """Run a tool by hand on single datasets, perhaps in place of a former job."""
+    if call.body.get("tool_id") == EXPORT_REMOTE.id:
+        return run_export(call)
     user = call.need_user()
     world, body = call.world, call.body
     history = call.history(body["history_id"], own=True)

@@ -6,6 +6,9 @@ import os
 from pathlib import Path
 from typing import Any
 
+from starlette.responses import Response
+
+from tests.fakes.galaxy.exports import list_source
 from tests.fakes.galaxy.ids import encode
 from tests.fakes.galaxy.web import Call, Refusal, route
 
@@ -47,10 +50,12 @@ def list_roles_of_group(call: Call) -> list[Json]:
     ]
 
 
-def list_remote_files(call: Call) -> list[Json]:
+def list_remote_files(call: Call) -> list[Json] | Response:
     """List what lies right in a folder of an import folder, folders before files; anybody may."""
     user = call.need_user()
     scheme, _, inner = call.query("target").partition("://")
+    if scheme in ("gxfiles", "gxuserfiles"):
+        return list_source(call)
     own = call.world.user_import_folder / user.email
     if scheme not in ("gximport", "gxuserimport") or (scheme == "gximport" and not call.world.has_import_folder):
         raise Refusal(400, 400008, f"Could not find handler for URI [{call.query('target')}]")

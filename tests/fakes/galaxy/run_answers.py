@@ -191,7 +191,9 @@ def job_detail(world: World, job: Job, *, full: bool) -> Json:
     def member(number: int) -> Json:
         return {"id": encode(number), "src": "hda", "uuid": world.datasets[number].file.uuid}
 
-    params = {name: json.dumps(str(value)) for name, value in job.params.items()}
+    params = {
+        name: json.dumps(value if isinstance(value, dict | bool) else str(value)) for name, value in job.params.items()
+    }
     if job.tool_id == FETCH_TOOL:
         leaves = [leaf for _, leaf, _, _ in job.request.get("items", [])]
         request = {"targets": [{"destination": {"type": "hdas"}, "elements": leaves}], "check_content": True}

@@ -170,6 +170,11 @@ class FakeGalaxy:
         return self.state.import_folder
 
     @property
+    def file_source(self) -> Path:
+        """The folder behind `gxfiles://results`."""
+        return self.state.folder / "results"
+
+    @property
     def second_email(self) -> str:
         """The address of the other account."""
         return self.second_user.email

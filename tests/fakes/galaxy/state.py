@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.fakes.galaxy.account_state import LAB_ROLE, Role, User
+from tests.fakes.galaxy.archive_state import ArchiveShelf, CloudShelf
 from tests.fakes.galaxy.library_state import LibraryShelf
 from tests.fakes.galaxy.versions import Behaviour
 
@@ -287,6 +288,8 @@ class World:
         self.invocations: dict[int, Invocation] = {}
         self.sessions: dict[str, Session] = {}
         self.shelf = LibraryShelf()
+        self.archives = ArchiveShelf()
+        self.clouds = CloudShelf()
         self.quotas: list[list[int]] = []
         self.groups: list[tuple[str, tuple[int, ...]]] = []
         self.allow_path_paste = True

@@ -40,11 +40,12 @@ class ToolOutput:
 
 @dataclass(frozen=True)
 class Run:
-    """What a tool is run with."""
+    """What a tool is run with; `results` is the folder of the server's file source."""
 
     inputs: Mapping[str, Sequence[Path]]
     params: Mapping[str, Any]
     outputs: Mapping[str, Path]
+    results: Path
 
 
 @dataclass(frozen=True)
@@ -148,6 +149,35 @@ def _count_pairs(run: Run) -> Ending:
     return Ending(0 if forward == reverse else 1, stderr="" if forward == reverse else "the two ends differ\n")
 
 
+def _export_remote(run: Run) -> Ending:
+    folder = run.results / str(run.params["folder"])
+    chosen = run.params["export_type"]["datasets"]
+    try:
+        for number, one in enumerate(chosen):
+            place = folder / one["name"].lstrip(".")
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(run.inputs[f"export_type|datasets_{number}|infile"][0], place)
+    except OSError as problem:
+        return Ending(1, stderr=f"{type(problem).__name__}: {problem}\n")
+    run.outputs["out"].write_text(f"{len(chosen)} out of {len(chosen)} files have been exported.\n\n")
+    return Ending()
+
+
+def _send_to_cloud(run: Run) -> Ending:
+    bucket = run.results.parent / "buckets" / str(run.params["bucket"])
+    said = "[3/5] Accessing bucket.\n"
+    if not bucket.is_dir():
+        return Ending(1, said, "galaxy.exceptions.ObjectNotFound: Could not find the specified bucket\n")
+    label = str(run.params["object_label"])
+    if not run.params["overwrite_existing"] and (bucket / label).exists():
+        label += "_261122_121500"
+    try:
+        shutil.copyfile(run.inputs["filename"][0], bucket / label)
+    except OSError:
+        said += "Failed to send the dataset.\n"
+    return Ending(0, said + "Finished successfully.\n")
+
+
 _FASTQ = ("fastq", "fastq.gz")
 COUNT_READS = Tool(
     id="count_reads",
@@ -209,7 +239,26 @@ COUNT_PAIRS = Tool(
     outputs=(ToolOutput("counts", "tabular", "Pair count"),),
     run=_count_pairs,
 )
+EXPORT_REMOTE = Tool(
+    id="export_remote",
+    name="Export datasets",
+    inputs=(),
+    outputs=(ToolOutput("out", "txt", "Export logs"),),
+    run=_export_remote,
+    version="0.1.0",
+)
+SEND_TO_CLOUD = Tool(
+    id="send_to_cloud",
+    name="Send to cloud",
+    inputs=(),
+    outputs=(ToolOutput("output", "data"),),
+    run=_send_to_cloud,
+    version="0.1.0",
+)
 TOOLS = {
     tool.id: tool
-    for tool in (COUNT_READS, WAIT_THEN_EXIT, ENOUGH_READS, DIES_ONCE, PAGE_WITH_FILES, JOIN_FILES, COUNT_PAIRS)
-}
+    for tool in (
+        COUNT_READS, WAIT_THEN_EXIT, ENOUGH_READS, DIES_ONCE, PAGE_WITH_FILES, JOIN_FILES, COUNT_PAIRS, EXPORT_REMOTE,
+        SEND_TO_CLOUD,
+    )
+}  # fmt: skip

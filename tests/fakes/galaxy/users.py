@@ -22,7 +22,7 @@ def show_configuration(call: Call) -> Json:
     shown: Json = {
         "version_major": call.world.behaviour.major,
         "chunk_upload_size": 10485760,
-        "enable_celery_tasks": True,
+        "enable_celery_tasks": call.world.archives.has_celery,
         "enable_quotas": True,
         "enable_notification_system": False,
         "allow_user_dataset_purge": True,

@@ -41,6 +41,9 @@ class Behaviour:
     missing_import_is_error: bool = True
     registry_imports_once: bool = True
     registry_away_is_told: bool = True
+    keeps_folder_letters: bool = True
+    tells_task_results: bool = True
+    has_cloud: bool = False
 
     @property
     def major(self) -> str:
@@ -92,6 +95,9 @@ _V24_1 = replace(
     names_wrong_parameter=False,
     quota_megabyte=1 << 20,
     checks_tags=False,
+    keeps_folder_letters=False,
+    tells_task_results=False,
+    has_cloud=True,
 )
 
 RELEASES = {row.version: row for row in (_V24_1, _V24_2, _V25_0, _V25_1, _V26_0, _V26_1)}
