@@ -73,6 +73,9 @@ async def test_results_are_called_by_their_templates(world: World) -> None:
     folder = deliver(world)
     told = world.command("plan", str(world.watched / RUN), "--json").report
     assert told["units"][0]["batches"][0]["deliveries"][0]["names"] == BY_SAMPLE
+    assert (
+        "read counts: {run}/{element.1}/{output}.{element.2}.{ext}\n" in world.command("plan", str(world.watched)).out
+    )
     await world.once()
     assert (await only_batch(world))["status"] == "done"
     assert files_in(folder) == {*FILES, "MANIFEST.sha256"}
@@ -146,7 +149,7 @@ async def test_what_is_there_and_the_same_is_no_other_file(world: World) -> None
 KILLS = [("deliver.file.act", 4), ("deliver.file.intent", 2), ("deliver.file.act", 1), ("deliver.file.receipt", 2)]
 
 
-@pytest.mark.parametrize(("point", "time"), rarer(KILLS, keep=1))
+@pytest.mark.parametrize(("point", "time"), rarer(KILLS))
 async def test_a_kill_takes_no_second_name(world: World, runner: Runner, point: str, time: int) -> None:
     """Also when the other file goes away between the death and the next start, each result is there once."""
     folder = deliver(world, on_clash="suffix")
