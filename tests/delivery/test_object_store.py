@@ -13,6 +13,7 @@ import pytest
 
 from tests.delivery.results import Results
 from tests.delivery.stores import S3, SECRET, line_to, moto
+from watcher.clock import SystemClock
 from watcher.delivery.object_store import PART_BYTES, ObjectStoreDelivery
 from watcher.errors import DeliveryBroken, GalaxyAway, TargetGone
 from watcher.sandbox.server import free_port
@@ -247,3 +248,35 @@ async def test_an_address_that_is_none_is_refused() -> None:
     for url in ("ftp://results/x", "s3:///x", "s3://results/a/../b", "results/x"):
         with pytest.raises(DeliveryBroken, match="not a place in an object store"):
             ObjectStoreDelivery(url, {}, None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("content", [b"small", LARGE], ids=["small", "large"])
+async def test_marker_and_manifest_are_gone_before_anything_is_added(s3: S3, results: Results, content: bytes) -> None:
+    """A program that waits for them never takes half of what a second attempt adds; both come back in the end."""
+    old, new, last = results.add("a", b"old", "old"), results.add("b", content, "new"), results.add("c", b"last", "zzz")
+
+    def marked() -> ObjectStoreDelivery:
+        return ObjectStoreDelivery(f"s3://{s3.bucket}/run 7/out", s3.options(), SystemClock(), marker="DELIVERED")
+
+    await bring(marked(), results, old)
+    ends = {"run 7/out/MANIFEST.sha256", "run 7/out/DELIVERED"}
+    assert s3.contents().keys() == {"run 7/out/old.txt", *ends}
+    kept = results.contents.pop("c")
+    with pytest.raises(KeyError):
+        await bring(marked(), results, old, new, last)
+    assert s3.contents().keys() == {"run 7/out/old.txt", "run 7/out/new.txt"}
+    results.contents["c"] = kept
+    await bring(marked(), results, old, new, last)
+    assert s3.contents().keys() == {f"run 7/out/{name}.txt" for name in ("old", "new", "zzz")} | ends
+
+
+async def test_a_name_that_another_object_has_is_told_beforehand(s3: S3, results: Results) -> None:
+    """Also where Galaxy has no checksum; what is the same, or outdated, or not there is free."""
+    file = results.add("a", b"mine!", "reads", hashed=False)
+    delivery = s3.delivery()
+    assert not await delivery.is_taken(results, file, "reads.txt")
+    for body, is_taken in ((b"theirs", True), (b"other", True), (b"mine!", False)):
+        s3.client.put_object(Bucket=s3.bucket, Key="run 7/out/reads.txt", Body=body)
+        assert await delivery.is_taken(results, file, "reads.txt") == is_taken
+        outdated = hashlib.sha256(body).hexdigest()
+        assert not await delivery.is_taken(results, file, "reads.txt", outdated=outdated)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import subprocess
 from pathlib import Path
@@ -12,11 +13,17 @@ import pytest
 from tests.crash.conftest import runner
 from tests.crash.runner import LIMITS, Runner
 from tests.delivery.conftest import s3, s3_server
+from tests.delivery.results import AtOnce, Results
 from tests.delivery.stores import S3
 from tests.fakes.galaxy import Fault
 from tests.rarer import rarer
 from tests.stages.test_deliveries_to_stores import to_store
 from tests.world import RUN, World
+from watcher.clock import ManualClock
+from watcher.delivery import FolderDelivery
+from watcher.model import PlannedDelivery
+from watcher.rows import DeliveredFile
+from watcher.stages.clashes import free_way, ways_of
 
 __all__ = ["runner", "s3", "s3_server"]
 
@@ -73,6 +80,9 @@ async def test_results_are_called_by_their_templates(world: World) -> None:
     folder = deliver(world)
     told = world.command("plan", str(world.watched / RUN), "--json").report
     assert told["units"][0]["batches"][0]["deliveries"][0]["names"] == BY_SAMPLE
+    assert (
+        "read counts: {run}/{element.1}/{output}.{element.2}.{ext}\n" in world.command("plan", str(world.watched)).out
+    )
     await world.once()
     assert (await only_batch(world))["status"] == "done"
     assert files_in(folder) == {*FILES, "MANIFEST.sha256"}
@@ -146,7 +156,7 @@ async def test_what_is_there_and_the_same_is_no_other_file(world: World) -> None
 KILLS = [("deliver.file.act", 4), ("deliver.file.intent", 2), ("deliver.file.act", 1), ("deliver.file.receipt", 2)]
 
 
-@pytest.mark.parametrize(("point", "time"), rarer(KILLS, keep=1))
+@pytest.mark.parametrize(("point", "time"), rarer(KILLS))
 async def test_a_kill_takes_no_second_name(world: World, runner: Runner, point: str, time: int) -> None:
     """Also when the other file goes away between the death and the next start, each result is there once."""
     folder = deliver(world, on_clash="suffix")
@@ -213,3 +223,30 @@ async def test_the_marker_never_stands_beside_half_a_delivery(world: World) -> N
     assert files_in(folder) > before
     assert any(not is_marked for _, is_marked in seen)
     assert_checked(folder)
+
+
+async def test_an_index_moves_with_its_alignment(tmp_path: Path) -> None:
+    """Where the name of one of them is another file's, both get the same suffix; what was begun with is gone on with;
+    where all names are taken, or no suffix is wished, it is their own that is told.
+    """
+    results = Results()
+    bam = results.add("a", b"alignment", "aligned", ext="bam")
+    index = dataclasses.replace(results.add("b", b"index", "aligned", ext="bam"), member="x", suffix="bai")
+    index = dataclasses.replace(index, galaxy_id=bam.galaxy_id)
+    target = FolderDelivery(tmp_path, tmp_path, AtOnce(), ManualClock())
+    places = target.places([bam, index])
+    own = {"aligned.bam": bam, "aligned.bam.bai": index}
+    assert ways_of(PlannedDelivery(key="1", folder=str(tmp_path)), target, places) == [(own,)]
+    (ways,) = ways_of(PlannedDelivery(key="1", folder=str(tmp_path), on_clash="suffix"), target, places)
+    assert await free_way(ways, {}, target, results) == own
+    (tmp_path / "aligned.bam.bai").write_text(THEIRS)
+    moved = await free_way(ways, {}, target, results)
+    first, second = moved
+    assert (list(moved.values()), f"{first}.bai", first[:8]) == ([bam, index], second, "aligned~")
+    begun = {first: DeliveredFile("x-1", "1", first, bam.galaxy_id, bam.size, intent_at=ManualClock().now())}
+    (tmp_path / "aligned.bam.bai").unlink()
+    assert await free_way(ways, begun, target, results) == moved
+    for way in ways:
+        for path in way:
+            (tmp_path / path).write_text(THEIRS)
+    assert await free_way(ways, {}, target, results) == own

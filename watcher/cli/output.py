@@ -239,6 +239,8 @@ def _print_planned_batch(console: Console, batch: Mapping[str, Any]) -> None:
             console.print(f"                {escape(label)}: {_input(value)}")
     for delivery in batch["deliveries"]:
         console.print(f"    delivery    {delivery['target']}  ({', '.join(delivery['outputs'])})")
+        for pattern, template in delivery.get("names", {}).items():
+            console.print(f"                {escape(pattern)}: {escape(template)}")
 
 
 def _input(value: Any) -> str:
