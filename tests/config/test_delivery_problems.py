@@ -30,7 +30,7 @@ TABLE = (
     elsewhere("url-with-a-bucket-of-the-run", '- url: "s3://{run}/{project}"', ".url", "fixed bucket", "s3://bucket"),
     elsewhere("url-that-goes-up", "- url: s3://bb/../{run}/{project}", ".url", "must not go up", "Write the way"),
     elsewhere("url-for-every-run", "- url: s3://bb/{project}", ".url", "is the same place for every run.", "{run}"),
-    elsewhere("no-place", "- on: ok", "", "needs one place: folder, url, library or cloud.", "{folder: /results/{run}}"),
+    elsewhere("no-place", "- on: ok", "", "needs one place: folder, url, library", "{folder: /results/{run}}"),
     bad("two-places", "url: s3://bb/{run}/{project}", "", "has both folder and url.", "several deliveries"),
     elsewhere(
         "mode-in-a-store",

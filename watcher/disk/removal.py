@@ -28,8 +28,7 @@ LOOK_S = 60.0
 
 def is_ours(name: str) -> bool:
     """Tell whether a name in a watched folder is one that the watcher gives: what it claims, and its receipts."""
-    last = PurePosixPath(name).name
-    return last.startswith(PREFIX) or last.endswith(RECEIPT)
+    return name.endswith(RECEIPT) or f"/{PREFIX}" in f"/{name}"
 
 
 def claimed_path(path: str, mark: str) -> str:

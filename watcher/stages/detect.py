@@ -20,7 +20,6 @@ import structlog
 
 from watcher.config import WatchSettings
 from watcher.disk.mounts import inspect_root
-from watcher.disk.removal import is_ours
 from watcher.disk.scan import list_folder
 from watcher.errors import FileGone, MountGone, StateError, Superseded, WatcherError
 from watcher.model import Kind, Outcome, SourceFacts, Stage, Status, Wait
@@ -176,7 +175,7 @@ async def _folders(rooms: Rooms, settings: WatchSettings) -> list[SourceFacts]:
 
 def _left_out(watch: Watch, place: Place) -> dict[str, Any]:
     """Return what is to be remembered of a place's files that are no units; says each new one once."""
-    strays = [stray for stray in not_taken(place.layout, place.listing) if not is_ours(stray.path)]
+    strays = not_taken(place.layout, place.listing)
     told = [[stray.path, stray.reason] for stray in strays[:MOST_LEFT_OUT]]
     before = watch.more.get(LEFT_OUT, [])
     for path, reason in told:

@@ -15,6 +15,7 @@ from typing import Any
 from watcher.clock import Clock
 from watcher.config import Settings, WatchSettings
 from watcher.disk.mounts import RootLook, inspect_root
+from watcher.disk.removal import is_ours
 from watcher.disk.scan import facts_of, list_folder, read_ends, read_small
 from watcher.disk.threads import DiskThreads
 from watcher.errors import FileGone, MountGone, PlanError, StructureBroken, Superseded, UnsafePath
@@ -117,9 +118,16 @@ async def list_run(
     shallow_only: bool = False,
     wish: Wish = NO_WISH,
 ) -> Listing:
-    """List a run folder as `look_at` does, without asking what is in it."""
+    """List a run folder as `look_at` does, without asking what is in it.
+
+    Where a file or a folder may be a unit by itself, what the watcher put there (`is_ours`) is left out.
+    """
     depth = layout.look_depth if shallow_only else (1 if layout.flat else None)
-    return await list_folder(threads, root, depth=depth, prune=layout.prune_but(wish.kinds), clock=clock)
+    listing = await list_folder(threads, root, depth=depth, prune=layout.prune_but(wish.kinds), clock=clock)
+    if layout.flat or layout.analyses:
+        entries = {path: facts for path, facts in listing.entries.items() if not is_ours(path)}
+        listing = replace(listing, entries=entries)
+    return listing
 
 
 def place_of(layout: Layout, root: Path, listing: Listing) -> Place:

@@ -134,14 +134,23 @@ async def refuse_unproven(rooms: Rooms, unit: Unit) -> None:
     newest = await rooms.store.find_unit(unit.identity, unit.unit)
     if newest is not None and newest.id not in {one.id for one in chain} and newest.status is not Status.IGNORED:
         raise PlanError(f"{newest.id} is a newer version of it.", hint="Let that one end first")
-    mine = {one.id for one in chain}
     layout = rooms.layouts.get(unit.layout)
+    if layout is None or not layout.flat:  # files of a flat folder hold nobody else's
+        await _refuse_others_inside(rooms, unit, {one.id for one in chain})
+
+
+async def _refuse_others_inside(rooms: Rooms, unit: Unit, mine: Collection[str]) -> None:
+    """Raise PlanError when another unit lies in the folder that is under way, never was sent, or is to stay."""
     for one in await rooms.store.units(watch=unit.watch):
-        others_end = one.status in (Status.DONE, Status.CANCELLED, Status.IGNORED)
-        if one.id in mine or others_end or (layout is not None and layout.flat):
+        if one.id in mine or not Path(one.path).is_relative_to(unit.path):
             continue
-        if Path(one.path).is_relative_to(unit.path):
-            raise PlanError(f"{one.id} lies in it and is {one.status}.", hint="Let that one end first")
+        if one.status in (Status.CANCELLED, Status.IGNORED):
+            if one.path != unit.path:
+                raise PlanError(f"{one.id} ({one.unit}) lies in it and was never sent.")
+        elif one.status is not Status.DONE:
+            raise PlanError(f"{one.id} ({one.unit}) lies in it and is {one.status}.", hint="Let that one end first")
+        elif any(batch.plan.finish.source == "keep" for batch in living(await rooms.store.batches(one.id))):
+            raise PlanError(f"{one.id} ({one.unit}) lies in it and stays, as its rule says.")
 
 
 async def _unproven(rooms: Rooms, unit: Unit) -> str:

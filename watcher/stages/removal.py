@@ -119,9 +119,10 @@ async def fix_date(rooms: Rooms, unit: Unit, batches: Sequence[Batch], ended_at:
 
 
 async def forget_date(rooms: Rooms, unit: Unit) -> None:
-    """Let a new plan decide anew, unless the folder has begun to go."""
+    """Let a new plan decide anew, unless the folder has begun to go, or a person has said that it stays."""
     known = await rooms.store.removal(unit.id)
-    if known is not None and not known.step and known.status is not Status.DONE:
+    is_open = known is not None and (known.status is Status.WAITING or known.code == STOPPED)
+    if known is not None and is_open and not known.step:
         await rooms.store.put_removal(unit, status=Status.IGNORED, code=KEPT, reason="", due_at=None)
 
 
@@ -257,8 +258,11 @@ class _Work:
         await self._end(source)
 
     async def stopped(self, error: WatcherError) -> tuple[Removal, Hold]:
-        """Give back what was claimed, if nothing of it is lost, and ask a person."""
+        """Give back what was claimed, if nothing of it is lost, and ask a person; MountGone when it is the mount that
+        has gone meanwhile.
+        """
         rooms, unit, told_error = self._rooms, self._unit, error.message
+        await refuse_blind(rooms, unit)
         if self.row.step in ("claiming", "claimed", "placing"):
             try:
                 await give_back(rooms.threads, self._source.root, self._source.path, unit.id, self._source.files)
@@ -406,7 +410,8 @@ class _Work:
         """Store where the run is now, for every version of it, and that its root may be empty by right."""
         rooms, row = self._rooms, self.row
         is_moved = row.action == "archive"
-        text = f"{source.shown} was moved to {row.target}." if is_moved else f"{source.shown} was deleted."
+        verb = "was" if source.path else "were"
+        text = f"{source.shown} {verb} moved to {row.target}." if is_moved else f"{source.shown} {verb} deleted."
         for one in await versions_of(rooms, self._unit) if source.path else ():
             own = self._unit if one.id == self._unit.id else one
             where: dict[str, Any] = {"path": row.target} if is_moved else {}
