@@ -23,7 +23,7 @@ def test_every_configuration_loads(tmp_path: Path) -> None:
         file = tmp_path / "config.yaml"
         file.write_text(block)
         rules.append([rule.name for rule in load_config(file, layouts=load_layouts, check_keys=False).rules])
-    assert rules == [["amplicon"], ["all"], ["germline"], ["amplicon"], ["amplicon"]]
+    assert rules == [["amplicon"], ["all"], ["germline"], ["amplicon"], ["amplicon"], ["amplicon"]]
 
 
 def test_every_link_leads_somewhere() -> None:

@@ -61,6 +61,51 @@ TABLE = (
     elsewhere(
         "library-of-a-sample", '- {library: {name: "{sample}"}}', ".library.name", "{sample} has no single value", "per"
     ),
+    elsewhere(
+        "source-of-the-run", '- url: "gxfiles://{run}/{project}"', ".url", "fixed id of a file source", "results"
+    ),
+    elsewhere(
+        "source-for-every-run", "- url: gxfiles://x/{project}", ".url", "is the same place for every run.", "{run}"
+    ),
+    elsewhere(
+        "marker-at-a-place-of-galaxys",
+        '- {url: "gxfiles://x/{run}/{project}", marker: READY}',
+        "",
+        "has marker, which a place of Galaxy's has not.",
+        "Leave out marker.",
+    ),
+    elsewhere(
+        "group-in-a-bucket-of-galaxys",
+        "- {cloud: {authz_id: a, bucket: b}, group: lab}",
+        "",
+        "has group, which a place of Galaxy's has not.",
+        "Leave out group.",
+    ),
+    elsewhere("cloud-without-a-bucket", "- {cloud: {authz_id: a}}", ".cloud.bucket", "is missing"),
+    elsewhere(
+        "archive-in-a-bucket-of-galaxys",
+        "- {cloud: {authz_id: a, bucket: b}, export: history}",
+        "",
+        "sends an archive to a bucket of Galaxy's.",
+        "Only results go there",
+    ),
+    bad("cloud-and-folder", "cloud: {authz_id: a, bucket: b}", "", "has both folder and cloud.", "several deliveries"),
+    bad(
+        "outputs-of-an-archive",
+        'export: history\n        outputs: ["a"]',
+        "",
+        "has outputs, which an archive has not.",
+        "Leave out",
+    ),
+    bad("format-of-results", "format: rocrate.zip", "", "has a format, but is no archive.", "export: history"),
+    bad(
+        "format-of-another",
+        "export: history\n        format: bco.json",
+        "",
+        "has format bco.json",
+        "tar.gz and rocrate",
+    ),
+    bad("export-of-nothing-known", "export: workflow", "export", "workflow"),
     bad("mode-that-is-a-number", "mode: 640", "mode", "is not a mode.", '"0640"'),
     bad("mode-in-words", 'mode: "u=rw"', "mode", "is not a mode.", "in quotes"),
     bad("mode-of-nine", 'folder_mode: "0999"', "folder_mode", "is not a mode.", "in quotes"),
