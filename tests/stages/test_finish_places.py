@@ -77,4 +77,6 @@ async def test_of_several_analyses_each_goes_by_itself(world: World, units: str)
     assert (run / "Analysis" / "1").exists() is (units == "latest")
     assert (run / "RunInfo.xml").exists()
     report = await world.once(wait_s=1.5)
-    assert (len(report["units"]), report["obstacles"]) == (2, [])
+    assert report["obstacles"] == []
+    # What is left may be a run of base calls, of which nothing is sent.
+    assert len([batch for unit in report["units"] for batch in unit["batches"]]) == len(taken)
