@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.stages.test_units import finished
 from tests.world import World, fastq, packed
 
 Json = dict[str, Any]
@@ -57,3 +58,25 @@ async def test_a_receipt_in_a_flat_folder_is_no_run(world: World) -> None:
     units = (await world.once(wait_s=1.5))["units"]
     assert [unit["run"] for unit in units] == ["a"], units
     assert names(world.watched) == ["a.galaxy-watcher.json", "a_R1.fastq.gz", "a_R2.fastq.gz"]
+
+
+@pytest.mark.parametrize("units", ["all", "latest"])
+async def test_of_several_analyses_each_goes_by_itself(world: World, units: str) -> None:
+    """An analysis goes to its place in the run; the rest of the run folder stays, and what was not taken as well."""
+    archive = world.folder / "archive"
+    archive.mkdir()
+    finish = {"source": "archive", "archive": f"{archive}/{{run}}"}
+    world.write_config(watch={"units": units}, rule={"workflow": None, "deliver": None, "finish": finish})
+    run = finished(2).write(world.watched)
+    ended = {unit["unit"]: unit for unit in (await world.once())["units"]}
+    taken = ["Analysis/1", "Analysis/2"] if units == "all" else ["Analysis/2"]
+    assert [name for name, unit in sorted(ended.items()) if unit["status"] == "done"] == taken
+    assert {ended[name]["source"]["status"] for name in taken} == {"done"}
+    place = archive / ended["Analysis/2"]["run"]
+    assert sorted(path.name for path in place.iterdir()) == [name.replace("/", "_") for name in taken]
+    assert (run / "Analysis" / "1").exists() is (units == "latest")
+    assert (run / "RunInfo.xml").exists()
+    report = await world.once(wait_s=1.5)
+    assert report["obstacles"] == []
+    # What is left may be a run of base calls, of which nothing is sent.
+    assert len([batch for unit in report["units"] for batch in unit["batches"]]) == len(taken)

@@ -117,11 +117,14 @@ def living(batches: Iterable[Batch]) -> list[Batch]:
 
 
 async def versions_of(rooms: Rooms, unit: Unit) -> list[Unit]:
-    """Return a unit and the versions before it, newest first."""
-    chain, now = [unit], unit
-    while now.replaces and (before := await rooms.store.unit(now.replaces)) is not None and before not in chain:
+    """Return a unit and the versions of it before that lie in the same folder, newest first; an analysis may replace
+    another one, which lies beside it.
+    """
+    chain = [unit]
+    while (before := await rooms.store.unit(chain[-1].replaces) if chain[-1].replaces else None) is not None:
+        if before.path != unit.path or before.id in {one.id for one in chain}:
+            break
         chain.append(before)
-        now = before
     return chain
 
 
