@@ -14,7 +14,7 @@ import pytest
 
 from tests.fakes.galaxy import Fault
 from tests.stages.test_written_by_galaxy import only_batch
-from tests.world import RUN, World
+from tests.world import RUN, World, until
 from watcher.service.preflight import check_all
 
 pytestmark = pytest.mark.timeout(180)  # a whole way each, also on a busy machine
@@ -167,3 +167,36 @@ async def test_a_place_that_cannot_be_written(world: World) -> None:
     batch = await only_batch(world)
     assert batch["status"] == "held", batch
     assert "There is no archive of the history" in batch["reason"]
+
+
+async def test_a_history_without_a_workflow(world: World) -> None:
+    """What was only sent is packed as well; of invocations there are none, which is said."""
+    there = home(world, export="history")
+    invocation = {"folder": f"{world.results}/none/{{run}}", "export": "invocation"}
+    (world.results / "none").mkdir()
+    world.write_config(rule={"workflow": None, "deliver": [there, invocation]})
+    world.add_run(samples=("S1",))
+    assert [one for one in await check_all(world.settings()) if not one.well] == []
+    await world.once()
+    batch = await only_batch(world)
+    assert [row["status"] for row in batch["deliveries"]] == ["done", "done"], batch
+    assert batch["deliveries"][1]["reason"] == "no result to deliver"
+    with tarfile.open(world.results / RUN / "history.tar.gz") as archive:
+        assert sum("fastq.gz" in name for name in archive.getnames()) == 2
+
+
+async def test_one_whose_answer_is_unknown_keeps_no_other_waiting(world: World) -> None:
+    """While it may still come true it is looked for again; the folder beside it is filled meanwhile."""
+    deliver(world, {"url": PLACE, "export": "history"}, home(world), limits={"uncertain_for": "1h"})
+    world.fake.faults.add(Fault("reset", method="POST", path="*/write_store"))
+
+    async def has_met_both() -> bool:
+        units = (await world.status())["units"]
+        batches = units[0]["batches"] if units else []
+        return bool(batches) and "The answer to `deliver.archive` never came" in batches[0]["reason"]
+
+    async with world.daemon(takes_existing=True):
+        await until(has_met_both, what="the wait")
+    batch = await only_batch(world)
+    assert [row["status"] for row in batch["deliveries"]] == ["working", "done"], batch
+    assert len(world.fake.requests.all("POST", "write_store")) == 1

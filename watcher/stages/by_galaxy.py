@@ -54,9 +54,14 @@ async def export_row(batch: Batch, rooms: Rooms, planned: PlannedDelivery) -> Ga
 
 
 async def history_of(batch: Batch, rooms: Rooms) -> HistoryId:
-    """Return the history that the batch works in."""
-    rows = await rooms.store.galaxy_objects(batch.id)
-    return next(HistoryId(row.galaxy_id) for row in rows if row.key == "history")
+    """Return the history that the batch works in; DeliveryBroken when it needs none."""
+    for row in await rooms.store.galaxy_objects(batch.id):
+        if row.key == "history":
+            return HistoryId(row.galaxy_id)
+    raise DeliveryBroken(
+        f"Batch {batch.id} has no history in Galaxy: all of it is in a library.",
+        hint="Take the delivery out of the rule, or let a workflow run on it.",
+    )
 
 
 async def write_out(

@@ -12,7 +12,7 @@ import difflib
 import re
 from datetime import datetime
 
-from watcher.errors import AnswerLost, DeliveryBroken, DeliveryError
+from watcher.errors import AnswerLost, DeliveryBroken, DeliveryError, Uncertain
 from watcher.galaxy.results import GalaxyResults
 from watcher.model import DatasetId, Done, Fail, Next, Outcome, PlannedDelivery, Stage, Status, Wait
 from watcher.results import ResultFile, weakest
@@ -71,6 +71,8 @@ async def deliver(batch: Batch, rooms: Rooms) -> Outcome:
             else:
                 wait = await _deliver_one(batch, rooms, results, planned, known, ending, is_whole=is_whole)
             waits += [wait] if wait else []
+        except Uncertain as error:
+            waits.append(Wait(error.again_in, error.message, error.code))
         except DeliveryError as error:  # of this one alone: the others are made all the same
             await troubles.note(planned, error, known)
         except AnswerLost as error:  # of one into a library: looked at again when the others are made

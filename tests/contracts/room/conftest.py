@@ -36,6 +36,15 @@ PATIENCE_S = 600.0
 """A first upload waits for the real server's worker to start."""
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Call slow on real servers what says so: the fake has shown to answer alike."""
+    for item in items:
+        if isinstance(item, pytest.Function) and item.get_closest_marker("slow_on_real"):
+            server: Any = item.callspec.params.get("galaxy_server")
+            if item.path.parent == Path(__file__).parent and server and server[0] == "real":
+                item.add_marker(pytest.mark.slow)
+
+
 @dataclass
 class Prepared:
     """What lies in Galaxy before the tests begin: two samples, a broken file, a collection, two invocations."""

@@ -43,6 +43,7 @@ async def assert_readable(galaxy: Galaxy, path: str) -> bytes:
     return whole
 
 
+@pytest.mark.slow_on_real
 async def test_the_archive_of_a_history(galaxy: Galaxy, prepared: Prepared) -> None:
     """It has the bytes of the uploads; asked for twice it is made once, and it can be told from older ones; what is
     changed later leaves it as it is.
@@ -91,6 +92,7 @@ async def test_an_invocation_as_the_server_tells_it(galaxy: Galaxy, prepared: Pr
     assert (await galaxy.exports.listing(place))[f"é {format}"] > 0
 
 
+@pytest.mark.slow_on_real
 async def test_a_history_at_a_place_of_galaxys(galaxy: Galaxy, history: HistoryId) -> None:
     """Its RO-Crate and its plain archive are written there, over what has the name."""
     place = f"{PLACE} {history}"

@@ -71,6 +71,7 @@ async def test_datasets_get_the_names_they_are_given(
         assert await galaxy.exports.listing(one) == sizes
 
 
+@pytest.mark.slow_on_real
 async def test_a_job_is_found_by_what_it_writes_and_where(
     galaxy: Galaxy, history: HistoryId, place: str, prepared: Prepared
 ) -> None:
@@ -91,6 +92,7 @@ async def test_a_job_is_found_by_what_it_writes_and_where(
     assert await ended(galaxy, again) == "ok"
 
 
+@pytest.mark.slow_on_real
 async def test_a_job_that_cannot_write(galaxy: Galaxy, history: HistoryId, place: str, prepared: Prepared) -> None:
     """It fails with the tool's words when a file is in the way of a folder; what has the very name is written over."""
     (name, first), (other, second) = list(prepared.datasets.items())[:2]
