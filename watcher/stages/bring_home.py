@@ -47,6 +47,8 @@ async def bring_home(
     await rooms.store.touch(batch, more={DELIVERY_BYTES: needed_bytes})  # what a probe asks for while we wait
     await target.prepare(needed_bytes)
     await begin()
+    # Another state may have delivered here before this one was begun: its record gives way, and nothing else does.
+    before = {} if rows.keys() >= set(names_beside(planned)) else await target.listed()
     turns = asyncio.Semaphore(AT_ONCE)
 
     async def bring(alike: Ways) -> None:
@@ -62,8 +64,6 @@ async def bring_home(
     await together(bring(one) for one in missing)
     done = await _rows_at(batch, rooms, planned, home)
     written = await beside(batch, rooms, planned, done)
-    # Another state may have delivered here before this one was begun: its record gives way, and nothing else does.
-    before = {} if all(path in rows for path in written.places) else await target.listed()
     for path, file in written.places.items():
         outdated = before.get(path, "")
         await _deliver_file(batch, rooms, written, target, planned.key, path, file, rows.get(path), outdated)
