@@ -168,7 +168,12 @@ def _batch(planned: Plan, found: FoundUnit, rule: str | None) -> dict[str, Any]:
         ]
         or None,
         "deliveries": [
-            {"target": one.target, "outputs": list(one.outputs), "on": one.on, "may_fail": one.may_fail}
+            {
+                "target": one.target,
+                "outputs": [f"{one.export}.{one.format}"] if one.export else list(one.outputs),
+                "on": one.on,
+                "may_fail": one.may_fail,
+            }
             for one in planned.deliveries
         ],
     }
