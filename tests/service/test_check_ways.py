@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from unittest import mock
+
 from tests.fakes.galaxy import Fault
 from tests.service.test_check_offers import told
 from tests.stages.shelves import LIBRARY, into_library, world
@@ -81,3 +84,18 @@ async def test_a_library_for_results(world: World) -> None:
     world.fake.user.is_admin = False
     bad = told(await check_all(world.settings()), well=False)
     assert "may not add to `Results` of Galaxy's libraries" in bad
+
+
+async def test_the_end_of_a_run_folder_is_asked_for(world: World) -> None:
+    """The archive has to be there, and who moves folders has to write to the watch: both show before the date."""
+    archive = world.folder / "archive"
+    finish = {"source": "archive", "archive": f"{archive}/{{run}}", "after": "30d"}
+    into_library(world, "tus", rule={"finish": finish})
+    assert f"rule all, finish: {archive} is not there." in told(await check_all(world.settings()), well=False)
+    archive.mkdir()
+    findings = await check_all(world.settings())
+    assert told(findings, well=False) == ""
+    assert f"rule all, finish: {archive} is writable" in told(findings, well=True)
+    with mock.patch.object(os, "access", lambda path, mode: path != world.watched or not mode & os.W_OK):
+        bad = told(await check_all(world.settings()), well=False)
+    assert bad.startswith(f"rule all, finish: {world.watched} cannot be written by this user"), bad

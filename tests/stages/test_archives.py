@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.fakes.galaxy import Fault
-from tests.stages.test_written_by_galaxy import only_batch
+from tests.stages.test_written_by_galaxy import export_jobs, only_batch
 from tests.world import RUN, World, until
 from watcher.service.preflight import check_all
 
@@ -200,3 +200,21 @@ async def test_one_whose_answer_is_unknown_keeps_no_other_waiting(world: World) 
     batch = await only_batch(world)
     assert [row["status"] for row in batch["deliveries"]] == ["working", "done"], batch
     assert len(world.fake.requests.all("POST", "write_store")) == 1
+
+
+async def test_what_is_broken_is_not_tried_while_another_is_waited_for(world: World) -> None:
+    """Galaxy is at work on one delivery; another one, which it could not make, is asked for by a person alone."""
+    deliver(world, {"url": f"{PLACE}/a"}, {"url": f"{PLACE}/b", "export": "history"})
+    shelf = world.fake.state.archives
+    world.fake.faults.add(Fault("job_error", tool="export_remote"))
+    dead = Fault("act", method="POST", path="*/write_store", action=lambda: setattr(shelf, "has_celery", False))
+    world.fake.faults.add(dead)
+
+    async def many_rounds() -> bool:
+        return len(world.fake.requests.all("GET", "/api/tasks/")) > 8
+
+    async with world.daemon(takes_existing=True):
+        await until(many_rounds, what="many rounds")
+    batch = await only_batch(world)
+    assert [row["status"] for row in batch["deliveries"]] == ["held", "working"], batch
+    assert export_jobs(world) == ["error"]

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator
-from fnmatch import fnmatchcase
 from pathlib import Path
 
 from watcher.clock import Clock, SystemClock
@@ -21,7 +20,7 @@ from watcher.galaxy import Galaxy
 from watcher.galaxy.workflow_files import parse
 from watcher.service.build import account_of, state_place
 from watcher.service.preflight_galaxy import Finding, account_findings, room_told, rule_findings, way_findings
-from watcher.service.preflight_targets import target_findings
+from watcher.service.preflight_targets import may_take, target_findings
 from watcher.stages.cut import workflow_as_asked
 from watcher.stages.workflow_fit import Fit, Fitter, Supply
 from watcher.store.store import Store
@@ -105,7 +104,7 @@ async def _galaxy(settings: Settings, galaxy: GalaxySettings, clock: Clock) -> A
             yield finding
         mine = [rule for rule in settings.rules if settings.galaxy_of(rule).name == galaxy.name]
         for watch in settings.watches:
-            if watch.transfer != "tus" and any(_may_take(rule, watch) for rule in mine):
+            if watch.transfer != "tus" and any(may_take(rule, watch) for rule in mine):
                 for finding in await way_findings(watch, galaxy, client):
                     yield finding
         for rule in mine:
@@ -119,12 +118,7 @@ async def _galaxy(settings: Settings, galaxy: GalaxySettings, clock: Clock) -> A
 
 def _takes_by_path(rule: RuleSettings, settings: Settings) -> bool:
     """Tell whether the rule may take files that Galaxy reads by itself."""
-    return any(_may_take(rule, watch) for watch in settings.watches if watch.transfer != "tus")
-
-
-def _may_take(rule: RuleSettings, watch: WatchSettings) -> bool:
-    """Tell whether runs of the watch may fall to the rule."""
-    return any(fnmatchcase(watch.name, pattern) for pattern in rule.match.watch)
+    return any(may_take(rule, watch) for watch in settings.watches if watch.transfer != "tus")
 
 
 def _account(galaxy: GalaxySettings, email: str) -> str:

@@ -1,4 +1,5 @@
-"""Do the places that results go to take them? Folders are looked at, object stores are asked; nothing is written.
+"""Do the places that results and run folders go to take them? Folders are looked at, object stores are asked; nothing
+is written.
 
 Libraries are asked for with the other names that Galaxy has to know (`preflight_galaxy.py`). A part of `check`
 (`preflight.py`).
@@ -8,9 +9,12 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
 
 from watcher.clock import Clock
-from watcher.config import DeliverySettings, RuleSettings, Settings, options_for
+from watcher.config import DeliverySettings, RuleSettings, Settings, WatchSettings, options_for
 from watcher.config.destinations import fixed_folder, fixed_url
 from watcher.delivery import ObjectStoreDelivery
 from watcher.delivery.rights import Rights
@@ -19,7 +23,7 @@ from watcher.service.preflight_galaxy import Finding
 
 
 async def target_findings(settings: Settings, rule: RuleSettings, clock: Clock) -> list[Finding]:
-    """Return what can be known of the places of a rule's deliveries; a bucket is asked for, nothing is written."""
+    """Return what can be known of the places of a rule's deliveries, and of its end; buckets are asked."""
     findings = []
     for delivery in rule.deliver:
         if delivery.is_written_by_galaxy:
@@ -28,7 +32,7 @@ async def target_findings(settings: Settings, rule: RuleSettings, clock: Clock) 
             findings.append(await _store(settings, rule, delivery.url, clock))
         elif delivery.folder:
             findings += _folder(rule, delivery)
-    return findings
+    return [*findings, *_finish(rule, [watch for watch in settings.watches if may_take(rule, watch)])]
 
 
 async def _store(settings: Settings, rule: RuleSettings, url: str, clock: Clock) -> Finding:
@@ -51,12 +55,33 @@ def _folder(rule: RuleSettings, delivery: DeliverySettings) -> list[Finding]:
         rights.group_id()
     except DeliveryBroken as error:
         findings.append(Finding(subject, False, error.message, error.hint, 3))
+    return [*findings, _writable(subject, base)]
+
+
+def _writable(subject: str, base: Path) -> Finding:
     if not base.is_dir():
         hint = "Create or mount it: only folders below it are made."
-        findings.append(Finding(subject, False, f"{base} is not there.", hint, 5))
-    elif not os.access(base, os.W_OK | os.X_OK):
-        findings.append(Finding(subject, False, f"{base} cannot be written by this user.", "Give write rights.", 5))
-    else:
-        free = shutil.disk_usage(base).free
-        findings.append(Finding(subject, True, f"{base} is writable, {free / 1024**3:.1f} GiB free."))
+        return Finding(subject, False, f"{base} is not there.", hint, 5)
+    if not os.access(base, os.W_OK | os.X_OK):
+        return Finding(subject, False, f"{base} cannot be written by this user.", "Give write rights.", 5)
+    free = shutil.disk_usage(base).free
+    return Finding(subject, True, f"{base} is writable, {free / 1024**3:.1f} GiB free.")
+
+
+def _finish(rule: RuleSettings, watches: Sequence[WatchSettings]) -> list[Finding]:
+    """Return what speaks against moving or deleting a run folder that can be known today, weeks before its date."""
+    finish, subject = rule.finish, f"rule {rule.name}, finish"
+    findings = [_writable(subject, fixed_folder(finish.archive))] if finish.archive else []
+    if finish.source == "keep" and not finish.receipt:
+        return findings
+    wanted = "moved or deleted" if finish.source != "keep" else "given a receipt"
+    for watch in watches:
+        if watch.path.is_dir() and not os.access(watch.path, os.W_OK | os.X_OK):
+            message = f"{watch.path} cannot be written by this user, so that no run folder there can be {wanted}."
+            findings.append(Finding(subject, False, message, "Give write rights, or mount it writable.", 5))
     return findings
+
+
+def may_take(rule: RuleSettings, watch: WatchSettings) -> bool:
+    """Tell whether runs of the watch may fall to the rule."""
+    return any(fnmatchcase(watch.name, pattern) for pattern in rule.match.watch)

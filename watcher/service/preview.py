@@ -170,7 +170,7 @@ def _batch(planned: Plan, found: FoundUnit, rule: str | None) -> dict[str, Any]:
         "deliveries": [
             {
                 "target": one.target,
-                "outputs": list(one.outputs),
+                "outputs": [f"{one.export}.{one.format}"] if one.export else list(one.outputs),
                 "on": one.on,
                 "may_fail": one.may_fail,
                 **({"names": dict(one.names)} if one.names else {}),

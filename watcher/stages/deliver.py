@@ -66,6 +66,7 @@ async def deliver(batch: Batch, rooms: Rooms) -> Outcome:
             )
             continue
         try:
+            troubles.refuse_again(planned, known)
             if planned.export:
                 wait = await _deliver_archives(batch, rooms, planned, known, latest)
             else:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from watcher.errors import DeliveryError, TargetFull, TargetGone
+from watcher.errors import DeliveryBroken, DeliveryError, TargetFull, TargetGone
 from watcher.model import PlannedDelivery, Status, Wait
 from watcher.rows import Batch, DeliveryRow
 from watcher.stages.rooms import Rooms
@@ -23,6 +23,9 @@ PATIENCE = timedelta(hours=1)
 AGAIN_AFTER = timedelta(minutes=5)
 DELIVERY_WAITS = "delivery_waits"
 """Why a batch waits all of whose deliveries are made but for some that may fail."""
+
+AT_WORK = "galaxy_at_work"
+"""Where a batch that waits for Galaxy remembers which deliveries are broken, by key, and what a person can do."""
 
 IN_TROUBLE = "in_trouble"
 """Where a batch remembers since when a delivery cannot be made, by its key."""
@@ -37,12 +40,23 @@ class Troubles:
     lacking: list[str] = field(default_factory=list)
     _met: list[tuple[PlannedDelivery, DeliveryError]] = field(default_factory=list)
     _since: dict[str, str] = field(default_factory=dict)
+    _broken: dict[str, str] = field(default_factory=dict)
+
+    def refuse_again(self, planned: PlannedDelivery, known: DeliveryRow | None) -> None:
+        """Raise what broke a delivery in a round before this one, while the batch only waits for another delivery:
+        only a person can put it right, and says so by a retry.
+        """
+        told: dict[str, str] = self.batch.more.get(AT_WORK, {})
+        if known and planned.key in told and known.status in (Status.HELD, Status.FAILED):
+            raise DeliveryBroken(known.reason, hint=told[planned.key])
 
     async def note(self, planned: PlannedDelivery, error: DeliveryError, known: DeliveryRow | None) -> None:
         """Keep with the delivery why it was not made, and decide whether it is given up; `known` is how it stood."""
         now, passes = self.rooms.clock.now(), isinstance(error, PASSING)
         since = self.batch.more.get(IN_TROUBLE, {}).get(planned.key) or now.isoformat()
         is_given_up = planned.may_fail and not (passes and now - datetime.fromisoformat(since) < PATIENCE)
+        if not passes:
+            self._broken[planned.key] = error.hint
         status = Status.FAILED if is_given_up else Status.WAITING if passes else Status.HELD
         await self.rooms.store.put_delivery(
             self.batch, planned.key, target=planned.target, on_ending=planned.on, status=status, reason=error.message
@@ -66,8 +80,9 @@ class Troubles:
         """Return None when no delivery is to be waited for, a Wait for one that Galaxy is at work on (`waits`) or that
         may fail; raise what the batch has to wait for, or a person to see, otherwise.
         """
-        if self._since != self.batch.more.get(IN_TROUBLE, {}):
-            await self.rooms.store.touch(self.batch, more={IN_TROUBLE: self._since})
+        more = {IN_TROUBLE: self._since, AT_WORK: self._broken if waits else {}}
+        if any(self.batch.more.get(name, {}) != value for name, value in more.items()):
+            await self.rooms.store.touch(self.batch, more=more)
         if waits:
             return min(waits, key=lambda wait: wait.after)
         required = [(planned, error) for planned, error in self._met if not planned.may_fail]
