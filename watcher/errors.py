@@ -36,6 +36,7 @@ changes, for logs, metrics and tests. What the watcher does about an error is no
     │   ├── TargetFull                   no space left
     │   ├── TargetGone                   the target folder's mount is not there
     │   └── DeliveryBroken               size or checksum differ, name not possible, nothing selected
+    │       └── NameTaken                another file has the name of a result
     └── SandboxError                 5   the throw-away Galaxy of demo and tests
 """
 

@@ -228,7 +228,7 @@ def test_version_that_is_none_is_told() -> None:
 @pytest.mark.parametrize(
     ("version", "able"),
     [
-        ((24, 1), set()),
+        ((24, 1), {"sends_to_clouds"}),
         ((24, 2), {"fetch_hashes"}),
         ((25, 0), {"fetch_hashes", "server_sha256", "paired_or_unpaired", "shows_library_files"}),
         (

@@ -31,6 +31,7 @@ TABLE = {
     "TargetFull": Means.OBSTACLE,
     "TargetGone": Means.OBSTACLE,
     "DeliveryBroken": Means.HOLD,
+    "NameTaken": Means.HOLD,
     "DeliveryError": Means.HOLD,
     "RunFailed": Means.FAIL,
     "StructureBroken": Means.HOLD,

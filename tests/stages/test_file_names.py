@@ -40,7 +40,7 @@ CLASHING = "S1_forward-copy.tsv"
 
 def deliver(world: World, **delivery: Any) -> Path:
     """Let the only rule deliver to a folder with names by sample, and add a run of one sample; return that folder."""
-    folder = {"folder": f"{world.results}/{{run}}", "names": BY_SAMPLE, **delivery}
+    folder = {"folder": f"{world.results}/{{run}}", "names": BY_SAMPLE, "beside": [], **delivery}
     world.write_config(rule={"deliver": folder}, limits=LIMITS)
     world.add_run(samples=("S1",))
     return world.results / RUN

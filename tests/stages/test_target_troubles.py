@@ -15,13 +15,14 @@ from typing import Any
 
 import pytest
 
+from tests.delivered import assert_whole as assert_folder_whole
 from tests.disk.conftest import mount_tmpfs
 from tests.world import RUN, World, until
 from watcher.delivery.folder import part_name
 from watcher.errors import StateError
 from watcher.model import DatasetId
 from watcher.results import ResultFile
-from watcher.stages import deliver
+from watcher.stages import bring_home
 
 __all__ = ["mount_tmpfs"]
 
@@ -54,11 +55,9 @@ BREAKS: dict[str, tuple[Callable[[Path], None], Callable[[Path], None], str]] = 
 
 
 def assert_whole(results: Path) -> None:
-    """All results are there as the manifest says by `sha256sum -c`; no temporary file is."""
-    folder = results / RUN
-    subprocess.run(["sha256sum", "--check", "--strict", "--quiet", "MANIFEST.sha256"], cwd=folder, check=True)
-    names = sorted(path.name for path in results.rglob("*") if path.is_file())
-    assert names == ["MANIFEST.sha256", *["forward.tabular"] * 2, *["reverse.tabular"] * 2]
+    """All results are there as the manifest says by `sha256sum -c`; nothing else is, and no temporary file."""
+    assert_folder_whole(results / RUN, 4)
+    assert [path.name for path in results.iterdir()] == [RUN]
 
 
 async def until_told(world: World, why: str) -> None:
@@ -87,7 +86,7 @@ async def test_a_target_that_fails_in_the_middle_is_waited_for(
     world: World, disk: Path, monkeypatch: pytest.MonkeyPatch, broken: str
 ) -> None:
     """After the first file the disk is full, or read-only; the batch goes on by itself when it is no more."""
-    monkeypatch.setattr(deliver, "AT_ONCE", 1)  # nothing is open then: such a file system cannot be made read-only
+    monkeypatch.setattr(bring_home, "AT_ONCE", 1)  # nothing is open then: such a file system cannot be made read-only
     breaks, repairs, why = BREAKS[broken]
     broke = []
 

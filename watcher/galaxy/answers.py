@@ -149,7 +149,7 @@ class DatasetFacts(Answer):
     """A dataset as Galaxy has it; `hashes` are claims unless Galaxy verified or made them (see `features.py`).
 
     `stored_id` is what a dataset shares with its copies and with no other (measured on 24.1.4 and 26.1.2). `meta_files`
-    are the files that Galaxy made about it, such as `bam_index`; told only where it is read alone.
+    are the files that Galaxy made about it, such as `bam_index`; they and `uuid` are told only where it is read alone.
     """
 
     id: DatasetId
