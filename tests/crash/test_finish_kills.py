@@ -12,7 +12,9 @@ import pytest
 
 from tests.crash.exactly_once import FROM_FILE
 from tests.crash.runner import LIMITS, Runner
+from tests.delivered import assert_whole
 from tests.rarer import rarer
+from tests.stages.test_finish_histories import by_the_way
 from tests.world import RUN, World, tree_of
 from watcher.stages.effects import EFFECTS, INSTANTS
 
@@ -28,7 +30,7 @@ def points(*effects: str) -> list[str]:
 
 DELETED, NEAR = points("claim", "remove"), points("place")
 FAR = [*points("copy", "place"), "finish.remove.act"]
-CLOSED = points("history", "receipt")
+CLOSED, PURGED = points("history", "receipt"), points("purge")
 
 
 @pytest.fixture
@@ -143,8 +145,24 @@ async def test_a_kill_while_the_history_is_closed(world: World, runner: Runner, 
     assert sorted(path.name for path in world.watched.iterdir()) == [RUN, f"{RUN}.galaxy-watcher.json"]
 
 
+@pytest.mark.parametrize("point", rarer(PURGED))
+async def test_a_kill_while_datasets_are_purged(world: World, runner: Runner, point: str) -> None:
+    """What is no result is gone for good in the end, and nothing else is."""
+    world.fake.import_workflow(by_the_way())
+    workflow = {"name": "By the way", "inputs": {"Reads": "reads"}}
+    world.write_config(limits=LIMITS, rule={"workflow": workflow, "finish": {"purge_intermediates": True}})
+    runner.die(world, point)
+    runner.finish(world)
+    (unit,) = (await world.status())["units"]
+    assert unit["status"] == "done", unit
+    gone = [row for row in world.fake.datasets() if row["deleted"]]
+    assert [row["name"].partition(" of ")[0] for row in gone] == ["Read count"] * 2
+    assert not [row for row in gone if row["uploaded"]]
+    assert_whole(world.results / RUN, 2)
+
+
 def test_every_step_of_a_removal_is_here() -> None:
-    """No effect of the end but those on datasets and sessions is left out, which are deleted again without harm."""
-    here = {point.rpartition(".")[0] for point in (*DELETED, *FAR, *NEAR, *CLOSED)}
-    assert {one for one in EFFECTS if one.startswith("finish.")} - here == {"finish.session", "finish.purge"}
+    """No effect of the end is left out but that on sessions, which are deleted again without harm."""
+    here = {point.rpartition(".")[0] for point in (*DELETED, *FAR, *NEAR, *CLOSED, *PURGED)}
+    assert {one for one in EFFECTS if one.startswith("finish.")} - here == {"finish.session"}
     assert all(len([one for one in DELETED if one.endswith(instant)]) == 2 for instant in INSTANTS)
