@@ -340,6 +340,7 @@ class PlannedDelivery(Stored):
     url: str = ""
     library: PlannedLibrary | None = None
     base: str = ""  # the fixed leading part: a folder that must exist, only below it folders are made; or a bucket
+    mount: str = ""  # the mount point that `base` was on when the plan was frozen
     outputs: tuple[str, ...] = ("*",)
     names: tuple[tuple[str, str], ...] = ()  # templates by pattern, in order
     name_values: Mapping[str, str] = {}  # those fields of them that are the same for all results

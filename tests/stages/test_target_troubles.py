@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from tests.delivered import assert_whole as assert_folder_whole
-from tests.disk.conftest import mount_tmpfs
+from tests.disk.conftest import mount_tmpfs, unmount
 from tests.world import RUN, World, until
 from watcher.delivery.folder import part_name
 from watcher.errors import StateError
@@ -101,6 +101,28 @@ async def test_a_target_that_fails_in_the_middle_is_waited_for(
         await until_told(world, why)
         assert not (disk / RUN / "MANIFEST.sha256").exists()
         repairs(disk)
+        await world.until_status("done")
+    assert_whole(disk)
+
+
+async def test_nothing_is_written_beneath_a_mount_point(
+    world: World, disk: Path, mount_tmpfs: Callable[[Path], Path]
+) -> None:
+    """Also by a watcher that was started when the mount had gone already, and that no fstab tells of it; what was there
+    and is not on what is mounted then is brought once more.
+    """
+    world.add_run(samples=("S1",))
+    theirs = disk / RUN / "copy" / "S1" / "forward.tabular"
+    theirs.parent.mkdir(parents=True)
+    theirs.write_text("somebody else's")
+    (batch,) = (await world.once())["units"][0]["batches"]
+    assert (batch["stage"], batch["status"]) == ("deliver", "held"), batch
+    unmount(disk)
+    await world.wish("retry", batch["id"])
+    async with world.daemon():
+        await until_told(world, f"{disk} was mounted when this was planned, and is not")
+        assert list(disk.iterdir()) == []
+        mount_tmpfs(disk)
         await world.until_status("done")
     assert_whole(disk)
 

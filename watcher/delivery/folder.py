@@ -139,6 +139,16 @@ class FolderDelivery(Places):
             return True
         return False
 
+    async def size_of(self, path: str) -> int | None:
+        """Return how long the file at `path` is, None where there is none."""
+        there = await self._run(lambda: open_whole(self._target, path))
+        if there is None:
+            return None
+        try:
+            return await self._run(there.size)
+        finally:
+            await self._close(there)
+
     async def holds(self, path: str, size: int, sha256: str) -> bool:
         """Tell whether a file of this size and SHA-256 is there; reads it through."""
         there = await self._run(lambda: open_whole(self._target, path))

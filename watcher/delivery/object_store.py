@@ -128,6 +128,11 @@ class ObjectStoreDelivery(Places):
             return True
         return False
 
+    async def size_of(self, path: str) -> int | None:
+        """Return how long the object at `path` is, None where there is none."""
+        there = await self._look(path)
+        return None if there is None else there.size
+
     async def holds(self, path: str, size: int, sha256: str) -> bool:
         """Tell whether an object of this size and SHA-256 is there; reads it through where no SHA-256 is kept."""
         there = await self._look(path)

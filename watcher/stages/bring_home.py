@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from watcher.delivery import Delivery
@@ -41,6 +42,7 @@ async def bring_home(
     places = target.places(files)
     rows = {row.path: row for row in await rooms.store.delivered_files(batch.id, planned.key)}
     ways = ways_of(planned, target, places)
+    rows |= await _gone(target, rows, [path for one in ways for path in remembered(one, rows)])
     home = {path: file for one in ways for path, file in remembered(one, rows).items()}
     missing = [one for one in ways if not _all_home(remembered(one, rows), rows)]
     needed_bytes = sum(file.size for path, file in home.items() if not _is_home(rows.get(path), file))
@@ -72,6 +74,21 @@ async def bring_home(
     await target.write_manifest([(row.path, row.sha256) for row in every])
     rooms.effects.reach("deliver.manifest.act")
     return done
+
+
+async def _gone(target: Delivery, rows: Mapping[str, DeliveredFile], paths: Sequence[str]) -> dict[str, DeliveredFile]:
+    """Return the rows of files that were delivered once and are not there any more, as rows of files to come: days may
+    lie between two rounds of a delivery, and the manifest may list nothing that is gone.
+    """
+    turns, found = asyncio.Semaphore(AT_ONCE), dict[str, DeliveredFile]()
+
+    async def look(row: DeliveredFile) -> None:
+        async with turns:
+            if await target.size_of(row.path) != row.size:
+                found[row.path] = replace(row, status=Status.WORKING)
+
+    await together(look(rows[path]) for path in paths if path in rows and rows[path].status is Status.DONE)
+    return found
 
 
 async def _rows_at(

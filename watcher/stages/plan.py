@@ -331,7 +331,11 @@ async def _own_place(planned: Plan, unit: Unit, number: int, rooms: Rooms) -> Pl
             glue = "/" if target.rstrip("/") == delivery.base.rstrip("/") else "_"
             what = f"The place {target}" if delivery.url else f"The delivery folder {target}"
             target = _suffixed(rooms.settings, unit, number, target, glue, what)
-        deliveries.append(delivery.model_copy(update={"url" if delivery.url else "folder": target}))
+        if delivery.url:
+            deliveries.append(delivery.model_copy(update={"url": target}))
+        else:
+            mount = rooms.threads.mount_of(Path(delivery.base)).point
+            deliveries.append(delivery.model_copy(update={"folder": target, "mount": mount}))
     library = await _own_folder(planned, unit, number, rooms, others)
     return planned.model_copy(update={"history": history, "library": library, "deliveries": tuple(deliveries)})
 

@@ -28,6 +28,7 @@ def open_target(planned: PlannedDelivery, rooms: Rooms, kept: Sequence[str] = ()
         except KeyRefused as error:  # a new key file heals it, as a mount that is back does
             raise TargetGone(error.message, hint=error.hint) from error
         return ObjectStoreDelivery(planned.url, options, rooms.clock, marker=planned.marker, kept=kept, names=names)
+    _refuse_bare_mount_point(planned, rooms)
     return FolderDelivery(
         Path(planned.folder),
         Path(planned.base or planned.folder),
@@ -38,3 +39,14 @@ def open_target(planned: PlannedDelivery, rooms: Rooms, kept: Sequence[str] = ()
         kept=kept,
         names=names,
     )
+
+
+def _refuse_bare_mount_point(planned: PlannedDelivery, rooms: Rooms) -> None:
+    """Raise TargetGone when the folder lay on a mount once that is not there, so that it lies on what is beneath."""
+    here = rooms.threads.mount_of(Path(planned.base)).point
+    if planned.mount not in ("", here) and Path(planned.mount).is_relative_to(here):
+        raise TargetGone(
+            f"{planned.mount} was mounted when this was planned, and is not: nothing is written to {planned.base}.",
+            hint=f"Mount {planned.mount}; the delivery goes on by itself. If it is meant to be so, plan anew:"
+            " `galaxy-watcher retry ID --from plan`.",
+        )
