@@ -70,3 +70,20 @@ async def test_a_run_is_moved(world: World, elsewhere: Path, far: bool) -> None:
     assert names(archive) == [RUN]
     assert contents(archive / RUN) == before
     assert unit["path"] == str(archive / RUN)
+
+
+async def test_a_run_that_somebody_took_away_meanwhile(world: World) -> None:
+    """All of it is verified in Galaxy by then: its batch goes on, and the journal tells of it once."""
+    run = world.add_run()
+    world.add_run(run.name.replace("000000000", "000000001"))  # a root that is empty all at once is not believed
+
+    def at(point: str) -> None:
+        if point == "poll.begun" and run.exists():
+            shutil.rmtree(run)
+
+    units = (await world.once(points=at))["units"]
+    assert [unit["status"] for unit in units] == ["done", "done"], units
+    (told,) = await world.journal("source.gone")
+    assert told == f"{run} is gone; all of it was verified in Galaxy before."
+    await world.once()
+    assert len(await world.journal("source.gone")) == 1

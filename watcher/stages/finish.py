@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from watcher.errors import MountGone
 from watcher.model import Done, Fail, Hold, Outcome, Status, Wait
 from watcher.rows import Batch, Removal, Unit
 from watcher.stages.afterwards import ENDED_AT, SHEET_CHANGED, TOUCHED, read_touched
@@ -20,6 +21,10 @@ from watcher.stages.removal import SOURCE_STAYS, STOPPED, carry_out, fix_date
 from watcher.stages.removal import told as told_of
 from watcher.stages.revisions import hashes_sent
 from watcher.stages.rooms import Rooms
+from watcher.stages.same_run import is_gone
+
+SOURCE_GONE = "source_gone"
+"""Where a unit remembers that its run folder was gone at its end, and that this was told."""
 
 
 async def finish(unit: Unit, rooms: Rooms) -> Outcome:
@@ -49,6 +54,8 @@ async def finish(unit: Unit, rooms: Rooms) -> Outcome:
     row = await _source(unit, rooms, batches)
     if isinstance(row, Hold):
         return row
+    if row is None:
+        await _note_gone(unit, rooms)
     await write_receipt(rooms, unit, batches, row, told_of)
     end = "Its batch is done." if count == 1 else f"All {count} batches are done."
     return Done(f"{end} {told_of(row)}".rstrip())
@@ -77,3 +84,19 @@ async def _remember(unit: Unit, rooms: Rooms) -> None:
     await rooms.store.put_source_files(unit, known)
     if unit.more.get(TOUCHED):
         await read_touched(rooms, unit)
+
+
+async def _note_gone(unit: Unit, rooms: Rooms) -> None:
+    """Journal once that somebody took the run folder away after all of it was verified in Galaxy: nothing waits for it.
+    A watch that is blind tells nothing.
+    """
+    if unit.more.get(SOURCE_GONE) or not unit.run_path:
+        return
+    try:
+        if not await is_gone(rooms, unit):
+            return
+    except MountGone:
+        return
+    text = f"{unit.run_path} is gone; all of it was verified in Galaxy before."
+    await rooms.store.journal("source.gone", text, unit_id=unit.id)
+    await rooms.store.touch(unit, more={SOURCE_GONE: True})
