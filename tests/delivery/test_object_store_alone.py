@@ -71,9 +71,12 @@ class _Sink(BaseHTTPRequestHandler):
     taken: dict[str, int]
 
     def begin_or_end(self) -> None:
-        """Begin or end an upload."""
+        """Begin or end an upload, or forget a manifest of before, of which there is none."""
         self._swallow()
-        if "uploads" in self.path:
+        if self.path.endswith("?delete"):
+            key = b"out/MANIFEST.sha256"
+            self._answer(b"<DeleteResult><Deleted><Key>%b</Key></Deleted></DeleteResult>" % key)
+        elif "uploads" in self.path:
             self.taken.clear()
             self._answer(b"<InitiateMultipartUploadResult><UploadId>one</UploadId></InitiateMultipartUploadResult>")
         else:

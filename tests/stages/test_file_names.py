@@ -178,7 +178,7 @@ async def test_a_kill_takes_no_second_name(world: World, runner: Runner, point: 
 @pytest.mark.slow
 async def test_both_objects_are_kept(world: World, s3: S3) -> None:
     """The same in an object store, with the same names."""
-    to_store(world, s3, names=BY_SAMPLE, on_clash="suffix")
+    to_store(world, s3, names=BY_SAMPLE, on_clash="suffix", beside=[])
     place = f"runs/{RUN}"
     s3.client.put_object(Bucket=s3.bucket, Key=f"{place}/{CLASHING}", Body=THEIRS.encode())
     await world.once()
