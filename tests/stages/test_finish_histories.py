@@ -147,3 +147,4 @@ async def test_sessions_that_were_left_over_are_deleted(world: World) -> None:
     assert len(world.fake.requests.all("DELETE", "resumable_upload")) == 1
     async with world.store() as store:
         assert not [row for row in await store.datasets(batch.id) if row.session]
+    assert len(await world.journal("session.deleting")) == len(await world.journal("session.deleted")) == 1

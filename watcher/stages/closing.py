@@ -47,11 +47,14 @@ async def _forget_sessions(rooms: Rooms, batch: Batch) -> None:
     """Delete upload sessions that nobody goes on with; a session that is gone is fine."""
     left = [row for row in await rooms.store.datasets(batch.id) if row.session]
     for row in left:
-        galaxy = rooms.galaxy(batch.plan.galaxy)
+        galaxy, what = rooms.galaxy(batch.plan.galaxy), f"The upload session of `{row.name}` that was left over"
+        unit_id, batch_id = batch.unit_id, batch.id
+        await rooms.store.journal("session.deleting", f"{what} is being deleted.", unit_id=unit_id, batch_id=batch_id)
         rooms.effects.reach("finish.session.intent")
         await galaxy.tus.delete(row.session)
         rooms.effects.reach("finish.session.act")
         await rooms.store.put_dataset(batch, row.key, session="", offset=0)
+        await rooms.store.journal("session.deleted", f"{what} was deleted.", unit_id=unit_id, batch_id=batch_id)
         rooms.effects.reach("finish.session.receipt")
 
 
