@@ -47,6 +47,16 @@ def counted(id: str, **states: int) -> JobCounts:
     return JobCounts.model_validate({"id": id, "populated_state": "ok", "states": states})
 
 
+@pytest.mark.parametrize(
+    ("second", "expected"), [("running", "running"), ("error", "bad"), ("paused", "bad"), ("ok", "ok")]
+)
+def test_a_job_that_was_not_counted_yet_is_seen(second: str, expected: str) -> None:
+    """Counts that were made while the last job was may lack it; who reads the jobs afterwards sees it."""
+    jobs = [{"id": "1", "state": "ok"}, {"id": "2", "state": second}]
+    steps = [{"order_index": place, "jobs": [job]} for place, job in enumerate(jobs, 1)]
+    assert first_look([detail("scheduled", steps=steps)], {"ok": 1}, all_scheduled=True) == expected
+
+
 def test_jobs_of_subworkflows_are_counted_once() -> None:
     """Where the outer counts hold the inner jobs they are not added again; where they do not, they are."""
     answer = {OUTER: counted("outer", ok=1, error=1), INNER: counted("inner", error=1)}

@@ -71,9 +71,14 @@ def is_populated(answer: JobCounts | None) -> bool:
 
 def first_look(details: Sequence[InvocationDetail], counts: Mapping[str, int], *, all_scheduled: bool) -> str:
     """Tell how an invocation stands as far as states and counts say: running, review, cancelled, failed (not
-    scheduled), ok, or bad, which the jobs themselves explain. `details` begins with the outer invocation.
+    scheduled), ok, or bad, which the jobs themselves explain. `details` begins with the outer invocation, and was read
+    after the counts: a server that counts while it makes the last job may say of all but that one that they are all
+    (seen on 25.0.4), so what the jobs themselves say counts as well.
     """
     outer = details[0]
+    counts = Counter(counts) | Counter(
+        job.state for detail in details for step in detail.steps for job in step.jobs if job.state
+    )
     if outer.state in ("cancelled", "cancelling", "failed"):
         return "failed" if outer.state == "failed" else "cancelled"
     if not moving(counts) and any(detail.to_review for detail in details):
