@@ -128,7 +128,7 @@ class Jobs:
         return understand(JobFacts, shortened, self._http.asked("GET", "read a job"))
 
     async def output(self, job: JobId) -> tuple[str, str]:
-        """Return what a job wrote to standard error and standard output, as much as Galaxy keeps of it: 32 kB each."""
+        """Return what a job wrote to standard error and standard output, as much of it as Galaxy keeps."""
         answer = await self._http.get(f"/api/jobs/{job}", "read a job", dict[str, Any], params={"full": True})
         return (
             str(answer.get("tool_stderr") or answer.get("stderr") or ""),
