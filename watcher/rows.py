@@ -303,6 +303,7 @@ class DeliveredFile:
     intent_at: datetime | None = None
     receipt_at: datetime | None = None
     checked: str = ""  # against Galaxy: "", "size" or "SHA-256"
+    upload: str = ""  # into an object store in parts, while it is under way
 
 
 @dataclass(frozen=True, slots=True)

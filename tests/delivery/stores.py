@@ -91,6 +91,14 @@ class S3:
         """Return the keys of uploads in parts that have not ended."""
         return [entry["Key"] for entry in self.client.list_multipart_uploads(Bucket=self.bucket).get("Uploads", [])]
 
+    def unfinished_parts(self) -> dict[str, list[int]]:
+        """Return the numbers of the parts that each such upload has, by key."""
+        client, found = self.client, {}
+        for one in client.list_multipart_uploads(Bucket=self.bucket).get("Uploads", []):
+            listed = client.list_parts(Bucket=self.bucket, Key=one["Key"], UploadId=one["UploadId"])
+            found[one["Key"]] = [part["PartNumber"] for part in listed.get("Parts", [])]
+        return found
+
 
 @dataclass
 class Azure:

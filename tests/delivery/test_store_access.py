@@ -12,7 +12,7 @@ from botocore.credentials import Credentials
 
 from watcher.clock import ManualClock
 from watcher.delivery.object_store import ObjectStoreDelivery
-from watcher.delivery.s3_uploads import signed_headers
+from watcher.delivery.s3_signing import Keys, signed_headers
 from watcher.delivery.store_access import told
 from watcher.errors import DeliveryBroken, TargetFull, TargetGone
 
@@ -77,7 +77,7 @@ def test_our_signature_is_that_of_botocore(
     monkeypatch.setattr(botocore.auth, "get_current_datetime", lambda *_, **__: NOW.replace(tzinfo=None))
     request = AWSRequest(method, f"{url}?{query}")
     botocore.auth.S3SigV4Auth(Credentials("us", "s3cr3t", session or None), "s3", "eu-central-1").add_auth(request)
-    ours = signed_headers(method, url, query, NOW, "us", "s3cr3t", session, "eu-central-1")
+    ours = signed_headers(method, url, query, NOW, Keys("us", "s3cr3t", session, "eu-central-1"))
     assert ours["authorization"] == request.headers["Authorization"]
     assert "s3cr3t" not in str(ours)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,11 @@ import pytest
 
 from tests.delivered import assert_whole as assert_folder_whole
 from tests.delivery.conftest import s3, s3_server
-from tests.delivery.stores import S3, SECRET, moto
+from tests.delivery.stores import S3, SECRET, line_to, moto
 from tests.stages.test_sheet_columns import CANARY, write_sheet
 from tests.world import RUN, World, until
+from tests.world_files import counting_workflow, fastq
+from watcher.delivery.object_store import PART_BYTES
 from watcher.sandbox.server import free_port
 from watcher.service.preflight import check_all
 
@@ -52,6 +55,12 @@ async def only_batch(world: World) -> Json:
     return found
 
 
+async def obstacles(world: World) -> list[Json]:
+    """Return what stands in the way."""
+    found: list[Json] = (await world.status())["obstacles"]
+    return found
+
+
 def assert_whole(store: S3, folder: Path, *, more: tuple[str, ...] = ()) -> None:
     """Everything is there, as the manifest says by `sha256sum -c`, and nothing half sent."""
     for key, content in store.contents().items():
@@ -86,15 +95,59 @@ async def test_a_store_that_is_away_is_waited_for(world: World, tmp_path: Path) 
     to_store(world, away)
     async with world.daemon(takes_existing=True):
         await world.until_status("waiting", stage="finish")
-
-        async def stands() -> Any:
-            return (await world.status())["obstacles"]
-
-        (obstacle,) = await until(stands, what="an obstacle")
+        (obstacle,) = await until(lambda: obstacles(world), what="an obstacle")
         assert (obstacle["kind"], obstacle["subject"]) == ("target", "s3://results")
         with moto(away.port) as store:
             await world.until_status("done")
             assert_whole(store, tmp_path / "there")
+
+
+def to_store_in_parts(world: World, store: S3) -> None:
+    """Let reads that do not get smaller when they are packed be results as well: they come in parts."""
+    workflow = counting_workflow("Keep reads")
+    workflow["steps"]["wait"]["in"] = {"infile": "Reads"}
+    world.fake.import_workflow(workflow)
+    world.workflow = {"name": "Keep reads", "inputs": {"Reads": "reads"}}
+    to_store(world, store)
+    for path in world.watched.rglob("*.fastq.gz"):
+        read = 1 if "_R1_" in path.name else 2
+        path.write_bytes(gzip.compress(fastq(80_000, read=read, bases=100), 0, mtime=0))
+
+
+async def test_a_store_that_dies_in_mid_file_gets_the_rest(world: World, s3: S3, tmp_path: Path) -> None:
+    """The state remembers the uploads: when the bucket is back, the parts it has are not sent twice, and nothing that
+    is half sent is left.
+    """
+    async with line_to(s3.port) as line:
+        to_store_in_parts(world, S3(line.port, s3.bucket))
+        line.die_after = 3 * PART_BYTES
+        async with world.daemon(takes_existing=True):
+            await until(lambda: obstacles(world), what="an obstacle")
+            kept = sum(len(parts) for parts in s3.unfinished_parts().values())
+            assert kept
+            before = line.passed
+            line.mend()
+            await world.until_status("done")
+    whole = sum(map(len, s3.contents().values()))
+    assert_whole(s3, tmp_path / "there")
+    assert line.passed - before < whole - kept * PART_BYTES + 256 * 1024
+
+
+async def test_a_cancelled_delivery_leaves_nothing_half_sent(world: World, s3: S3) -> None:
+    """What waits for a bucket is given up, and its parts with it."""
+    async with line_to(s3.port) as line:
+        to_store_in_parts(world, S3(line.port, s3.bucket))
+        line.die_after = 3 * PART_BYTES
+        async with world.daemon(takes_existing=True):
+            await until(lambda: obstacles(world), what="an obstacle")
+            assert s3.unfinished()
+            line.mend()
+            line.die_after = 0  # whatever is sent of results now
+        line.mend()
+        await world.wish("cancel", (await only_batch(world))["id"])
+        await world.once()
+    assert (await only_batch(world))["status"] == "cancelled"
+    assert s3.unfinished() == []
 
 
 async def test_another_object_is_never_replaced(world: World, s3: S3, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from typing import TypeVar
 
 from watcher.clock import Clock
 from watcher.delivery.names import NO_NAMES, Places, manifest_entries, manifest_line
+from watcher.delivery.parts import NEVER_BEGUN, Begun
 from watcher.delivery.rights import Rights
 from watcher.delivery.target import (
     OURS,
@@ -90,6 +91,7 @@ class FolderDelivery(Places):
         on_bytes: Callable[[int], None] = lambda _: None,
         *,
         outdated: str = "",
+        begun: Begun = NEVER_BEGUN,
     ) -> tuple[int, str]:
         """Bring one result to `path`; return its size and the SHA-256 of what was written (see `ResultFile.checked`).
 
@@ -97,7 +99,7 @@ class FolderDelivery(Places):
         whole is kept. Only a file of the SHA-256 `outdated`, which an earlier attempt delivered here, gives way to
         another one. Manifest and marker are gone before the file has its name. Raises DeliveryBroken when the bytes
         are not what they should be, NameTaken when a different file has the name, TargetFull, TargetGone, and
-        whatever the source raises.
+        whatever the source raises. Nothing need be remembered with `begun`: what is half there has a name.
         """
         temporary = part_name(file, path)
         there = await self._run(lambda: open_whole(self._target, path))

@@ -4,25 +4,28 @@ The twin of `folder.py` for S3, Google Cloud Storage and Azure. A result flows f
 never touches a local disk; an object is seen there only when all parts are complete, so what is not what Galaxy has is
 given up before. The SHA-256 is kept with the object where it is known before the first part goes: of small results
 always, of large ones where Galaxy lists it; the manifest has it in any case. What is there already and the same is
-taken as delivered; what differs is never overwritten. An upload that broke begins anew: neither obstore nor a hash can
-be gone on with by another process. It knows no Galaxy and no batch. Opening and errors are in `store_access.py`.
+taken as delivered; what differs is never overwritten. An upload that broke is gone on with, by another process as
+well (`parts.py`), where this process can sign for the store: on S3 and Azure with keys. Else it begins anew
+(`streamed.py`). It knows no Galaxy and no batch. Opening and errors are in `store_access.py`.
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import hashlib
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
 from watcher.clock import Clock
+from watcher.delivery.azure_blocks import azure_blocks
 from watcher.delivery.names import NO_NAMES, Places, manifest_entries, manifest_line
-from watcher.delivery.s3_uploads import UnfinishedUploads
+from watcher.delivery.parts import NEVER_BEGUN, Begun, Uploads, send_parts
+from watcher.delivery.s3_uploads import s3_uploads
 from watcher.delivery.store_access import lacks_place, open_store, split_address, store_errors, told
+from watcher.delivery.streamed import streamed
 from watcher.delivery.templates import Names
-from watcher.errors import DeliveryBroken, NameTaken
+from watcher.errors import DeliveryBroken, NameTaken, TargetGone
 from watcher.results import MANIFEST, ResultFile, ResultSource
 
 if TYPE_CHECKING:
@@ -32,12 +35,6 @@ SHA256_KEY = "sha256"
 PART_BYTES = 8 * 1024 * 1024
 _PARTS = 9000  # S3 takes 10,000 of one object
 _PIECE_BYTES = 1024 * 1024
-_AT_ONCE = 2  # parts of one object under way; several objects are sent at a time, and memory is theirs together
-_STOP_S = 90.0
-
-
-class _Stopped(Exception):
-    """The upload is given up: what obstore is told, and what nobody else sees."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +68,9 @@ class ObjectStoreDelivery(Places):
         self._url = f"{scheme}://{bucket}/"
         self._store = open_store(scheme, bucket, options)
         self._has_begun = False
-        self._unfinished = UnfinishedUploads(bucket, options, clock) if scheme == "s3" else None
+        self._uploads: Uploads | None = None  # none: obstore sends large results as well
+        if scheme != "gs":
+            self._uploads = (s3_uploads if scheme == "s3" else azure_blocks)(bucket, options, clock)
 
     async def prepare(self, needed_bytes: int) -> None:
         """See that the store answers, knows the bucket and lets us read; a store has no number of free bytes."""
@@ -95,14 +94,15 @@ class ObjectStoreDelivery(Places):
         on_bytes: Callable[[int], None] = lambda _: None,
         *,
         outdated: str = "",
+        begun: Begun = NEVER_BEGUN,
     ) -> tuple[int, str]:
         """Bring one result to `path`; return its size and the SHA-256 of what was sent (see `ResultFile.checked`).
 
-        `on_bytes` hears how many bytes were handed to the store. Twice is harmless: what is whole is kept, what an
-        earlier try left half sent is taken away. Only an object of the SHA-256 `outdated`, which an earlier attempt
-        delivered here, gives way to another one. Manifest and marker are gone before the object is there. Raises
-        DeliveryBroken when the bytes are not what they should be, NameTaken when a different object has the name,
-        TargetFull, TargetGone, and whatever the source raises.
+        `on_bytes` hears how many bytes were handed to the store. Twice is harmless: what is whole is kept, and what an
+        earlier try left half sent is gone on with when `begun` tells of it, else taken away. Only an object of the
+        SHA-256 `outdated`, which an earlier attempt delivered here, gives way to another one. Manifest and marker are
+        gone before the object is there. Raises DeliveryBroken when the bytes are not what they should be, NameTaken
+        when a different object has the name, TargetFull, TargetGone, and whatever the source raises.
         """
         there = await self._look(path)
         if there is not None:
@@ -111,7 +111,7 @@ class ObjectStoreDelivery(Places):
                 on_bytes(file.size)
                 return file.size, adopted
         if file.size > PART_BYTES:
-            sha256 = await self._send_parts(source, file, path, on_bytes)
+            sha256 = await self._send_large(source, file, path, on_bytes, begun, replace=there is not None)
         else:
             sha256 = await self._send_whole(source, file, path, replace=there is not None)
             on_bytes(file.size)
@@ -183,10 +183,7 @@ class ObjectStoreDelivery(Places):
         try:
             await self._put_object(path, content, sha256, "overwrite" if replace else "create")
         except obstore.exceptions.AlreadyExistsError:
-            # Our own request may have come through though its answer was lost.
-            there = await self._look(path)
-            if there is None or there.size != file.size or await self._sha256(path, there) != sha256:
-                self._refuse(file, path, there)
+            await self._see(file, path, sha256)  # our own request may have come through though its answer was lost
         return sha256
 
     async def _put_object(self, path: str, content: bytes, sha256: str, mode: PutMode) -> None:
@@ -206,52 +203,65 @@ class ObjectStoreDelivery(Places):
                 # A store without conditional writes; we looked a moment ago.
                 await self._put_object(path, content, sha256, "overwrite")
 
-    async def _send_parts(
-        self, source: ResultSource, file: ResultFile, path: str, on_bytes: Callable[[int], None]
+    async def _send_large(
+        self,
+        source: ResultSource,
+        file: ResultFile,
+        path: str,
+        on_bytes: Callable[[int], None],
+        begun: Begun,
+        *,
+        replace: bool,
     ) -> str:
         """Send a large result in parts; it gets its name with the last request, after the comparison."""
-        await self._abort_left_over(path)
-        waiting: asyncio.Queue[bytes | _Stopped | None] = asyncio.Queue(maxsize=2)
-        upload = asyncio.create_task(self._upload(file, path, waiting))
-        digest, done = hashlib.sha256(), 0
-        try:
-            # Closed here when the upload fails, not when somebody finds it lying about.
-            async with contextlib.aclosing(self._read(source, file, path)) as pieces:
-                async for piece in pieces:
-                    digest.update(piece)
-                    await _hand_over(waiting, piece, upload)
-                    done += len(piece)
-                    on_bytes(done)
-            self._compare(file, path, done, digest.hexdigest())
-            await self._begin()
-            await _hand_over(waiting, None, upload)
-            await asyncio.shield(upload)
-        except BaseException:
-            # Also when we are cancelled: obstore aborts only what it sees fail.
-            await _stop(waiting, upload)
-            await self._abort_left_over(path)
-            raise
-        return digest.hexdigest()
+        part_bytes = max(PART_BYTES, file.size // _PARTS + 1)
+        key, place = self._key(path), self._name(path)
+        if self._uploads is None:
+            attributes = {SHA256_KEY: file.sha256} if file.sha256 else {}
+            pieces = self._read(source, file, path)
+            async with streamed(self._store, key, place, pieces, part_bytes, attributes, on_bytes) as sent:
+                self._compare(file, path, sent.size, sent.sha256)
+                await self._begin()
+                await sent.complete()
+            return sent.sha256
+        async with self._uploads.of(key, file.sha256) as upload:
+            has_ended = False
+            try:
+                upload_id = await upload.take_up(begun.id)
+                if upload_id != begun.id:
+                    await begun.note(upload_id)
+                async with contextlib.aclosing(self._read(source, file, path)) as pieces:
+                    size, sha256 = await send_parts(upload, pieces, part_bytes, on_bytes)
+                self._compare(file, path, size, sha256)
+                await self._begin()
+                has_ended = await upload.complete(sha256, replace=replace)
+                if not has_ended:  # its answer may have been lost: then it is there
+                    await self._see(file, path, sha256)
+            except DeliveryBroken:
+                await upload.abort()
+                raise
+            finally:
+                if not has_ended and not begun.lasts:
+                    await upload.abort()
+        return sha256
 
-    async def _upload(self, file: ResultFile, path: str, waiting: asyncio.Queue[bytes | _Stopped | None]) -> None:
-        import obstore
+    async def abandon(self, path: str) -> None:
+        """Throw away what was sent for `path` and has not become an object; nobody goes on with it. Nothing is raised
+        when the store is away: what is left is taken away before the next upload of that name.
+        """
+        if self._uploads is not None:
+            await self._uploads.abort(self._key(path))
 
-        async def pieces() -> AsyncIterator[bytes]:
-            while (piece := await waiting.get()) is not None:
-                if isinstance(piece, _Stopped):
-                    raise piece
-                yield piece
-
-        with store_errors(self._name(path)):
-            await obstore.put_async(
-                self._store,
-                self._key(path),
-                pieces(),
-                attributes={SHA256_KEY: file.sha256} if file.sha256 else None,
-                use_multipart=True,
-                chunk_size=max(PART_BYTES, file.size // _PARTS + 1),
-                max_concurrency=_AT_ONCE,
+    async def _see(self, file: ResultFile, path: str, sha256: str) -> None:
+        """Raise unless the object is there that could not be made: by an earlier request, then."""
+        there = await self._look(path)
+        if there is None:
+            raise TargetGone(
+                f"{self._name(path)} could not be made of its parts: the store has lost them.",
+                hint="The delivery goes on by itself, with all of them.",
             )
+        if there.size != file.size or await self._sha256(path, there) != sha256:
+            self._refuse(file, path, there)
 
     async def _read(self, source: ResultSource, file: ResultFile, path: str) -> AsyncGenerator[bytes, None]:
         """Yield the result in pieces; stop at once when there is more of it than there should be."""
@@ -325,10 +335,6 @@ class ObjectStoreDelivery(Places):
         with store_errors(self._name(path)), contextlib.suppress(FileNotFoundError):
             await obstore.delete_async(self._store, self._key(path))
 
-    async def _abort_left_over(self, path: str) -> None:
-        if self._unfinished is not None:
-            await self._unfinished.abort(self._key(path))
-
     def _compare(self, file: ResultFile, path: str, done: int, sha256: str) -> None:
         """Raise DeliveryBroken when what came is not what Galaxy has."""
         if done == file.size and file.sha256 in ("", sha256):
@@ -341,10 +347,9 @@ class ObjectStoreDelivery(Places):
             hint="Try again; look at the dataset in Galaxy.",
         )
 
-    def _refuse(self, file: ResultFile, path: str, there: _Object | None) -> NoReturn:
-        size = there.size if there else 0
+    def _refuse(self, file: ResultFile, path: str, there: _Object) -> NoReturn:
         raise NameTaken(
-            f"{self._name(path)} is there already and is another object: {size} bytes, wanted {file.size}.",
+            f"{self._name(path)} is there already and is another object: {there.size} bytes, wanted {file.size}.",
             hint="It is never overwritten: move it away, then retry.",
         )
 
@@ -353,27 +358,3 @@ class ObjectStoreDelivery(Places):
 
     def _name(self, path: str) -> str:
         return f"{self._url}{self._key(path)}"
-
-
-async def _hand_over(
-    waiting: asyncio.Queue[bytes | _Stopped | None], piece: bytes | None, upload: asyncio.Task[None]
-) -> None:
-    """Put the next piece before the upload, or raise what the upload failed with."""
-    handing = asyncio.create_task(waiting.put(piece))
-    try:
-        await asyncio.wait({handing, upload}, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        handing.cancel()
-    if upload.done() and not (piece is None and handing.done()):
-        await upload
-
-
-async def _stop(waiting: asyncio.Queue[bytes | _Stopped | None], upload: asyncio.Task[None]) -> None:
-    """Let the upload fail, so that obstore aborts it, and wait until it has."""
-    while not waiting.empty():
-        waiting.get_nowait()
-    waiting.put_nowait(_Stopped())
-    await asyncio.wait({upload}, timeout=_STOP_S)
-    upload.cancel()
-    with contextlib.suppress(Exception, asyncio.CancelledError):
-        await upload

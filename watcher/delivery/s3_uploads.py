@@ -1,120 +1,213 @@
-"""Takes away what an upload in parts left in an S3 store when it never came to an end.
+"""Uploads in parts to an S3 store: begun, gone on with by another process, completed or aborted.
 
-obstore aborts an upload that fails under its hands. What a killed process or a dead connection leaves is kept, and
-charged for, out of sight, and obstore can neither list it nor name it. So these two requests, list and abort, are
-signed here (AWS Signature Version 4). That takes keys: with the identity of a machine alone nothing is done, and a
-lifecycle rule of the bucket has to clean up. It knows no results.
+obstore can neither list nor name an upload, nor go on with one that a killed process, a dead line or a dead server
+left; so these few requests are made and signed here. That takes keys: with the identity of a machine alone obstore
+sends, a broken upload begins anew, and a lifecycle rule of the bucket has to clean up. The forms are those of Amazon's
+S3 API reference (CreateMultipartUpload, UploadPart, ListParts, CompleteMultipartUpload). It knows no results.
 """
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import hashlib
-import hmac
 import os
-import ssl
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
-from urllib.parse import quote, urlsplit
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from urllib.parse import quote
 from xml.etree import ElementTree
 
 import httpx
 
 from watcher.clock import Clock
+from watcher.delivery.parts import Part, Request, ask, store_client
+from watcher.delivery.s3_signing import NOTHING, Keys, escaped, keys_of, signed_headers
+from watcher.delivery.store_access import told
+from watcher.errors import DeliveryError, TargetGone
 
-_NOTHING = hashlib.sha256(b"").hexdigest()
-
-
-@dataclass(frozen=True, slots=True)
-class _Keys:
-    """Who signs, for which region."""
-
-    access_key_id: str
-    secret: str = field(repr=False)
-    session: str = field(repr=False)  # of temporary keys, else empty
-    region: str
+_MISSING = 404
+_IN_THE_WAY = (409, 412)
+_UNKNOWN_CONDITION = 501
 
 
-class UnfinishedUploads:
+class S3Uploads:
     """The uploads in parts of one bucket that have not ended."""
 
-    def __init__(self, bucket: str, options: Mapping[str, str], clock: Clock) -> None:
-        self._keys = _keys(options)
-        self._clock = clock
+    def __init__(self, bucket: str, keys: Keys, options: Mapping[str, str], clock: Clock) -> None:
+        self.keys = keys
+        self.clock = clock
+        self.name = f"s3://{bucket}"
+        self.has_checksums = options.get("checksum_algorithm") == "sha256"
         self._ca_file = options.get("ca_file")
         endpoint = (
             options.get("endpoint") or os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
         )
-        region = self._keys.region if self._keys else ""
-        self._bucket_url = f"{(endpoint or f'https://s3.{region}.amazonaws.com').rstrip('/')}/{quote(bucket)}"
+        self.url = f"{(endpoint or f'https://s3.{keys.region}.amazonaws.com').rstrip('/')}/{quote(bucket)}"
 
-    async def abort(self, key: str) -> int:
-        """Abort those of exactly this key; return how many there were. Nobody but us writes under that name.
+    @asynccontextmanager
+    async def of(self, key: str, sha256: str) -> AsyncIterator[S3Upload]:
+        """Return the upload of an object; `sha256` is kept with it where it is known beforehand."""
+        async with store_client(self._ca_file) as client:
+            yield S3Upload(self, client, key, sha256)
 
-        Nothing is raised: a store that cannot be reached says so to whoever sends data to it.
-        """
-        if self._keys is None:
-            return 0
-        verify = ssl.create_default_context(cafile=self._ca_file) if self._ca_file else True
-        try:
-            async with httpx.AsyncClient(verify=verify, timeout=30) as client:
-                listed = await self._ask(client, self._keys, "GET", "", {"prefix": key, "uploads": ""})
-                ids = _ids(listed.content, key) if listed.status_code == 200 else []
-                for upload_id in ids:
-                    await self._ask(client, self._keys, "DELETE", key, {"uploadId": upload_id})
-        except (httpx.HTTPError, ElementTree.ParseError):
-            return 0
-        return len(ids)
+    async def abort(self, key: str) -> None:
+        """Abort all of exactly this key: nobody but us writes under that name. Nothing is raised."""
+        with contextlib.suppress(DeliveryError):
+            async with self.of(key, "") as upload:
+                await upload.abort_others("")
+
+
+def s3_uploads(bucket: str, options: Mapping[str, str], clock: Clock) -> S3Uploads | None:
+    """Return the uploads of a bucket; None without keys to sign with."""
+    keys = keys_of(options)
+    return S3Uploads(bucket, keys, options, clock) if keys else None
+
+
+class S3Upload:
+    """The upload of one object in parts; the methods are those of `parts.Upload`."""
+
+    def __init__(self, store: S3Uploads, client: httpx.AsyncClient, key: str, sha256: str) -> None:
+        self._store = store
+        self._client = client
+        self._key = key
+        self._sha256 = sha256
+        self._id = ""
+        self._kept: dict[int, ElementTree.Element] = {}
+        self._done: dict[int, tuple[str, str]] = {}  # the ETag of each part, and its SHA-256 as S3 writes it
+
+    async def take_up(self, known: str) -> str:
+        """Go on with the upload of this id if it is still there, else begin one; return its id."""
+        self._id = known
+        if known and not await self._list_parts():
+            self._id = ""
+        await self.abort_others(self._id)
+        if not self._id:
+            more = {"x-amz-checksum-algorithm": "SHA256"} if self._store.has_checksums else {}
+            if self._sha256:
+                more["x-amz-meta-sha256"] = self._sha256
+            answer = await self._ask("POST", {"uploads": ""}, more=more)
+            self._id = _read(answer.content, self._name).findtext("{*}UploadId", "")
+        return self._id
+
+    def has(self, part: Part) -> bool:
+        """Tell whether the store has this very part already, by its SHA-256, else by its MD5."""
+        kept = self._kept.get(part.number)
+        if kept is None or kept.findtext("{*}Size") != str(part.size):
+            return False
+        sha256, etag = kept.findtext("{*}ChecksumSHA256", ""), kept.findtext("{*}ETag", "")
+        if sha256 != _base64(part.sha256) if sha256 else etag.strip('"') != part.md5():
+            return False
+        self._done[part.number] = etag, sha256
+        return True
+
+    async def send(self, part: Part) -> None:
+        """Send a part; one of the same number gives way."""
+        sha256 = _base64(part.sha256) if self._store.has_checksums else ""
+        more = {"x-amz-checksum-sha256": sha256} if sha256 else {}
+        query = {"partNumber": str(part.number), "uploadId": self._id}
+        answer = await self._ask("PUT", query, part.pieces, part.sha256.hex(), more=more, allowed=(_MISSING,))
+        if not answer.is_success:
+            if "NoSuchBucket" in answer.text:
+                raise told(self._name, f"status code: {answer.status_code} {answer.text[:4096]}")
+            raise TargetGone(
+                f"{self._name} cannot be sent on: the store has lost the parts that came before.",
+                hint="The delivery goes on by itself, with all of them.",
+            )
+        self._done[part.number] = answer.headers.get("etag", ""), sha256
+
+    async def complete(self, sha256: str, *, replace: bool) -> bool:
+        """Make the object of its parts; False when something is there already, or the upload is gone."""
+        listed = ElementTree.Element("CompleteMultipartUpload", xmlns="http://s3.amazonaws.com/doc/2006-03-01/")
+        for number, (etag, checksum) in sorted(self._done.items()):
+            part = ElementTree.SubElement(listed, "Part")
+            if checksum:
+                ElementTree.SubElement(part, "ChecksumSHA256").text = checksum
+            ElementTree.SubElement(part, "ETag").text = etag
+            ElementTree.SubElement(part, "PartNumber").text = str(number)
+        content = ElementTree.tostring(listed)
+        query, digest = {"uploadId": self._id}, hashlib.sha256(content).hexdigest()
+        allowed = (_MISSING, _UNKNOWN_CONDITION, *_IN_THE_WAY)
+        answer = await self._ask("POST", query, [content], digest, replace=replace, allowed=allowed)
+        if answer.status_code == _UNKNOWN_CONDITION and not replace:  # a store without conditions; we looked before
+            answer = await self._ask("POST", query, [content], digest, allowed=allowed)
+        if not answer.is_success:
+            if "NoSuchBucket" in answer.text or answer.status_code == _UNKNOWN_CONDITION:
+                raise told(self._name, f"status code: {answer.status_code} {answer.text[:4096]}")
+            return False
+        # Amazon begins its answer before it knows how it ends.
+        if _read(answer.content, self._name).tag.rpartition("}")[2] == "Error":
+            raise told(self._name, f"status code: 500 {answer.text[:4096]}")
+        return True
+
+    async def abort(self) -> None:
+        """Throw away what was sent. Nothing is raised."""
+        with contextlib.suppress(DeliveryError):
+            if self._id:
+                await self._abort(self._id)
+
+    async def abort_others(self, but: str) -> None:
+        """Abort all of exactly this key but one. Whoever may not list them is left alone with them."""
+        with contextlib.suppress(DeliveryError):
+            answer = await self._ask("GET", {"prefix": self._key, "uploads": ""}, of_bucket=True)
+            for upload in _read(answer.content, self._name).iterfind("{*}Upload"):
+                upload_id = upload.findtext("{*}UploadId", "")
+                if upload.findtext("{*}Key", "") == self._key and upload_id not in ("", but):
+                    await self._abort(upload_id)
+
+    async def _abort(self, upload_id: str) -> None:
+        await self._ask("DELETE", {"uploadId": upload_id}, allowed=(_MISSING,))
+
+    async def _list_parts(self) -> bool:
+        """Read what the store has of the upload; tell whether there is such an upload."""
+        after = ""
+        while True:
+            query = {"uploadId": self._id} | ({"part-number-marker": after} if after else {})
+            answer = await self._ask("GET", query, allowed=(_MISSING,))
+            if not answer.is_success:
+                return False
+            listed = _read(answer.content, self._name)
+            for part in listed.iterfind("{*}Part"):
+                self._kept[int(part.findtext("{*}PartNumber", "0"))] = part
+            before, after = after, listed.findtext("{*}NextPartNumberMarker", "")
+            if listed.findtext("{*}IsTruncated") != "true" or after in ("", before):
+                return True
 
     async def _ask(
-        self, client: httpx.AsyncClient, keys: _Keys, method: str, key: str, query: Mapping[str, str]
+        self,
+        method: str,
+        query: Mapping[str, str],
+        content: Sequence[bytes] = (),
+        sha256: str = NOTHING,
+        *,
+        more: Mapping[str, str] | None = None,
+        replace: bool = True,
+        of_bucket: bool = False,
+        allowed: tuple[int, ...] = (),
     ) -> httpx.Response:
-        url = f"{self._bucket_url}/{quote(key, safe='/-_.~')}" if key else self._bucket_url
-        asked = "&".join(f"{_escape(name)}={_escape(value)}" for name, value in sorted(query.items()))
-        headers = signed_headers(
-            method, url, asked, self._clock.now(), keys.access_key_id, keys.secret, keys.session, keys.region
-        )
-        return await client.request(method, f"{url}?{asked}", headers=headers)
+        url = self._store.url if of_bucket else f"{self._store.url}/{quote(self._key, safe='/-_.~')}"
+        asked = escaped(query)
+
+        def make() -> Request:
+            headers = signed_headers(
+                method, url, asked, self._store.clock.now(), self._store.keys, sha256=sha256, more=more
+            )
+            if not replace:
+                headers["if-none-match"] = "*"
+            return Request(method, f"{url}?{asked}", headers, content)
+
+        return await ask(self._client, self._name, make, allowed)
+
+    @property
+    def _name(self) -> str:
+        return f"{self._store.name}/{self._key}"
 
 
-def signed_headers(
-    method: str, url: str, query: str, now: datetime, access_key_id: str, secret: str, session: str, region: str
-) -> dict[str, str]:
-    """Return the headers that sign a request without a body; path and query are escaped already, `now` is UTC."""
-    parts = urlsplit(url)
-    stamp = now.strftime("%Y%m%dT%H%M%SZ")
-    headers = {"host": parts.netloc, "x-amz-content-sha256": _NOTHING, "x-amz-date": stamp}
-    if session:
-        headers["x-amz-security-token"] = session
-    names = ";".join(sorted(headers))
-    lines = "".join(f"{name}:{headers[name]}\n" for name in sorted(headers))
-    request = f"{method}\n{parts.path or '/'}\n{query}\n{lines}\n{names}\n{_NOTHING}"
-    scope = f"{stamp[:8]}/{region}/s3/aws4_request"
-    to_sign = f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{hashlib.sha256(request.encode()).hexdigest()}"
-    signing = f"AWS4{secret}".encode()
-    for word in (*scope.split("/"), to_sign):
-        signing = hmac.digest(signing, word.encode(), "sha256")
-    headers["authorization"] = (
-        f"AWS4-HMAC-SHA256 Credential={access_key_id}/{scope}, SignedHeaders={names}, Signature={signing.hex()}"
-    )
-    return headers
+def _read(answer: bytes, name: str) -> ElementTree.Element:
+    try:
+        return ElementTree.fromstring(answer)
+    except ElementTree.ParseError:
+        raise told(name, "status code: 502 no answer of a store") from None
 
 
-def _keys(options: Mapping[str, str]) -> _Keys | None:
-    region = (
-        options.get("region") or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
-    )
-    if "access_key_id" in options:
-        session = options.get("session_token", "")
-        return _Keys(options["access_key_id"], options.get("secret_access_key", ""), session, region)
-    key, secret = os.environ.get("AWS_ACCESS_KEY_ID"), os.environ.get("AWS_SECRET_ACCESS_KEY")
-    return _Keys(key, secret, os.environ.get("AWS_SESSION_TOKEN", ""), region) if key and secret else None
-
-
-def _ids(answer: bytes, key: str) -> list[str]:
-    uploads = ElementTree.fromstring(answer).iterfind("{*}Upload")
-    return [upload.findtext("{*}UploadId", "") for upload in uploads if upload.findtext("{*}Key", "") == key]
-
-
-def _escape(text: str) -> str:
-    return quote(text, safe="-_.~")
+def _base64(digest: bytes) -> str:
+    return base64.b64encode(digest).decode()

@@ -19,6 +19,7 @@ from watcher.service.embedded import Embedded
 from watcher.service.engine import wake_finish
 from watcher.stages.afterwards import PLANNED_SHEET, SHEET_CHANGED
 from watcher.stages.attempts import AGAIN, ANEW, LOOK, found_unanswered
+from watcher.stages.bring_home import abandon
 from watcher.stages.causes import RESUME
 from watcher.stages.copies import MADE_ANEW, TAKEN_ALL_THE_SAME
 from watcher.stages.endings import WORKFLOW_PAUSED
@@ -298,8 +299,9 @@ async def _cancel(rooms: Rooms, target: str) -> str:
 async def _stop_in_galaxy(rooms: Rooms, batch: Batch) -> str | None:
     """Delete half-sent sessions and cancel what runs; None when there is neither, else what kept us, or nothing.
 
-    A Galaxy that is away does not keep anybody from cancelling.
+    A Galaxy that is away does not keep anybody from cancelling, nor does a store of which parts are thrown away.
     """
+    await abandon(batch, rooms)
     sessions = [row for row in await rooms.store.datasets(batch.id) if row.session and not row.galaxy_id]
     if batch.code == REPLANNED:  # what Galaxy may be registering just now is looked up by the new plan
         sessions = [row for row in sessions if row.fetch_intent_at is None]

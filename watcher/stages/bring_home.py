@@ -8,11 +8,14 @@ on which ending, and what a delivery is stored as, is not decided here.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from watcher.delivery import Delivery
+from watcher.delivery import Delivery, ObjectStoreDelivery
+from watcher.delivery.parts import Begun
+from watcher.errors import DeliveryError
 from watcher.model import PlannedDelivery, Status
 from watcher.results import ResultFile, ResultSource
 from watcher.rows import Batch, DeliveredFile
@@ -76,6 +79,18 @@ async def bring_home(
     return done
 
 
+async def abandon(batch: Batch, rooms: Rooms) -> None:
+    """Throw away what object stores hold of results that nobody goes on with. A store that is away keeps it until the
+    next delivery of that name.
+    """
+    for planned in batch.plan.deliveries:
+        left = [row for row in await rooms.store.delivered_files(batch.id, planned.key) if row.upload]
+        with contextlib.suppress(DeliveryError):
+            target = open_target(planned, rooms) if left else None
+            if isinstance(target, ObjectStoreDelivery):
+                await together(target.abandon(row.path) for row in left)
+
+
 async def _gone(target: Delivery, rows: Mapping[str, DeliveredFile], paths: Sequence[str]) -> dict[str, DeliveredFile]:
     """Return the rows of files that were delivered once and are not there any more, as rows of files to come: days may
     lie between two rounds of a delivery, and the manifest may list nothing that is gone.
@@ -118,6 +133,7 @@ async def _deliver_file(
     outdated: str = "",
 ) -> None:
     outdated = known.sha256 if known else outdated  # what an attempt before this one delivered
+    upload = known.upload if known and known.galaxy_id == file.galaxy_id else ""
 
     async def note(intent_at: datetime | None) -> None:
         await rooms.store.put_delivered_file(
@@ -127,9 +143,15 @@ async def _deliver_file(
             galaxy_id=file.galaxy_id,
             size=file.size,
             sha256=outdated,
+            upload=upload,
             intent_at=intent_at,
             status=Status.WORKING,
         )
+
+    async def remember(upload_id: str) -> None:
+        nonlocal upload
+        upload = upload_id
+        await rooms.store.put_delivered_file(batch, delivery_key, path, upload=upload_id)
 
     async def act() -> tuple[int, str]:
         return await target.put(
@@ -138,6 +160,7 @@ async def _deliver_file(
             path,
             lambda done: rooms.progress.fetched(batch.id, path, done),
             outdated=outdated,
+            begun=Begun(upload, remember),
         )
 
     async def look() -> None:
@@ -146,7 +169,7 @@ async def _deliver_file(
     async def keep(proof: tuple[int, str]) -> None:
         await rooms.store.put_delivered_file(
             batch, delivery_key, path, size=proof[0], sha256=proof[1], checked=file.checked,
-            receipt_at=rooms.clock.now(), status=Status.DONE,
+            upload="", receipt_at=rooms.clock.now(), status=Status.DONE,
         )  # fmt: skip
 
     await rooms.effects.once(

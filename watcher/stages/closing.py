@@ -21,6 +21,7 @@ from watcher.galaxy.histories import plain_tag
 from watcher.galaxy.made import Found, made_by_the_way
 from watcher.model import DatasetId, HistoryId, InvocationId, Status
 from watcher.rows import Batch, Removal, Unit
+from watcher.stages.bring_home import abandon
 from watcher.stages.history import HISTORY, OWN
 from watcher.stages.removable import living, source_of
 from watcher.stages.rooms import Rooms
@@ -36,6 +37,7 @@ async def close_histories(rooms: Rooms, unit: Unit, batches: Sequence[Batch]) ->
     for batch in batches:
         try:
             await _forget_sessions(rooms, batch)
+            await abandon(batch, rooms)
             if batch.status is Status.DONE and batch in living(batches):
                 await _close(rooms, unit, batch)
         except GalaxyError as error:

@@ -304,6 +304,7 @@ delivered_file = sa.Table(
     _time("intent_at"),
     _time("receipt_at"),
     _text("checked", server_default=sa.text("''")),  # rows of the first layout have none
+    _text("upload", server_default=sa.text("''")),  # as above
 )
 
 obstacle = sa.Table(
