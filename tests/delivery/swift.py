@@ -9,7 +9,8 @@ files can have extended attributes. Of S3 it knows SigV4 with the checksum of th
 from __future__ import annotations
 
 import contextlib
-import getpass
+import os
+import pwd
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -133,7 +134,7 @@ class Swift(S3):
                 "port": port,
                 "chain": chain,
                 "folder": self.folder,
-                "user": getpass.getuser(),
+                "user": pwd.getpwuid(os.getuid()).pw_name,
             }
             (self.folder / f"{name}.conf").write_text(SERVER_CONF.format_map(values) + more.get(name, ""))
         servers = [f"{name}={self.ports[name]}" for name in STORING]
