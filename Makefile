@@ -26,6 +26,7 @@ test: $(DEV)  ## every test but the slow ones; boots a real Galaxy
 	@.ci/nginx
 	@.ci/strace
 	@.ci/azurite
+	@.ci/swift
 	@$(PYTEST) -m "not slow" $(ARGS)
 
 test-extra: $(DEV)  ## the slow tests
@@ -33,6 +34,7 @@ test-extra: $(DEV)  ## the slow tests
 	@.ci/nginx
 	@.ci/strace
 	@.ci/azurite
+	@.ci/swift
 	@$(PYTEST) -m slow $(ARGS) || { code=$$?; [ $$code -eq 5 ] && echo "There are no slow tests."; }
 
 lint: $(DEV)  ## style, format and types
@@ -51,6 +53,7 @@ requirements: $(DEV)  ## pin the requirements anew; ARGS=--upgrade takes newer v
 	@$(COMPILE) pyproject.toml --output-file requirements.txt
 	@$(COMPILE) pyproject.toml --extra postgresql --group dev --constraints requirements.txt --output-file requirements-dev.txt
 	@$(COMPILE) --group build --constraints requirements-dev.txt --output-file requirements-build.txt
+	@$(COMPILE) --group swift --output-file requirements-swift.txt
 
 clean:  ## remove what the targets made, but not the cached Galaxy
 	@rm -rf .venv build dist .coverage .coverage.* htmlcov .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -10,6 +10,7 @@ import pytest
 
 from tests.delivery.results import Results
 from tests.delivery.stores import S3, Azure, azurite, find_azurite, moto
+from tests.delivery.swift import Swift, find_swift, swift
 
 
 @pytest.fixture
@@ -51,3 +52,13 @@ def azure(azure_server: Azure) -> Azure:
     store = Azure(azure_server.port, f"results-{secrets.token_hex(4)}")
     store.make_container()
     return store
+
+
+@pytest.fixture
+def swift_server(tmp_path: Path) -> Iterator[Swift]:
+    """A store of this test's own, which may be killed and started again; without Swift the test is left out."""
+    programs: Path | None = find_swift()
+    if programs is None:
+        pytest.skip("OpenStack Swift is not installed (.ci/swift)")
+    with swift(programs, tmp_path / "swift") as server:
+        yield server

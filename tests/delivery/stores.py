@@ -38,18 +38,20 @@ READY_S = 60
 
 @dataclass
 class S3:
-    """A bucket of moto's."""
+    """A bucket of a server that speaks S3; as it stands, of moto's."""
 
     port: int
     bucket: str = "results"
+    access_key: str = "us"
+    secret: str = SECRET
 
     def options(self, **more: str) -> dict[str, str]:
         """Return what opens the store."""
         return {
             "endpoint": f"http://127.0.0.1:{self.port}",
             "region": "eu-central-1",
-            "access_key_id": "us",
-            "secret_access_key": SECRET,
+            "access_key_id": self.access_key,
+            "secret_access_key": self.secret,
             "checksum_algorithm": "sha256",
             "allow_http": "true",
         } | more
@@ -64,8 +66,8 @@ class S3:
         return boto3.client(
             "s3",
             endpoint_url=f"http://127.0.0.1:{self.port}",
-            aws_access_key_id="us",
-            aws_secret_access_key=SECRET,
+            aws_access_key_id=self.access_key,
+            aws_secret_access_key=self.secret,
             region_name="eu-central-1",
             config=Config(retries={"max_attempts": 1}),
         )
@@ -172,17 +174,21 @@ def azurite(program: Path, folder: Path) -> Iterator[Azure]:
 
 @contextmanager
 def _running(command: list[str], url: str) -> Iterator[None]:
-    environment = {name: value for name, value in os.environ.items() if not name.endswith("_proxy")}
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=without_proxies())
     try:
-        _await_answer(process, url)
+        await_answer(process, url)
         yield
     finally:
         process.kill()
         process.wait()
 
 
-def _await_answer(process: subprocess.Popen[bytes], url: str) -> None:
+def without_proxies() -> dict[str, str]:
+    """Return the environment for a server on this machine."""
+    return {name: value for name, value in os.environ.items() if not name.endswith("_proxy")}
+
+
+def await_answer(process: subprocess.Popen[bytes], url: str) -> None:
     """Ask until something answers, whatever it says."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     for _ in range(READY_S * 10):

@@ -65,7 +65,7 @@ def test_the_version_is_said_once() -> None:
     assert read_pyproject()["project"]["version"] == watcher.__version__
 
 
-@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt", "requirements-build.txt"])
+@pytest.mark.parametrize("name", [f"requirements{part}.txt" for part in ("", "-dev", "-build", "-swift")])
 def test_requirements_are_hashed_and_name_no_place(name: str) -> None:
     """Every requirement is pinned with hashes, and nothing says where to fetch it."""
     entries = (ROOT / name).read_text().replace("\\\n", " ").splitlines()
