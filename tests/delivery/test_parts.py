@@ -5,6 +5,7 @@ S3 is moto and Azure is Azurite, both real servers on this machine.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -20,6 +21,7 @@ from tests.delivery.test_object_store_alone import start
 from tests.delivery.test_object_store_azure import contents
 from tests.world import until
 from watcher.clock import SystemClock
+from watcher.delivery.azure_blocks import azure_blocks
 from watcher.delivery.object_store import PART_BYTES, ObjectStoreDelivery
 from watcher.delivery.parts import Begun
 from watcher.delivery.store_access import open_store
@@ -253,3 +255,53 @@ async def test_a_server_that_is_killed_in_a_part_has_the_ones_before(tmp_path: P
             passed = line.passed
         assert contents(second) == {KEY: LARGE}
     assert passed < len(LARGE) - PART_BYTES + 64 * 1024
+
+
+async def test_with_the_identity_of_a_machine_a_broken_upload_begins_anew(
+    s3: S3, results: Results, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where we cannot sign ourselves, obstore sends and clears up: what is cut off, called off or not what Galaxy has
+    leaves nothing, and the next try sends all of it.
+    """
+    file = results.add("a", LARGE, "reads")
+    delivery = s3.delivery()
+    monkeypatch.setattr(delivery, "_uploads", None)
+    results.cut_at = 17 * MIB
+    with pytest.raises(GalaxyAway):
+        await delivery.put(results, file, "reads.txt")
+    results.cut_at = None
+    results.contents["a"] = LARGE[:-1] + b"?"
+    with pytest.raises(DeliveryBroken, match="is not what Galaxy has"):
+        await delivery.put(results, file, "reads.txt")
+    results.contents["a"] = LARGE
+    under_way = asyncio.Event()
+    putting = asyncio.create_task(delivery.put(results, file, "reads.txt", lambda _: under_way.set()))
+    await under_way.wait()
+    putting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await putting
+    assert s3.contents() == {}
+    assert s3.unfinished() == []
+    assert await delivery.put(results, file, "reads.txt") == (len(LARGE), file.sha256)
+    await delivery.abandon("reads.txt")
+    assert s3.contents() == {KEY: LARGE}
+
+
+@pytest.mark.parametrize(
+    ("options", "is_signed"),
+    [
+        ({}, False),
+        ({"account_name": "lab", "account_key": "bm8gc2VjcmV0"}, True),
+        ({"account_name": "lab", "account_key": "no base64!"}, False),
+    ],
+)
+def test_azure_is_signed_for_with_the_key_of_an_account(
+    monkeypatch: pytest.MonkeyPatch, options: dict[str, str], is_signed: bool
+) -> None:
+    """From the settings, else from the environment; without one obstore finds out who this machine is."""
+    for name in ("AZURE_STORAGE_ACCOUNT_NAME", "AZURE_STORAGE_ACCOUNT_KEY", "AZURE_STORAGE_ACCESS_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    assert (azure_blocks("results", options, SystemClock()) is not None) == is_signed
+    monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_NAME", "lab")
+    monkeypatch.setenv("AZURE_STORAGE_ACCESS_KEY", "bm8gc2VjcmV0")
+    assert is_signed or options or azure_blocks("results", {}, SystemClock()) is not None
