@@ -20,7 +20,7 @@ from watcher.errors import StateError
 from watcher.store.place import StatePlace
 from watcher.store.schema import metadata
 
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010")
 """All layouts this program knows, oldest first."""
 
 HEAD = REVISIONS[-1]
