@@ -13,7 +13,7 @@ import socket
 from pathlib import Path
 
 import sqlalchemy as sa
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from watcher.errors import StateError
@@ -59,6 +59,10 @@ class FileLock:
             self._descriptor = -1
 
 
+_WAIT_MS = 1000
+_NOT_AVAILABLE = "55P03"  # lock_not_available
+
+
 class ServerLock:
     """An advisory lock in PostgreSQL, one per schema of a database."""
 
@@ -77,10 +81,7 @@ class ServerLock:
             # The server shows at most 63 bytes of it to the one who is refused.
             me = f"galaxy-watcher pid {os.getpid()} on {socket.gethostname()}"[:63]
             await connection.execute(sa.text("SELECT set_config('application_name', :me, false)"), {"me": me})
-            taken = await connection.scalar(
-                sa.text("SELECT pg_try_advisory_lock(:family, hashtext(current_schema()))"), {"family": self._FAMILY}
-            )
-            if not taken:
+            if not await self._is_taken(connection):
                 holder = await connection.scalar(_HOLDER, {"family": self._FAMILY})
                 name = str(holder or "unknown").removeprefix("galaxy-watcher ")
                 raise StateError(
@@ -91,6 +92,19 @@ class ServerLock:
             await connection.close()
             raise
         self._connection = connection
+
+    async def _is_taken(self, connection: AsyncConnection) -> bool:
+        """Wait for the lock a little: the server may not have noticed yet that whoever had it was killed."""
+        await connection.execute(sa.text(f"SELECT set_config('lock_timeout', '{_WAIT_MS}', false)"))
+        try:
+            await connection.execute(
+                sa.text("SELECT pg_advisory_lock(:family, hashtext(current_schema()))"), {"family": self._FAMILY}
+            )
+        except DBAPIError as error:
+            if getattr(error.orig, "sqlstate", "") != _NOT_AVAILABLE:
+                raise
+            return False
+        return True
 
     async def is_held(self) -> bool:
         """Tell whether the lock's connection still lives; with it the lock would be gone."""
