@@ -19,17 +19,19 @@ __all__ = ["galaxy_server"]
 hypothesis.settings.register_profile("house", deadline=None)
 hypothesis.settings.load_profile("house")
 
+# Of the slow tests these keep the newest Galaxy longest, and wait most of that time: they have one of their own.
+APART = {"crash", "proxied", "sandbox"}
 REAL_TIMEOUT_S = 900  # the first one waits until Galaxy is installed and has started
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests on a real Galaxy in one process, those on older ones last; xdist reads the group after us."""
+    """Keep the tests on one real Galaxy in one process, those on older ones last; xdist reads the group after us."""
     # An older server takes the place of the newest one, which nobody may need any more by then.
     items.sort(key=lambda item: item.get_closest_marker("older") is not None)
     for item in items:
         if item.get_closest_marker("real"):
-            item.add_marker(pytest.mark.xdist_group(f"galaxy{older_version(item)}"))
+            item.add_marker(pytest.mark.xdist_group(f"galaxy{older_version(item) or apart(item)}"))
             # Before whatever the module says: any of them may be the one that waits for Galaxy.
             item.add_marker(pytest.mark.timeout(REAL_TIMEOUT_S), append=False)
 
@@ -75,6 +77,11 @@ def older_version(item: pytest.Item) -> str:
     params = item.callspec.params.values() if isinstance(item, pytest.Function) and hasattr(item, "callspec") else ()
     words = [word for value in params for word in (value if isinstance(value, tuple) else (value,))]
     return next((word for word in words if word in OLDER), "")
+
+
+def apart(item: pytest.Item) -> str:
+    """Return what a newest Galaxy is called that only some of the slow tests run on; "" for all others."""
+    return " apart" if item.get_closest_marker("slow") and item.path.parent.name in APART else ""
 
 
 def is_real(item: pytest.Item) -> bool:
