@@ -154,6 +154,9 @@ async def test_failed_job_says_why(galaxy: Galaxy, prepared: Prepared) -> None:
     assert len(jobs) == 8
     assert {(job.tool_id, job.exit_code) for job in failed} == {("wait_then_exit", 3)}
     assert "exit code 3" in (await galaxy.jobs.detail(failed[0].id)).stderr
+    errors, printed = await galaxy.jobs.output(failed[0].id)
+    assert errors.strip() == "exit code 3"
+    assert printed == ""
 
 
 async def test_outputs_are_known_by_label(galaxy: Galaxy, prepared: Prepared) -> None:
