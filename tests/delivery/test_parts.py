@@ -9,7 +9,9 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
+import httpx
 import obstore
 import pytest
 
@@ -187,10 +189,10 @@ async def test_what_is_given_up_is_thrown_away(s3: S3, results: Results, notes: 
 @pytest.mark.parametrize("is_ours", [False, True], ids=["another", "the same"])
 @pytest.mark.parametrize("kind", ["s3", "azure"])
 async def test_an_object_that_came_meanwhile_is_not_replaced(
-    request: pytest.FixtureRequest, results: Results, kind: str, is_ours: bool
+    request: pytest.FixtureRequest, results: Results, notes: Notes, kind: str, is_ours: bool
 ) -> None:
     """Another program writes the same name while we send: theirs stays, and a person is told; what is the same, as
-    after an answer to our own last request that was lost, is taken as delivered.
+    after an answer to our own last request that was lost, is taken as delivered. Our parts are thrown away.
     """
     store: S3 | Azure = request.getfixturevalue(kind)
     file = results.add("a", LARGE, "reads")
@@ -211,11 +213,76 @@ async def test_an_object_that_came_meanwhile_is_not_replaced(
     late = Meanwhile()
     late.contents = results.contents
     if is_ours:
-        assert await store.delivery().put(late, file, "reads.txt") == (len(LARGE), file.sha256)
+        assert await store.delivery().put(late, file, "reads.txt", begun=notes.begun) == (len(LARGE), file.sha256)
     else:
         with pytest.raises(NameTaken, match="is another object"):
-            await store.delivery().put(late, file, "reads.txt")
+            await store.delivery().put(late, file, "reads.txt", begun=notes.begun)
+    if isinstance(store, S3):
+        assert store.unfinished() == []
     assert (store.contents() if isinstance(store, S3) else contents(store)) == {KEY: results.contents[other.galaxy_id]}
+
+
+async def test_what_came_by_another_way_leaves_no_parts_behind(s3: S3, results: Results, notes: Notes) -> None:
+    """Between two tries somebody else brought the very same: it is taken, and our half is thrown away."""
+    file = results.add("a", LARGE, "reads")
+    results.cut_at = 17 * MIB
+    with pytest.raises(GalaxyAway):
+        await s3.delivery().put(results, file, "reads.txt", begun=notes.begun)
+    results.cut_at = None
+    s3.client.put_object(Bucket=s3.bucket, Key=KEY, Body=LARGE)
+    assert await s3.delivery().put(results, file, "reads.txt", begun=notes.begun) == (len(LARGE), file.sha256)
+    assert s3.unfinished() == []
+
+
+async def test_an_outdated_object_stands_in_nobodys_way(
+    s3: S3, results: Results, notes: Notes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A rule of the bucket throws our parts away at the last moment: the delivery goes on by itself, and no person is
+    asked to move the object of before, which is to give way.
+    """
+    s3.client.put_object(Bucket=s3.bucket, Key=KEY, Body=b"of before")
+    outdated = hashlib.sha256(b"of before").hexdigest()
+    file = results.add("a", LARGE, "reads")
+    really = httpx.AsyncClient.request
+
+    async def request(client: httpx.AsyncClient, method: str, url: str, **more: Any) -> httpx.Response:
+        if method == "POST" and "uploadId" in url:  # moto itself answers 500
+            s3.client.abort_multipart_upload(Bucket=s3.bucket, Key=KEY, UploadId=notes.id)
+            return httpx.Response(404, text="<Error><Code>NoSuchUpload</Code></Error>")
+        return await really(client, method, url, **more)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(httpx.AsyncClient, "request", request)
+        with pytest.raises(TargetGone, match="has lost them"):
+            await s3.delivery().put(results, file, "reads.txt", outdated=outdated, begun=notes.begun)
+    assert s3.contents() == {KEY: b"of before"}
+    await s3.delivery().put(results, file, "reads.txt", outdated=outdated, begun=notes.begun)
+    assert s3.contents() == {KEY: LARGE}
+    assert s3.unfinished() == []
+
+
+@pytest.mark.parametrize("status", [400, 403], ids=["an id of another store", "no right to ask"])
+async def test_parts_that_are_not_told_begin_anew(
+    s3: S3, results: Results, notes: Notes, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    """Nobody is stuck with an upload that the store tells nothing of; it is thrown away."""
+    file = results.add("a", LARGE, "reads")
+    results.cut_at = 17 * MIB
+    with pytest.raises(GalaxyAway):
+        await s3.delivery().put(results, file, "reads.txt", begun=notes.begun)
+    results.cut_at, first = None, notes.id
+    really = httpx.AsyncClient.request
+
+    async def request(client: httpx.AsyncClient, method: str, url: str, **more: Any) -> httpx.Response:
+        if method == "GET":
+            return httpx.Response(status, text="<Error><Code>Refused</Code></Error>")
+        return await really(client, method, url, **more)
+
+    monkeypatch.setattr(httpx.AsyncClient, "request", request)
+    await s3.delivery().put(results, file, "reads.txt", begun=notes.begun)
+    assert notes.id != first
+    assert s3.contents() == {KEY: LARGE}
+    assert s3.unfinished() == []
 
 
 async def test_only_what_azure_lacks_is_sent_again(azure: Azure, results: Results) -> None:

@@ -57,8 +57,9 @@ class AzureBlocks:
         async with store_client(self._ca_file) as client:
             yield AzureUpload(self, client, key)
 
-    async def abort(self, key: str) -> None:
+    async def abort(self, key: str, known: str) -> bool:
         """Do nothing: blocks that wait cannot be thrown away by themselves, and cost nothing after a week."""
+        return True
 
 
 def azure_blocks(container: str, options: Mapping[str, str], clock: Clock) -> AzureBlocks | None:
