@@ -26,6 +26,7 @@ from watcher.clock import SystemClock
 from watcher.delivery.azure_blocks import azure_blocks
 from watcher.delivery.object_store import PART_BYTES, ObjectStoreDelivery
 from watcher.delivery.parts import Begun
+from watcher.delivery.s3_uploads import s3_uploads
 from watcher.delivery.store_access import open_store
 from watcher.errors import DeliveryBroken, GalaxyAway, NameTaken, TargetGone
 from watcher.model import DatasetId
@@ -298,6 +299,25 @@ async def test_only_what_azure_lacks_is_sent_again(azure: Azure, results: Result
     assert contents(azure) == {KEY: LARGE}
 
 
+async def test_blocks_that_obstore_left_are_in_nobodys_way(
+    azure: Azure, results: Results, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It broke off while this machine was known by another identity than a key: the delivery goes on with the key,
+    and back.
+    """
+    file = results.add("a", LARGE, "reads")
+    alone = azure.delivery()
+    monkeypatch.setattr(alone, "_uploads", None)
+    for broken, whole in ((alone, azure.delivery()), (azure.delivery(), alone)):
+        results.cut_at = 17 * MIB
+        with pytest.raises(GalaxyAway):
+            await broken.put(results, file, "reads.txt")
+        results.cut_at = None
+        await whole.put(results, file, "reads.txt")
+        assert contents(azure) == {KEY: LARGE}
+        obstore.delete(open_store("az", azure.container, azure.options()), KEY)
+
+
 def through(line: Line, azure: Azure) -> ObjectStoreDelivery:
     """Return a delivery to a container by way of a relay."""
     endpoint = {"endpoint": f"http://127.0.0.1:{line.port}/{AZURITE_ACCOUNT}"}
@@ -372,3 +392,40 @@ def test_azure_is_signed_for_with_the_key_of_an_account(
     monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_NAME", "lab")
     monkeypatch.setenv("AZURE_STORAGE_ACCESS_KEY", "bm8gc2VjcmV0")
     assert is_signed or options or azure_blocks("results", {}, SystemClock()) is not None
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["AWS_SERVER_SIDE_ENCRYPTION", "AWS_SSE_KMS_KEY_ID", "AWS_VIRTUAL_HOSTED_STYLE_REQUEST", "AWS_REQUEST_PAYER"],
+)
+def test_what_only_obstore_can_say_is_left_to_it(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Nobody who wants objects encrypted by a key of their own gets large ones without it."""
+    keys = {"access_key_id": "us", "secret_access_key": "s3cr3t"}
+    assert s3_uploads("results", keys, SystemClock())
+    monkeypatch.setenv(name, "wanted")
+    assert s3_uploads("results", keys, SystemClock()) is None
+    monkeypatch.setenv(name, "false")
+    assert s3_uploads("results", keys, SystemClock())
+
+
+@pytest.mark.parametrize("name", ["AZURE_STORAGE_TOKEN", "AZURE_SKIP_SIGNATURE"])
+def test_whom_obstore_prefers_to_a_key_sends(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Small and large objects come from the same identity."""
+    keys = {"account_name": "lab", "account_key": "bm8gc2VjcmV0"}
+    assert azure_blocks("results", keys, SystemClock())
+    monkeypatch.setenv(name, "true")
+    assert azure_blocks("results", keys, SystemClock()) is None
+
+
+def test_the_environment_names_one_store_for_all_requests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Large objects go where obstore sends small ones, with the same token."""
+    for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_ENDPOINT", "https://s3.example.org")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "us")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s3cr3t")
+    monkeypatch.setenv("AWS_TOKEN", "of-temporary-keys")
+    uploads = s3_uploads("results", {}, SystemClock())
+    assert uploads
+    assert uploads.url == "https://s3.example.org/results"
+    assert uploads.keys.session == "of-temporary-keys"

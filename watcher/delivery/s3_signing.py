@@ -36,7 +36,8 @@ def keys_of(options: Mapping[str, str]) -> Keys | None:
         session = options.get("session_token", "")
         return Keys(options["access_key_id"], options.get("secret_access_key", ""), session, region)
     key, secret = os.environ.get("AWS_ACCESS_KEY_ID"), os.environ.get("AWS_SECRET_ACCESS_KEY")
-    return Keys(key, secret, os.environ.get("AWS_SESSION_TOKEN", ""), region) if key and secret else None
+    session = os.environ.get("AWS_SESSION_TOKEN") or os.environ.get("AWS_TOKEN", "")
+    return Keys(key, secret, session, region) if key and secret else None
 
 
 def signed_headers(

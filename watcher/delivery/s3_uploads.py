@@ -25,6 +25,17 @@ from watcher.delivery.s3_signing import NOTHING, Keys, escaped, keys_of, signed_
 from watcher.delivery.store_access import told
 from watcher.errors import DeliveryError, TargetGone
 
+# How objects are encrypted, and who is asked in what form: obstore heeds these of the environment.
+_OBSTORE_ALONE = (
+    "AWS_SERVER_SIDE_ENCRYPTION",
+    "AWS_SSE_KMS_KEY_ID",
+    "AWS_SSE_BUCKET_KEY_ENABLED",
+    "AWS_SSE_CUSTOMER_KEY_BASE64",
+    "AWS_VIRTUAL_HOSTED_STYLE_REQUEST",
+    "AWS_S3_EXPRESS",
+    "AWS_REQUEST_PAYER",
+    "AWS_SKIP_SIGNATURE",
+)
 _MISSING = 404
 _NOT_LISTED = (400, 403, _MISSING)  # gone; of another store, whose ids look otherwise; or we may not ask for it
 _IN_THE_WAY = (409, 412)
@@ -41,7 +52,10 @@ class S3Uploads:
         self.has_checksums = options.get("checksum_algorithm") == "sha256"
         self._ca_file = options.get("ca_file")
         endpoint = (
-            options.get("endpoint") or os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+            options.get("endpoint")
+            or os.environ.get("AWS_ENDPOINT_URL_S3")
+            or os.environ.get("AWS_ENDPOINT_URL")
+            or os.environ.get("AWS_ENDPOINT")
         )
         self.url = f"{(endpoint or f'https://s3.{keys.region}.amazonaws.com').rstrip('/')}/{quote(bucket)}"
 
@@ -66,9 +80,13 @@ class S3Uploads:
 
 
 def s3_uploads(bucket: str, options: Mapping[str, str], clock: Clock) -> S3Uploads | None:
-    """Return the uploads of a bucket; None without keys to sign with."""
+    """Return the uploads of a bucket; None without keys to sign with, or where the environment asks for more than we
+    know how to say.
+    """
     keys = keys_of(options)
-    return S3Uploads(bucket, keys, options, clock) if keys else None
+    if keys is None or any(os.environ.get(name, "").lower() not in ("", "false") for name in _OBSTORE_ALONE):
+        return None
+    return S3Uploads(bucket, keys, options, clock)
 
 
 class S3Upload:
