@@ -55,7 +55,9 @@ def signed_headers(
     """
     parts = urlsplit(url)
     stamp = now.strftime("%Y%m%dT%H%M%SZ")
-    headers = {"host": parts.netloc, "x-amz-content-sha256": sha256, "x-amz-date": stamp, **(more or {})}
+    # As programs send it that go between: without the port that everybody expects.
+    host = parts.netloc.removesuffix(":443" if parts.scheme == "https" else ":80")
+    headers = {"host": host, "x-amz-content-sha256": sha256, "x-amz-date": stamp, **(more or {})}
     if keys.session:
         headers["x-amz-security-token"] = keys.session
     names = ";".join(sorted(headers))
