@@ -9,7 +9,9 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
+import httpx
 import obstore
 import pytest
 
@@ -24,6 +26,7 @@ from watcher.clock import SystemClock
 from watcher.delivery.azure_blocks import azure_blocks
 from watcher.delivery.object_store import PART_BYTES, ObjectStoreDelivery
 from watcher.delivery.parts import Begun
+from watcher.delivery.s3_uploads import s3_uploads
 from watcher.delivery.store_access import open_store
 from watcher.errors import DeliveryBroken, GalaxyAway, NameTaken, TargetGone
 from watcher.model import DatasetId
@@ -187,10 +190,10 @@ async def test_what_is_given_up_is_thrown_away(s3: S3, results: Results, notes: 
 @pytest.mark.parametrize("is_ours", [False, True], ids=["another", "the same"])
 @pytest.mark.parametrize("kind", ["s3", "azure"])
 async def test_an_object_that_came_meanwhile_is_not_replaced(
-    request: pytest.FixtureRequest, results: Results, kind: str, is_ours: bool
+    request: pytest.FixtureRequest, results: Results, notes: Notes, kind: str, is_ours: bool
 ) -> None:
     """Another program writes the same name while we send: theirs stays, and a person is told; what is the same, as
-    after an answer to our own last request that was lost, is taken as delivered.
+    after an answer to our own last request that was lost, is taken as delivered. Our parts are thrown away.
     """
     store: S3 | Azure = request.getfixturevalue(kind)
     file = results.add("a", LARGE, "reads")
@@ -211,11 +214,76 @@ async def test_an_object_that_came_meanwhile_is_not_replaced(
     late = Meanwhile()
     late.contents = results.contents
     if is_ours:
-        assert await store.delivery().put(late, file, "reads.txt") == (len(LARGE), file.sha256)
+        assert await store.delivery().put(late, file, "reads.txt", begun=notes.begun) == (len(LARGE), file.sha256)
     else:
         with pytest.raises(NameTaken, match="is another object"):
-            await store.delivery().put(late, file, "reads.txt")
+            await store.delivery().put(late, file, "reads.txt", begun=notes.begun)
+    if isinstance(store, S3):
+        assert store.unfinished() == []
     assert (store.contents() if isinstance(store, S3) else contents(store)) == {KEY: results.contents[other.galaxy_id]}
+
+
+async def test_what_came_by_another_way_leaves_no_parts_behind(s3: S3, results: Results, notes: Notes) -> None:
+    """Between two tries somebody else brought the very same: it is taken, and our half is thrown away."""
+    file = results.add("a", LARGE, "reads")
+    results.cut_at = 17 * MIB
+    with pytest.raises(GalaxyAway):
+        await s3.delivery().put(results, file, "reads.txt", begun=notes.begun)
+    results.cut_at = None
+    s3.client.put_object(Bucket=s3.bucket, Key=KEY, Body=LARGE)
+    assert await s3.delivery().put(results, file, "reads.txt", begun=notes.begun) == (len(LARGE), file.sha256)
+    assert s3.unfinished() == []
+
+
+async def test_an_outdated_object_stands_in_nobodys_way(
+    s3: S3, results: Results, notes: Notes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A rule of the bucket throws our parts away at the last moment: the delivery goes on by itself, and no person is
+    asked to move the object of before, which is to give way.
+    """
+    s3.client.put_object(Bucket=s3.bucket, Key=KEY, Body=b"of before")
+    outdated = hashlib.sha256(b"of before").hexdigest()
+    file = results.add("a", LARGE, "reads")
+    really = httpx.AsyncClient.request
+
+    async def request(client: httpx.AsyncClient, method: str, url: str, **more: Any) -> httpx.Response:
+        if method == "POST" and "uploadId" in url:  # moto itself answers 500
+            s3.client.abort_multipart_upload(Bucket=s3.bucket, Key=KEY, UploadId=notes.id)
+            return httpx.Response(404, text="<Error><Code>NoSuchUpload</Code></Error>")
+        return await really(client, method, url, **more)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(httpx.AsyncClient, "request", request)
+        with pytest.raises(TargetGone, match="has lost them"):
+            await s3.delivery().put(results, file, "reads.txt", outdated=outdated, begun=notes.begun)
+    assert s3.contents() == {KEY: b"of before"}
+    await s3.delivery().put(results, file, "reads.txt", outdated=outdated, begun=notes.begun)
+    assert s3.contents() == {KEY: LARGE}
+    assert s3.unfinished() == []
+
+
+@pytest.mark.parametrize("status", [400, 403], ids=["an id of another store", "no right to ask"])
+async def test_parts_that_are_not_told_begin_anew(
+    s3: S3, results: Results, notes: Notes, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    """Nobody is stuck with an upload that the store tells nothing of; it is thrown away."""
+    file = results.add("a", LARGE, "reads")
+    results.cut_at = 17 * MIB
+    with pytest.raises(GalaxyAway):
+        await s3.delivery().put(results, file, "reads.txt", begun=notes.begun)
+    results.cut_at, first = None, notes.id
+    really = httpx.AsyncClient.request
+
+    async def request(client: httpx.AsyncClient, method: str, url: str, **more: Any) -> httpx.Response:
+        if method == "GET":
+            return httpx.Response(status, text="<Error><Code>Refused</Code></Error>")
+        return await really(client, method, url, **more)
+
+    monkeypatch.setattr(httpx.AsyncClient, "request", request)
+    await s3.delivery().put(results, file, "reads.txt", begun=notes.begun)
+    assert notes.id != first
+    assert s3.contents() == {KEY: LARGE}
+    assert s3.unfinished() == []
 
 
 async def test_only_what_azure_lacks_is_sent_again(azure: Azure, results: Results) -> None:
@@ -229,6 +297,25 @@ async def test_only_what_azure_lacks_is_sent_again(azure: Azure, results: Result
         await through(line, azure).put(results, file, "reads.txt")
         assert line.passed < len(LARGE) - 2 * PART_BYTES + 64 * 1024
     assert contents(azure) == {KEY: LARGE}
+
+
+async def test_blocks_that_obstore_left_are_in_nobodys_way(
+    azure: Azure, results: Results, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It broke off while this machine was known by another identity than a key: the delivery goes on with the key,
+    and back.
+    """
+    file = results.add("a", LARGE, "reads")
+    alone = azure.delivery()
+    monkeypatch.setattr(alone, "_uploads", None)
+    for broken, whole in ((alone, azure.delivery()), (azure.delivery(), alone)):
+        results.cut_at = 17 * MIB
+        with pytest.raises(GalaxyAway):
+            await broken.put(results, file, "reads.txt")
+        results.cut_at = None
+        await whole.put(results, file, "reads.txt")
+        assert contents(azure) == {KEY: LARGE}
+        obstore.delete(open_store("az", azure.container, azure.options()), KEY)
 
 
 def through(line: Line, azure: Azure) -> ObjectStoreDelivery:
@@ -305,3 +392,40 @@ def test_azure_is_signed_for_with_the_key_of_an_account(
     monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_NAME", "lab")
     monkeypatch.setenv("AZURE_STORAGE_ACCESS_KEY", "bm8gc2VjcmV0")
     assert is_signed or options or azure_blocks("results", {}, SystemClock()) is not None
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["AWS_SERVER_SIDE_ENCRYPTION", "AWS_SSE_KMS_KEY_ID", "AWS_VIRTUAL_HOSTED_STYLE_REQUEST", "AWS_REQUEST_PAYER"],
+)
+def test_what_only_obstore_can_say_is_left_to_it(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Nobody who wants objects encrypted by a key of their own gets large ones without it."""
+    keys = {"access_key_id": "us", "secret_access_key": "s3cr3t"}
+    assert s3_uploads("results", keys, SystemClock())
+    monkeypatch.setenv(name, "wanted")
+    assert s3_uploads("results", keys, SystemClock()) is None
+    monkeypatch.setenv(name, "false")
+    assert s3_uploads("results", keys, SystemClock())
+
+
+@pytest.mark.parametrize("name", ["AZURE_STORAGE_TOKEN", "AZURE_SKIP_SIGNATURE"])
+def test_whom_obstore_prefers_to_a_key_sends(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Small and large objects come from the same identity."""
+    keys = {"account_name": "lab", "account_key": "bm8gc2VjcmV0"}
+    assert azure_blocks("results", keys, SystemClock())
+    monkeypatch.setenv(name, "true")
+    assert azure_blocks("results", keys, SystemClock()) is None
+
+
+def test_the_environment_names_one_store_for_all_requests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Large objects go where obstore sends small ones, with the same token."""
+    for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_ENDPOINT", "https://s3.example.org")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "us")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s3cr3t")
+    monkeypatch.setenv("AWS_TOKEN", "of-temporary-keys")
+    uploads = s3_uploads("results", {}, SystemClock())
+    assert uploads
+    assert uploads.url == "https://s3.example.org/results"
+    assert uploads.keys.session == "of-temporary-keys"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from datetime import UTC, datetime
 
 import botocore.auth
 import pytest
 from botocore.awsrequest import AWSRequest
+from botocore.config import Config
 from botocore.credentials import Credentials
 
 from watcher.clock import ManualClock
@@ -62,6 +64,7 @@ def test_no_answer_is_told_in_words(text: str, kind: type[Exception], said: str)
 
 
 @pytest.mark.parametrize("session", ["", "of-temporary-keys"])
+@pytest.mark.parametrize("port", ["", ":9000", ":443"])
 @pytest.mark.parametrize(
     ("method", "path", "query"),
     [
@@ -70,16 +73,30 @@ def test_no_answer_is_told_in_words(text: str, kind: type[Exception], said: str)
     ],
 )
 def test_our_signature_is_that_of_botocore(
-    monkeypatch: pytest.MonkeyPatch, method: str, path: str, query: str, session: str
+    monkeypatch: pytest.MonkeyPatch, method: str, path: str, query: str, session: str, port: str
 ) -> None:
     """Byte for byte what Amazon's own library signs."""
-    url = f"https://s3.example.org:9000{path}"
+    url = f"https://s3.example.org{port}{path}"
     monkeypatch.setattr(botocore.auth, "get_current_datetime", lambda *_, **__: NOW.replace(tzinfo=None))
     request = AWSRequest(method, f"{url}?{query}")
     botocore.auth.S3SigV4Auth(Credentials("us", "s3cr3t", session or None), "s3", "eu-central-1").add_auth(request)
     ours = signed_headers(method, url, query, NOW, Keys("us", "s3cr3t", session, "eu-central-1"))
     assert ours["authorization"] == request.headers["Authorization"]
     assert "s3cr3t" not in str(ours)
+
+
+@pytest.mark.parametrize("query", ["partNumber=3&uploadId=2~a%2Bb%2F%3D", "uploads="])
+def test_our_signature_of_what_is_sent_is_that_of_botocore(monkeypatch: pytest.MonkeyPatch, query: str) -> None:
+    """With the hash of the content, and headers of S3's own."""
+    more = {"x-amz-meta-sha256": "ab" * 32, "x-amz-checksum-sha256": "LXEWQ+/="}
+    url, content = "https://s3.example.org/results/run%207/Gr%C3%B6%C3%9Fe%27%28~%29%2A.txt", b"some bytes"
+    monkeypatch.setattr(botocore.auth, "get_current_datetime", lambda *_, **__: NOW.replace(tzinfo=None))
+    request = AWSRequest("PUT", f"{url}?{query}", headers=more, data=content)
+    request.context["client_config"] = Config(s3={"payload_signing_enabled": True})
+    botocore.auth.S3SigV4Auth(Credentials("us", "s3cr3t"), "s3", "eu-central-1").add_auth(request)
+    sha256, keys = hashlib.sha256(content).hexdigest(), Keys("us", "s3cr3t", "", "eu-central-1")
+    ours = signed_headers("PUT", url, query, NOW, keys, sha256=sha256, more=more)
+    assert ours["authorization"] == request.headers["Authorization"]
 
 
 def test_a_missing_library_is_told_with_its_remedy(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,6 +25,12 @@ from watcher.clock import Clock
 from watcher.delivery.parts import Part, Request, ask, store_client
 from watcher.delivery.store_access import told
 
+_OBSTORE_ALONE = (
+    "AZURE_STORAGE_TOKEN",
+    "AZURE_SKIP_SIGNATURE",
+    "AZURE_STORAGE_USE_EMULATOR",
+    "AZURE_USE_FABRIC_ENDPOINT",
+)
 _VERSION = "2023-11-03"
 _MISSING = 404
 _IN_THE_WAY = (409, 412)
@@ -57,12 +63,17 @@ class AzureBlocks:
         async with store_client(self._ca_file) as client:
             yield AzureUpload(self, client, key)
 
-    async def abort(self, key: str) -> None:
+    async def abort(self, key: str, known: str) -> bool:
         """Do nothing: blocks that wait cannot be thrown away by themselves, and cost nothing after a week."""
+        return True
 
 
 def azure_blocks(container: str, options: Mapping[str, str], clock: Clock) -> AzureBlocks | None:
-    """Return the blocks of a container; None without a key to sign with."""
+    """Return the blocks of a container; None without a key to sign with, or where the environment makes obstore go
+    there as somebody else, or to another place.
+    """
+    if any(os.environ.get(one, "").lower() not in ("", "false") for one in _OBSTORE_ALONE):
+        return None
     name = options.get("account_name") or os.environ.get("AZURE_STORAGE_ACCOUNT_NAME", "")
     key = options.get("account_key") or next(
         (os.environ[one] for one in ("AZURE_STORAGE_ACCOUNT_KEY", "AZURE_STORAGE_ACCESS_KEY") if one in os.environ), ""
@@ -173,8 +184,10 @@ def _signature(
 
 
 def _name_of(part: Part) -> str:
-    """Return what a block is called: all names of an object have the same length."""
-    return base64.b64encode(part.number.to_bytes(4, "big") + part.sha256).decode()
+    """Return what a block is called. Azure takes only names of one length for an object, and obstore, which may have
+    left blocks of it, gives such of 32 bytes.
+    """
+    return base64.b64encode(part.number.to_bytes(4, "big") + part.sha256[:28]).decode()
 
 
 def _read(answer: bytes, name: str) -> ElementTree.Element:

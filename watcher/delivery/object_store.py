@@ -108,6 +108,8 @@ class ObjectStoreDelivery(Places):
         if there is not None:
             adopted = await self._adopt(source, file, path, there, outdated)
             if adopted:
+                if begun.id:  # it came by another way, or the answer to our last request was lost
+                    await self.abandon(path, begun.id)
                 on_bytes(file.size)
                 return file.size, adopted
         if file.size > PART_BYTES:
@@ -236,7 +238,8 @@ class ObjectStoreDelivery(Places):
                 await self._begin()
                 has_ended = await upload.complete(sha256, replace=replace)
                 if not has_ended:  # its answer may have been lost: then it is there
-                    await self._see(file, path, sha256)
+                    await self._see(file, path, sha256, replace=replace)
+                    await upload.abort()  # or somebody else brought it, and nobody would ask for our parts again
             except DeliveryBroken:
                 await upload.abort()
                 raise
@@ -245,23 +248,25 @@ class ObjectStoreDelivery(Places):
                     await upload.abort()
         return sha256
 
-    async def abandon(self, path: str) -> None:
-        """Throw away what was sent for `path` and has not become an object; nobody goes on with it. Nothing is raised
-        when the store is away: what is left is taken away before the next upload of that name.
+    async def abandon(self, path: str, upload_id: str = "") -> bool:
+        """Throw away what was sent for `path`, by the upload of this id above all, and has not become an object; nobody
+        goes on with it. False when the store is away: what is left is taken away before the next upload of that name.
         """
-        if self._uploads is not None:
-            await self._uploads.abort(self._key(path))
+        return self._uploads is None or await self._uploads.abort(self._key(path), upload_id)
 
-    async def _see(self, file: ResultFile, path: str, sha256: str) -> None:
-        """Raise unless the object is there that could not be made: by an earlier request, then."""
+    async def _see(self, file: ResultFile, path: str, sha256: str, *, replace: bool = False) -> None:
+        """Raise unless the object is there that could not be made: by an earlier request, then. Where an outdated one
+        was to give way, what is there is that one, and the next try compares it.
+        """
         there = await self._look(path)
-        if there is None:
+        if there is not None and there.size == file.size and await self._sha256(path, there) == sha256:
+            return
+        if there is None or replace:
             raise TargetGone(
                 f"{self._name(path)} could not be made of its parts: the store has lost them.",
                 hint="The delivery goes on by itself, with all of them.",
             )
-        if there.size != file.size or await self._sha256(path, there) != sha256:
-            self._refuse(file, path, there)
+        self._refuse(file, path, there)
 
     async def _read(self, source: ResultSource, file: ResultFile, path: str) -> AsyncGenerator[bytes, None]:
         """Yield the result in pieces; stop at once when there is more of it than there should be."""

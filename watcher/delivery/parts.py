@@ -113,8 +113,10 @@ class Uploads(Protocol):
         """Return the upload of an object; `sha256` is kept with it where it is known beforehand."""
         ...
 
-    async def abort(self, key: str) -> None:
-        """Throw away what was ever sent for this very object and has not become one. Nothing is raised."""
+    async def abort(self, key: str, known: str) -> bool:
+        """Throw away what was ever sent for this very object and has not become one, by the upload of the id `known`
+        above all, which may be empty. Tell whether the store took it; nothing is raised.
+        """
         ...
 
 

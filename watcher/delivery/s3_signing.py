@@ -36,7 +36,8 @@ def keys_of(options: Mapping[str, str]) -> Keys | None:
         session = options.get("session_token", "")
         return Keys(options["access_key_id"], options.get("secret_access_key", ""), session, region)
     key, secret = os.environ.get("AWS_ACCESS_KEY_ID"), os.environ.get("AWS_SECRET_ACCESS_KEY")
-    return Keys(key, secret, os.environ.get("AWS_SESSION_TOKEN", ""), region) if key and secret else None
+    session = os.environ.get("AWS_SESSION_TOKEN") or os.environ.get("AWS_TOKEN", "")
+    return Keys(key, secret, session, region) if key and secret else None
 
 
 def signed_headers(
@@ -54,7 +55,9 @@ def signed_headers(
     """
     parts = urlsplit(url)
     stamp = now.strftime("%Y%m%dT%H%M%SZ")
-    headers = {"host": parts.netloc, "x-amz-content-sha256": sha256, "x-amz-date": stamp, **(more or {})}
+    # As programs send it that go between: without the port that everybody expects.
+    host = parts.netloc.removesuffix(":443" if parts.scheme == "https" else ":80")
+    headers = {"host": host, "x-amz-content-sha256": sha256, "x-amz-date": stamp, **(more or {})}
     if keys.session:
         headers["x-amz-security-token"] = keys.session
     names = ";".join(sorted(headers))

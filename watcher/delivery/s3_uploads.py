@@ -25,7 +25,19 @@ from watcher.delivery.s3_signing import NOTHING, Keys, escaped, keys_of, signed_
 from watcher.delivery.store_access import told
 from watcher.errors import DeliveryError, TargetGone
 
+# How objects are encrypted, and who is asked in what form: obstore heeds these of the environment.
+_OBSTORE_ALONE = (
+    "AWS_SERVER_SIDE_ENCRYPTION",
+    "AWS_SSE_KMS_KEY_ID",
+    "AWS_SSE_BUCKET_KEY_ENABLED",
+    "AWS_SSE_CUSTOMER_KEY_BASE64",
+    "AWS_VIRTUAL_HOSTED_STYLE_REQUEST",
+    "AWS_S3_EXPRESS",
+    "AWS_REQUEST_PAYER",
+    "AWS_SKIP_SIGNATURE",
+)
 _MISSING = 404
+_NOT_LISTED = (400, 403, _MISSING)  # gone; of another store, whose ids look otherwise; or we may not ask for it
 _IN_THE_WAY = (409, 412)
 _UNKNOWN_CONDITION = 501
 
@@ -40,7 +52,10 @@ class S3Uploads:
         self.has_checksums = options.get("checksum_algorithm") == "sha256"
         self._ca_file = options.get("ca_file")
         endpoint = (
-            options.get("endpoint") or os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+            options.get("endpoint")
+            or os.environ.get("AWS_ENDPOINT_URL_S3")
+            or os.environ.get("AWS_ENDPOINT_URL")
+            or os.environ.get("AWS_ENDPOINT")
         )
         self.url = f"{(endpoint or f'https://s3.{keys.region}.amazonaws.com').rstrip('/')}/{quote(bucket)}"
 
@@ -50,17 +65,28 @@ class S3Uploads:
         async with store_client(self._ca_file) as client:
             yield S3Upload(self, client, key, sha256)
 
-    async def abort(self, key: str) -> None:
-        """Abort all of exactly this key: nobody but us writes under that name. Nothing is raised."""
-        with contextlib.suppress(DeliveryError):
+    async def abort(self, key: str, known: str) -> bool:
+        """Abort the upload of this id, and all of exactly this key: nobody but us writes under that name. Tell whether
+        the store took it; nothing is raised.
+        """
+        try:
             async with self.of(key, "") as upload:
+                if known:
+                    await upload.abort_one(known)
                 await upload.abort_others("")
+        except DeliveryError:
+            return False
+        return True
 
 
 def s3_uploads(bucket: str, options: Mapping[str, str], clock: Clock) -> S3Uploads | None:
-    """Return the uploads of a bucket; None without keys to sign with."""
+    """Return the uploads of a bucket; None without keys to sign with, or where the environment asks for more than we
+    know how to say.
+    """
     keys = keys_of(options)
-    return S3Uploads(bucket, keys, options, clock) if keys else None
+    if keys is None or any(os.environ.get(name, "").lower() not in ("", "false") for name in _OBSTORE_ALONE):
+        return None
+    return S3Uploads(bucket, keys, options, clock)
 
 
 class S3Upload:
@@ -79,7 +105,9 @@ class S3Upload:
         """Go on with the upload of this id if it is still there, else begin one; return its id."""
         self._id = known
         if known and not await self._list_parts():
+            await self.abort()
             self._id = ""
+            self._kept.clear()
         await self.abort_others(self._id)
         if not self._id:
             more = {"x-amz-checksum-algorithm": "SHA256"} if self._store.has_checksums else {}
@@ -143,7 +171,7 @@ class S3Upload:
         """Throw away what was sent. Nothing is raised."""
         with contextlib.suppress(DeliveryError):
             if self._id:
-                await self._abort(self._id)
+                await self.abort_one(self._id)
 
     async def abort_others(self, but: str) -> None:
         """Abort all of exactly this key but one. Whoever may not list them is left alone with them."""
@@ -152,9 +180,10 @@ class S3Upload:
             for upload in _read(answer.content, self._name).iterfind("{*}Upload"):
                 upload_id = upload.findtext("{*}UploadId", "")
                 if upload.findtext("{*}Key", "") == self._key and upload_id not in ("", but):
-                    await self._abort(upload_id)
+                    await self.abort_one(upload_id)
 
-    async def _abort(self, upload_id: str) -> None:
+    async def abort_one(self, upload_id: str) -> None:
+        """Abort the upload of this id; one that is gone already is fine."""
         await self._ask("DELETE", {"uploadId": upload_id}, allowed=(_MISSING,))
 
     async def _list_parts(self) -> bool:
@@ -162,7 +191,7 @@ class S3Upload:
         after = ""
         while True:
             query = {"uploadId": self._id} | ({"part-number-marker": after} if after else {})
-            answer = await self._ask("GET", query, allowed=(_MISSING,))
+            answer = await self._ask("GET", query, allowed=_NOT_LISTED)
             if not answer.is_success:
                 return False
             listed = _read(answer.content, self._name)

@@ -26,6 +26,7 @@ from watcher.stages.rooms import Rooms
 from watcher.stages.targets import open_target
 
 AT_ONCE = 4
+_ABANDON_S = 10.0  # whoever cancels waits for it
 DELIVERY_BYTES = "delivery_bytes"
 """Where a batch remembers how much room its delivery needs."""
 
@@ -85,10 +86,17 @@ async def abandon(batch: Batch, rooms: Rooms) -> None:
     """
     for planned in batch.plan.deliveries:
         left = [row for row in await rooms.store.delivered_files(batch.id, planned.key) if row.upload]
-        with contextlib.suppress(DeliveryError):
+        with contextlib.suppress(DeliveryError, TimeoutError):
             target = open_target(planned, rooms) if left else None
             if isinstance(target, ObjectStoreDelivery):
-                await together(target.abandon(row.path) for row in left)
+                async with asyncio.timeout(_ABANDON_S):
+                    await together(_abandon_file(batch, rooms, target, row) for row in left)
+
+
+async def _abandon_file(batch: Batch, rooms: Rooms, target: ObjectStoreDelivery, row: DeliveredFile) -> None:
+    if await target.abandon(row.path, row.upload):
+        # Said once: later another delivery may send by that name.
+        await rooms.store.put_delivered_file(batch, row.delivery_key, row.path, upload="")
 
 
 async def _gone(target: Delivery, rows: Mapping[str, DeliveredFile], paths: Sequence[str]) -> dict[str, DeliveredFile]:
@@ -133,7 +141,10 @@ async def _deliver_file(
     outdated: str = "",
 ) -> None:
     outdated = known.sha256 if known else outdated  # what an attempt before this one delivered
-    upload = known.upload if known and known.galaxy_id == file.galaxy_id else ""
+    # What lies beside the results belongs to no dataset, and is written anew: nothing says that it is the same.
+    upload = known.upload if known and file.galaxy_id and known.galaxy_id == file.galaxy_id else ""
+    if known and known.upload != upload and isinstance(target, ObjectStoreDelivery):
+        await target.abandon(path, known.upload)  # the SHA-256 that it began with would stay with the object
 
     async def note(intent_at: datetime | None) -> None:
         await rooms.store.put_delivered_file(
