@@ -25,6 +25,7 @@ import httpx
 import pytest
 
 from tests.live.registry import galaxy_settings
+from tests.live.user_files import file_settings
 from watcher.errors import SandboxError
 from watcher.sandbox.install import Installation, install, installation
 from watcher.sandbox.server import SandboxGalaxy, SandboxUser
@@ -150,7 +151,8 @@ def booted(pinned: Installation) -> Iterator[SandboxGalaxy]:
     """Install a Galaxy where it is not there yet, and run it in a folder that is removed with it."""
     install(pinned, say)
     folder = Path(tempfile.mkdtemp(prefix="galaxy-watcher-test-"))
-    sandbox = SandboxGalaxy(folder, pinned, say, galaxy_settings(folder) | toolbox_settings(folder))
+    told = galaxy_settings(folder) | toolbox_settings(folder) | file_settings(folder)
+    sandbox = SandboxGalaxy(folder, pinned, say, told)
     try:
         sandbox.up()
         _BOOTED.append(sandbox)

@@ -2,23 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
+import httpx
 import pytest
 
-from tests.contracts.room.conftest import Prepared, until
-from watcher.errors import Refused
+from tests.contracts.room.conftest import Prepared, as_user, until
+from tests.live.user_files import TEMPLATE
+from tests.servers import GalaxyServer
+from watcher.errors import AnswerLost, Forbidden, GalaxyBroken, Refused
 from watcher.galaxy import Galaxy
+from watcher.galaxy.archives import SUCCEEDED
 from watcher.galaxy.exports import EXPORT_TOOL, longest_name
 from watcher.model import HistoryId, JobId
 
 SOURCE = "gxfiles://results"
+NOBODYS = "gxuserfiles://00000000-0000-4000-8000-000000000000"
 
 
 @pytest.fixture
-async def place(history: HistoryId) -> AsyncIterator[str]:
+def place(history: HistoryId) -> str:
     """Return a folder of the file source that nobody has used."""
-    yield f"{SOURCE}/contract {history}"
+    return f"{SOURCE}/contract {history}"
+
+
+@pytest.fixture
+def own(galaxy_server: GalaxyServer) -> str:
+    """Return the root of a file source that the user of the key has made, as on a page of Galaxy's."""
+    wish = {"name": "mine", "description": "", "template_id": TEMPLATE, "template_version": 0}
+    answer = httpx.post(
+        f"{galaxy_server.url}/api/file_source_instances",
+        headers={"x-api-key": galaxy_server.key},
+        json=wish | {"variables": {}, "secrets": {}},
+        timeout=60,
+    )
+    root: str = answer.raise_for_status().json()["uri_root"]
+    return root
 
 
 async def ended(galaxy: Galaxy, job: JobId) -> str:
@@ -35,7 +52,8 @@ async def test_the_file_sources(galaxy: Galaxy) -> None:
     """The one that can be written to says so, and by what its places begin; the tool is there, another one is not."""
     sources = {source.id: source for source in await galaxy.exports.sources()}
     assert (sources["results"].is_writable, sources["results"].root) == (True, SOURCE)
-    assert not any(source.is_writable for id, source in sources.items() if id != "results")
+    shared = [source for source in sources.values() if not source.root.startswith("gxuserfiles://")]
+    assert [source.id for source in shared if source.is_writable] == ["results"]
     assert await galaxy.exports.has_tool(EXPORT_TOOL)
     assert not await galaxy.exports.has_tool("no_such_tool")
 
@@ -69,6 +87,40 @@ async def test_datasets_get_the_names_they_are_given(
             "zweite é.fq.gz": len(prepared.contents[second[0]]),
         }
         assert await galaxy.exports.listing(one) == sizes
+
+
+async def test_a_source_of_a_users_own(
+    galaxy: Galaxy, history: HistoryId, own: str, galaxy_server: GalaxyServer, prepared: Prepared
+) -> None:
+    """It is listed by its UUID, takes datasets and archives like any other, and is nobody else's; one that is not there
+    is a trouble of the server's, with no job.
+    """
+    sources = {source.root: source for source in await galaxy.exports.sources()}
+    assert sources[own].is_writable
+    assert f"gxuserfiles://{sources[own].id}" == own
+    place = f"{own}/contract {history}"
+    assert await galaxy.exports.listing(place) == {}
+    name, dataset = next(iter(prepared.datasets.items()))
+    job = await galaxy.exports.write(history, place, {"a/first one.fastq.gz": dataset})
+    assert await galaxy.exports.find_write(history, place, {"a/first one.fastq.gz": dataset}) == job
+    assert await ended(galaxy, job) == "ok"
+    size = len(prepared.contents[name])
+    assert await galaxy.exports.listing(place) == {"a/first one.fastq.gz": size}
+    ticket = await galaxy.archives.write("history", history, f"{place}/history.rocrate.zip", "rocrate.zip")
+
+    async def is_over() -> bool:
+        return await galaxy.archives.task_state(ticket) == SUCCEEDED
+
+    await until(is_over)
+    assert (await galaxy.exports.listing(place)).keys() == {"a/first one.fastq.gz", "history.rocrate.zip"}
+    async with as_user(galaxy_server, galaxy_server.second_key) as other:
+        with pytest.raises(Forbidden):
+            await other.exports.listing(place)
+    with pytest.raises(GalaxyBroken):
+        await galaxy.exports.listing(NOBODYS)
+    with pytest.raises((GalaxyBroken, AnswerLost)):
+        await galaxy.exports.write(history, NOBODYS, {"a.txt": dataset})
+    assert await galaxy.exports.jobs_of(history, EXPORT_TOOL) == [job]
 
 
 @pytest.mark.slow_on_real

@@ -17,7 +17,7 @@ from uuid import uuid4
 from starlette.responses import FileResponse, JSONResponse, Response
 
 from tests.fakes.galaxy.archive_state import Archive
-from tests.fakes.galaxy.exports import folder_of, inner
+from tests.fakes.galaxy.exports import source_of
 from tests.fakes.galaxy.ids import decode, encode
 from tests.fakes.galaxy.state import History, Job
 from tests.fakes.galaxy.web import Call, Refusal, not_found_page, route
@@ -147,10 +147,10 @@ def write_store(call: Call) -> Json:
     history, format = _asked(call)
     content = _packed(call, history, format)
     address = str(call.body["target_uri"])
-    root = folder_of(call.world)
 
     def write() -> None:
-        place = root / inner(address)
+        _, root, below = source_of(call, address)
+        place = root / below
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes(content)
 

@@ -285,6 +285,7 @@ class World:
         self.workflows: dict[int, Workflow] = {}
         self.subworkflows: dict[int, Workflow] = {}
         self.registries: dict[str, str] = {}
+        self.own_sources: dict[str, int] = {}  # the user whose file source it is, by its UUID
         self.invocations: dict[int, Invocation] = {}
         self.sessions: dict[str, Session] = {}
         self.shelf = LibraryShelf()

@@ -150,7 +150,7 @@ def _count_pairs(run: Run) -> Ending:
 
 
 def _export_remote(run: Run) -> Ending:
-    folder = run.results / str(run.params["folder"])
+    folder = Path(str(run.params["folder"]))
     chosen = run.params["export_type"]["datasets"]
     try:
         for number, one in enumerate(chosen):

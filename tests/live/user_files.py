@@ -1,0 +1,27 @@
+"""A file source that users can make their own of, for places like `gxuserfiles://UUID/folder`, on a real Galaxy."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+TEMPLATE = "shelf"
+
+
+def file_settings(folder: Path) -> dict[str, str]:
+    """Return what a real Galaxy is told to offer a folder for each user; writes the template there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    shelves = folder.resolve() / "shelves"
+    shelves.mkdir(exist_ok=True)
+    template = {
+        "id": TEMPLATE,
+        "version": 0,
+        "name": "A shelf of one's own",
+        "description": "A folder of this machine.",
+        "variables": {},
+        "secrets": {},
+        "configuration": {"type": "posix", "root": f"{shelves}/{{{{ user.username }}}}", "writable": True},
+    }
+    path = folder / "file_source_templates.yml"
+    path.write_text(json.dumps([template]))  # JSON is YAML
+    return {"file_source_templates_config_file": str(path)}
