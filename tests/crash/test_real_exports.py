@@ -13,6 +13,7 @@ import pytest
 from tests.crash.on_real_galaxy import COUNT_READS, datasets_of, made_here, real_world, witness
 from tests.crash.runner import Runner
 from tests.live.real_galaxy import RealGalaxy, real_galaxy
+from tests.live.user_files import make_own_source
 from tests.stages.test_written_by_galaxy import only_batch
 from tests.world import RUN, World
 
@@ -27,12 +28,18 @@ def real() -> RealGalaxy:
 
 
 @pytest.fixture
-def world(tmp_path: Path, real: RealGalaxy) -> Iterator[World]:
+def own(real: RealGalaxy) -> str:
+    """Return the root of a file source that belongs to the user whom the daemon works as."""
+    return make_own_source(real.url, real.key)
+
+
+@pytest.fixture
+def world(tmp_path: Path, real: RealGalaxy, own: str) -> Iterator[World]:
     """Return a finished run whose results come home, and are written by Galaxy, with archives both ways."""
     with real_world(tmp_path, real) as made:
         deliver = [
             {"folder": f"{made.results}/{{run}}"},
-            {"url": "gxfiles://results/{id} é"},
+            {"url": f"{own}/{{id}} é"},
             {"url": "gxfiles://results/{id}-crate", "export": "invocation"},
             {"folder": f"{made.results}/archive/{{run}}", "export": "history"},
             {"folder": f"{made.results}/crate/{{run}}", "export": "invocation"},
@@ -54,7 +61,7 @@ def listed(real: RealGalaxy, place: str) -> dict[str, int]:
 
 @pytest.mark.real
 @pytest.mark.slow
-async def test_killed_while_a_real_galaxy_delivers(world: World, runner: Runner, real: RealGalaxy) -> None:
+async def test_killed_while_a_real_galaxy_delivers(world: World, runner: Runner, real: RealGalaxy, own: str) -> None:
     """After three deaths each file is where it belongs, one job wrote the results, and its log is gone."""
     for point in ("deliver.write.act", "deliver.archive.act", "deliver.log.act"):
         runner.die(world, point, factor=1.0)
@@ -63,7 +70,7 @@ async def test_killed_while_a_real_galaxy_delivers(world: World, runner: Runner,
     assert [row["status"] for row in batch["deliveries"]] == ["done"] * 5, batch
     home = world.results / RUN
     local = {str(path.relative_to(home)): path.stat().st_size for path in home.rglob("*.tabular")}
-    assert listed(real, f"gxfiles://results/{batch['id']} é") == local
+    assert listed(real, f"{own}/{batch['id']} é") == local
     assert list(listed(real, f"gxfiles://results/{batch['id']}-crate")) == ["invocation.rocrate.zip"]
     assert tarfile.is_tarfile(world.results / "archive" / RUN / "history.tar.gz")
     assert zipfile.is_zipfile(world.results / "crate" / RUN / "invocation.rocrate.zip")

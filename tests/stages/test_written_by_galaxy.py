@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.fakes.galaxy import Fault
+from tests.live.user_files import make_own_source
 from tests.world import RUN, World
 from watcher.service.preflight import check_all
 from watcher.stages import by_galaxy
@@ -168,3 +169,17 @@ async def test_a_place_that_shows_nothing_is_not_believed(world: World, monkeypa
     await world.once()
     assert (await only_batch(world))["status"] == "done"
     assert export_jobs(world) == ["ok", "ok"]
+
+
+async def test_a_file_source_of_ones_own(world: World) -> None:
+    """It is named by its UUID; one that this account has not is told beforehand, like any that is not there."""
+    own = make_own_source(world.fake.url, world.fake.key)
+    to_source(world, url=f"{own}/core/{{run}}")
+    assert [one for one in await check_all(world.settings()) if not one.well] == []
+    await world.once()
+    batch = await only_batch(world)
+    (delivery,) = batch["deliveries"]
+    assert (delivery["status"], delivery["target"]) == ("done", f"{own}/core/{RUN}"), batch
+    to_source(world, url="gxuserfiles://00000000-0000-4000-8000-000000000000/{run}")
+    (told,) = [one for one in await check_all(world.settings()) if not one.well]
+    assert "is no file source that Galaxy shows this account" in told.message

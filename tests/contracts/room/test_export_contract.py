@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import httpx
 import pytest
 
 from tests.contracts.room.conftest import Prepared, as_user, until
-from tests.live.user_files import TEMPLATE
+from tests.live.user_files import make_own_source
 from tests.servers import GalaxyServer
 from watcher.errors import AnswerLost, Forbidden, GalaxyBroken, Refused
 from watcher.galaxy import Galaxy
@@ -26,16 +25,8 @@ def place(history: HistoryId) -> str:
 
 @pytest.fixture
 def own(galaxy_server: GalaxyServer) -> str:
-    """Return the root of a file source that the user of the key has made, as on a page of Galaxy's."""
-    wish = {"name": "mine", "description": "", "template_id": TEMPLATE, "template_version": 0}
-    answer = httpx.post(
-        f"{galaxy_server.url}/api/file_source_instances",
-        headers={"x-api-key": galaxy_server.key},
-        json=wish | {"variables": {}, "secrets": {}},
-        timeout=60,
-    )
-    root: str = answer.raise_for_status().json()["uri_root"]
-    return root
+    """Return the root of a file source that the user of the key has made."""
+    return make_own_source(galaxy_server.url, galaxy_server.key)
 
 
 async def ended(galaxy: Galaxy, job: JobId) -> str:
