@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.fakes.galaxy import Fault
+from tests.fakes.galaxy.archive_state import Archive
 from tests.stages.test_written_by_galaxy import export_jobs, only_batch
 from tests.world import RUN, World, until
 from watcher.service.preflight import check_all
@@ -125,6 +126,40 @@ async def test_a_line_that_breaks_is_gone_on_with(world: World) -> None:
     assert (await only_batch(world))["status"] == "done"
     assert tarfile.is_tarfile(world.results / RUN / "history.tar.gz")
     assert len(world.fake.state.archives.archives) == 1
+
+
+async def test_an_archive_that_is_ready_at_once_is_known_again(world: World) -> None:
+    """Galaxy has packed it before anybody asks how it stands, then the line breaks: it is not asked for once more."""
+
+    def hurry() -> None:
+        world.fake.engine.job_seconds = 0.0
+
+    deliver(world, home(world, export="history"))
+    world.fake.faults.add(Fault("act", method="PUT", path="*/exports", action=hurry))
+    world.fake.faults.add(Fault("cut_answer", method="GET", path="*/exports/*", skip=1, size=100))
+    await world.once()
+    assert (await only_batch(world))["status"] == "done"
+    assert asked(world, "/exports") == 1
+
+
+async def test_an_archive_that_somebody_made_of_the_same_state_will_do(world: World) -> None:
+    """Galaxy makes no second one while nothing changes: to insist on another would be to wait for ever."""
+    state = world.fake.state
+
+    def make() -> None:
+        (history,) = state.histories.values()
+        number = state.next_number("archive")
+        state.archives.archives[number] = Archive(number, history.number, history.update_time, job=0, state="ready")
+        folder = state.folder / "archives"
+        folder.mkdir()
+        with tarfile.open(folder / str(number), "w:gz"):
+            pass
+
+    deliver(world, home(world, export="history"))
+    world.fake.faults.add(Fault("act", method="GET", path="*/exports", action=make))
+    await world.once()
+    assert (await only_batch(world))["status"] == "done"
+    assert len(state.archives.archives) == 1
 
 
 @pytest.mark.parametrize("path", ["*/write_store", "*/exports", "*/prepare_store_download"])

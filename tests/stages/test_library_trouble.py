@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,12 @@ from tests.stages.shelves import (
     write_raw_layout,
     write_raw_run,
 )
-from tests.world import World, fastq, packed
+from tests.world import World, fastq, packed, until
+from watcher.model import Status
+from watcher.service import engine
+from watcher.service.daemon import Daemon
+from watcher.stages.rooms import Rooms
+from watcher.store.store import Store
 
 __all__ = ["world"]
 
@@ -158,17 +164,17 @@ async def test_links_are_known_again_when_the_state_is_lost(world: World) -> Non
     assert world.posts("/contents") == 1
 
 
+def add_two(world: World) -> None:
+    """Make two libraries of the name that is meant."""
+    for _ in range(2):
+        world.fake.state.shelf.add_library(LIBRARY, "", "")
+
+
 async def test_two_libraries_of_one_name_ask_a_person(world: World) -> None:
     """Nobody can tell which is meant, so none is used: at the plan, and when the second one came after it."""
     into_library(world, "link")
     world.add_run()
-    shelf = world.fake.state.shelf
-
-    def add_two() -> None:
-        for _ in range(2):
-            shelf.add_library(LIBRARY, "", "")
-
-    world.fake.faults.add(Fault("act", method="GET", path="/api/libraries", skip=1, action=add_two))
+    world.fake.faults.add(Fault("act", method="GET", path="/api/libraries", skip=1, action=lambda: add_two(world)))
     unit = await taken(world, "held")
     (batch,) = unit["batches"]
     assert batch["stage"] == "upload" and "2 libraries named" in batch["reason"] and items(world) == {}
@@ -264,3 +270,40 @@ async def test_what_galaxy_takes_by_no_path_is_told_before(world: World) -> None
     assert (unit["stage"], unit["status"]) == ("plan", "held")
     assert "Galaxy takes no file by its path as `data` (S0000.raw and 1 more)." in unit["reason"]
     assert "`ext:`" in unit["hint"] and libraries(world) == []
+
+
+async def test_a_hold_that_is_told_late_is_waited_for(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The batch is held, and its unit sees that by itself before it is told: `once` ends when it was told as well, so
+    that its report and its exit code say held.
+    """
+    into_library(world, "link")
+    world.add_run()
+    looks = 0
+
+    async def look(daemon: Daemon, rooms: Rooms) -> bool:
+        nonlocal looks
+        looks += 1
+        return await all_looked_at(daemon, rooms)
+
+    async def late(store: Store, unit_id: str) -> None:
+        await store.wake("unit", unit_id)
+
+        async def is_held() -> bool:
+            unit = await store.unit(unit_id)
+            return unit is not None and unit.status is Status.HELD
+
+        await until(is_held, what="a unit on hold")
+        before = looks
+
+        async def is_looked_at() -> bool:
+            return looks > before + 2
+
+        with contextlib.suppress(TimeoutError):  # it does not look any more
+            await until(is_looked_at, 3, what="a look of `once`")
+        await wake_finish(store, unit_id)
+
+    all_looked_at, wake_finish = Daemon._all_looked_at, engine.wake_finish
+    monkeypatch.setattr(Daemon, "_all_looked_at", look)
+    monkeypatch.setattr(engine, "wake_finish", late)
+    world.fake.faults.add(Fault("act", method="GET", path="/api/libraries", skip=1, action=lambda: add_two(world)))
+    assert (await taken(world, "held"))["stage"] == "finish"

@@ -105,12 +105,12 @@ class Archives:
         return next((one for one in await self.of_history(history) if one.path == path), None)
 
     async def begin(self, history: HistoryId, *, but: Collection[str] = ()) -> str:
-        """Let Galaxy make the archive of a history, and return the path that it will have, none of `but`. Repeating it
-        makes no second one while nothing in the history changes.
+        """Let Galaxy make the archive of a history, and return the path that it will have. Repeating it makes no second
+        one while nothing in the history changes; then it may be one of `but`, which is as good.
         """
         path = f"/api/histories/{history}/exports"
         begun = await self._http.put_for(path, "make an archive of a history", _Begun, json=WITH_FILES)
-        if begun.path and begun.is_current and begun.path not in but:
+        if begun.path and begun.is_current:
             return begun.path
         if (made := await self.find(history, but=but)) is None:
             asked = self._http.asked("PUT", "make an archive of a history")

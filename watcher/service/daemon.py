@@ -271,7 +271,9 @@ class Daemon:
                 if await self._all_looked_at(rooms):
                     began = looked if began is None else began  # a slow disk takes nothing off the patience
                     waited = timedelta(seconds=looked - began)
-                    if await self._nothing_left(rooms, patience, waited > patience, follow):
+                    started, at_work = self.dispatcher.started, self.dispatcher.is_at_work
+                    is_over = not at_work and await self._nothing_left(rooms, patience, waited > patience, follow)
+                    if is_over and self.dispatcher.started == started:
                         if on_look:
                             await on_look(rooms)  # something may have ended since the last look
                         return True

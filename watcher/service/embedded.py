@@ -60,6 +60,13 @@ class Embedded:
         self._stages: dict[tuple[str, str], tuple[Stage, str, str]] = {}
         self._still: Counter[tuple[str, str]] = Counter()
         self._looked_at = rooms.clock.now()
+        self.started = 0
+        """How many stages were ever started."""
+
+    @property
+    def is_at_work(self) -> bool:
+        """Whether a stage runs, or what comes after it: a row that looks ended may be about to wake another one."""
+        return bool(self._running)
 
     def nudge(self) -> None:
         """Look at the rows now."""
@@ -126,6 +133,7 @@ class Embedded:
             self._stages[key] = places[key]
             running = asyncio.create_task(self._engine.advance(row), name=f"{row.stage}:{row.id}")
             self._running[key] = running
+            self.started += 1
             running.add_done_callback(functools.partial(self._ended, key))
 
     def _is_taken(self, key: tuple[str, str]) -> bool:

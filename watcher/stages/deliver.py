@@ -152,7 +152,7 @@ async def _deliver_archives(
     if isinstance(made, Wait):
         return made
     if isinstance(made, ArchiveSource):
-        made = await bring_home(batch, rooms, made, planned, made.all, lambda: _begin(batch, rooms, planned, known))
+        made = await bring_home(batch, rooms, made, planned, made.all, _as_begun)
     await _made(batch, rooms, planned, made)
     return None
 
@@ -171,6 +171,10 @@ async def _begin(batch: Batch, rooms: Rooms, planned: PlannedDelivery, known: De
             reason="",
         )
     return intent_at
+
+
+async def _as_begun() -> None:
+    """Do nothing: since when the delivery is under way was stored before, and is what its archive is known by."""
 
 
 async def _made(
