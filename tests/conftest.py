@@ -52,24 +52,23 @@ def pytest_collection() -> Generator[None, object, object]:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
-    """Have the real Galaxy awake for the tests that need it."""
-    if is_real(item):
-        wake()
-    return (yield)
-
-
-@pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, None, None]:
-    """Let the real Galaxy stand still as soon as the next test does not need it; what is cleared away at the very end
-    may.
+    """Have the real Galaxy awake for the tests that need it, and let it stand still while others run. It is awake while
+    any is set up: what was made for others on it is cleared away when the next server is asked for, many tests later.
     """
-    if nextitem is None:
-        wake()
+    wake()
     try:
         return (yield)
     finally:
-        if is_real(item) and nextitem is not None and not is_real(nextitem):
+        if not is_real(item):
             rest()
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_teardown(nextitem: pytest.Item | None) -> Generator[None, None, None]:
+    """Have the real Galaxy awake when all is cleared away at the very end."""
+    if nextitem is None:
+        wake()
+    return (yield)
 
 
 def older_version(item: pytest.Item) -> str:
