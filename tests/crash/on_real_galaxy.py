@@ -41,9 +41,7 @@ def real_world(
         try:
             yield world
         finally:  # what is left would be found by the next test, and believed to be its own
-            with witness(real) as galaxy:
-                for history in made_here(galaxy, world):
-                    galaxy.histories.delete_history(history, purge=True)
+            remove_histories(real, world)
 
 
 @contextmanager
@@ -60,6 +58,13 @@ def made_here(galaxy: GalaxyInstance, world: World) -> set[str]:
         for history in galaxy.histories.get_histories()
         if history["name"].startswith(marks) or any(tag.startswith(marks) for tag in history["tags"])
     }
+
+
+def remove_histories(real: RealGalaxy, world: World) -> None:
+    """Delete for good what the world made on the server."""
+    with witness(real) as galaxy:
+        for history in made_here(galaxy, world):
+            galaxy.histories.delete_history(history, purge=True)
 
 
 def _unit_ids(world: World) -> list[str]:

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from tests.crash.exactly_once import assert_delivered_once
-from tests.crash.on_real_galaxy import COUNT_READS, made_here, sha256, witness
+from tests.crash.on_real_galaxy import COUNT_READS, made_here, remove_histories, sha256, witness
 from tests.crash.runner import Runner
 from tests.delivered import results_in
 from tests.live.real_galaxy import RealGalaxy, real_galaxy
@@ -68,9 +68,8 @@ def journey(folder: Path, real: RealGalaxy, watch: Json, **rule: Any) -> Iterato
         try:
             yield made
         finally:  # what is left would be found by the next test, and believed to be its own
+            remove_histories(real, made)
             with witness(real) as galaxy:
-                for history in made_here(galaxy, made):
-                    galaxy.histories.delete_history(history, purge=True)
                 for library in galaxy.libraries.get_libraries(name=folder.name):
                     galaxy.libraries.delete_library(library["id"])
 

@@ -16,6 +16,7 @@ from tests.delivery.stores import S3, SECRET, line_to, moto
 from watcher.clock import SystemClock
 from watcher.delivery.object_store import PART_BYTES, ObjectStoreDelivery
 from watcher.errors import DeliveryBroken, GalaxyAway, TargetGone
+from watcher.results import ResultFile
 from watcher.sandbox.server import free_port
 
 pytestmark = pytest.mark.xdist_group("object stores")
@@ -156,20 +157,24 @@ async def test_galaxy_going_away_leaves_nothing_half_sent(s3: S3, results: Resul
     assert s3.contents() == {"run 7/out/reads.txt": LARGE}
 
 
-async def test_a_delivery_that_is_called_off_leaves_nothing_half_sent(s3: S3, results: Results) -> None:
-    """Stopping the daemon in mid-file aborts the upload before it ends."""
-    file = results.add("a", LARGE, "reads")
+async def call_off(delivery: ObjectStoreDelivery, results: Results, file: ResultFile) -> None:
+    """Cancel a delivery in mid-file, and wait for its end."""
     under_way = asyncio.Event()
 
     def hear(done: int) -> None:
         if done > PART_BYTES:
             under_way.set()
 
-    putting = asyncio.create_task(s3.delivery().put(results, file, "reads.txt", hear))
+    putting = asyncio.create_task(delivery.put(results, file, "reads.txt", hear))
     await under_way.wait()
     putting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await putting
+
+
+async def test_a_delivery_that_is_called_off_leaves_nothing_half_sent(s3: S3, results: Results) -> None:
+    """Stopping the daemon in mid-file aborts the upload before it ends, where nobody remembers it."""
+    await call_off(s3.delivery(), results, results.add("a", LARGE, "reads"))
     assert s3.contents() == {}
     assert s3.unfinished() == []
 

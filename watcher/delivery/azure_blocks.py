@@ -1,7 +1,8 @@
 """Uploads in blocks to Azure: sent, gone on with by another process, and made one object.
 
-A block is called by its number and its SHA-256, so that the list of blocks that wait says what is there. They wait for
-a week and are thrown away when the object is made, so that nothing is ever to be aborted. obstore cannot list them.
+A block is called by its number and 28 bytes of its SHA-256, so that the list of blocks that wait says what is there.
+They wait for a week and are thrown away when the object is made, so that nothing is ever to be aborted. obstore cannot
+list them.
 Requests are signed with the key of the account ("Authorize with Shared Key", REST API of Azure Storage); with another
 identity obstore sends, and a broken upload begins anew. It knows no results.
 """
@@ -22,7 +23,7 @@ from xml.etree import ElementTree
 import httpx
 
 from watcher.clock import Clock
-from watcher.delivery.parts import Part, Request, ask, store_client
+from watcher.delivery.parts import Part, Request, ask, read_xml, store_client
 from watcher.delivery.store_access import told
 
 _OBSTORE_ALONE = (
@@ -100,7 +101,7 @@ class AzureUpload:
         """See which blocks wait already. There is no id: all of an object belong together."""
         answer = await self._ask("GET", {"blocklisttype": "uncommitted", "comp": "blocklist"}, allowed=(_MISSING,))
         if answer.is_success:
-            for block in _read(answer.content, self._name).iterfind("UncommittedBlocks/Block"):
+            for block in read_xml(answer.content, self._name).iterfind("UncommittedBlocks/Block"):
                 self._kept[block.findtext("Name", "")] = int(block.findtext("Size", "-1"))
         return ""
 
@@ -188,10 +189,3 @@ def _name_of(part: Part) -> str:
     left blocks of it, gives such of 32 bytes.
     """
     return base64.b64encode(part.number.to_bytes(4, "big") + part.sha256[:28]).decode()
-
-
-def _read(answer: bytes, name: str) -> ElementTree.Element:
-    try:
-        return ElementTree.fromstring(answer)
-    except ElementTree.ParseError:
-        raise told(name, "status code: 502 no answer of a store") from None

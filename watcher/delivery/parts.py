@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
+from xml.etree import ElementTree
 
 import httpx
 import stamina
@@ -219,6 +220,14 @@ async def ask(
                 return answer
             raise told(place, f"status code: {answer.status_code} {answer.text[:4096]}")
     raise AssertionError("retry_context returns or raises")
+
+
+def read_xml(answer: bytes, place: str) -> ElementTree.Element:
+    """Return what a store answered; TargetGone about `place` when something else did, such as a proxy."""
+    try:
+        return ElementTree.fromstring(answer)
+    except ElementTree.ParseError:
+        raise told(place, "status code: 502 no answer of a store") from None
 
 
 async def _each(pieces: Sequence[bytes]) -> AsyncIterator[bytes]:

@@ -20,7 +20,7 @@ from xml.etree import ElementTree
 import httpx
 
 from watcher.clock import Clock
-from watcher.delivery.parts import Part, Request, ask, store_client
+from watcher.delivery.parts import Part, Request, ask, read_xml, store_client
 from watcher.delivery.s3_signing import NOTHING, Keys, escaped, keys_of, signed_headers
 from watcher.delivery.store_access import told
 from watcher.errors import DeliveryError, TargetGone
@@ -114,7 +114,7 @@ class S3Upload:
             if self._sha256:
                 more["x-amz-meta-sha256"] = self._sha256
             answer = await self._ask("POST", {"uploads": ""}, more=more)
-            self._id = _read(answer.content, self._name).findtext("{*}UploadId", "")
+            self._id = read_xml(answer.content, self._name).findtext("{*}UploadId", "")
         return self._id
 
     def has(self, part: Part) -> bool:
@@ -163,7 +163,7 @@ class S3Upload:
                 raise told(self._name, f"status code: {answer.status_code} {answer.text[:4096]}")
             return False
         # Amazon begins its answer before it knows how it ends.
-        if _read(answer.content, self._name).tag.rpartition("}")[2] == "Error":
+        if read_xml(answer.content, self._name).tag.rpartition("}")[2] == "Error":
             raise told(self._name, f"status code: 500 {answer.text[:4096]}")
         return True
 
@@ -177,7 +177,7 @@ class S3Upload:
         """Abort all of exactly this key but one. Whoever may not list them is left alone with them."""
         with contextlib.suppress(DeliveryError):
             answer = await self._ask("GET", {"prefix": self._key, "uploads": ""}, of_bucket=True)
-            for upload in _read(answer.content, self._name).iterfind("{*}Upload"):
+            for upload in read_xml(answer.content, self._name).iterfind("{*}Upload"):
                 upload_id = upload.findtext("{*}UploadId", "")
                 if upload.findtext("{*}Key", "") == self._key and upload_id not in ("", but):
                     await self.abort_one(upload_id)
@@ -194,7 +194,7 @@ class S3Upload:
             answer = await self._ask("GET", query, allowed=_NOT_LISTED)
             if not answer.is_success:
                 return False
-            listed = _read(answer.content, self._name)
+            listed = read_xml(answer.content, self._name)
             for part in listed.iterfind("{*}Part"):
                 self._kept[int(part.findtext("{*}PartNumber", "0"))] = part
             before, after = after, listed.findtext("{*}NextPartNumberMarker", "")
@@ -229,13 +229,6 @@ class S3Upload:
     @property
     def _name(self) -> str:
         return f"{self._store.name}/{self._key}"
-
-
-def _read(answer: bytes, name: str) -> ElementTree.Element:
-    try:
-        return ElementTree.fromstring(answer)
-    except ElementTree.ParseError:
-        raise told(name, "status code: 502 no answer of a store") from None
 
 
 def _base64(digest: bytes) -> str:
