@@ -7,6 +7,7 @@ that is not understood. Field names of Galaxy are translated here and nowhere el
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -34,7 +35,14 @@ def _hashes(value: Any) -> Any:
     return {row["hash_function"]: row["hash_value"] for row in value if not row.get("extra_files_path")}
 
 
+def _words(value: Any) -> Any:
+    return _SESSION_IN_PATH.sub("***", value) if isinstance(value, str) else _text(value)
+
+
+_SESSION_IN_PATH = re.compile(r"(?<=/)[0-9a-f]{32}(?![0-9a-f])")
 Text = Annotated[str, BeforeValidator(_text)]
+Words = Annotated[str, BeforeValidator(_words)]
+"""What Galaxy says of a dataset; the path of an upload in it ends in the id of the session, which is a secret."""
 Number = Annotated[int, BeforeValidator(_number)]
 Tags = Annotated[tuple[str, ...], BeforeValidator(lambda value: value or ())]
 MetaFiles = Annotated[
@@ -159,7 +167,7 @@ class DatasetFacts(Answer):
     ext: Text = ""
     size: Number = 0
     hashes: Hashes = {}
-    misc_info: Text = ""
+    misc_info: Words = ""
     deleted: bool = False
     purged: bool = False
     visible: bool = True
@@ -211,7 +219,7 @@ class CollectionElement(Answer):
     ext: str = ""
     size: int = 0
     name: str = ""
-    misc_info: str = ""
+    misc_info: Words = ""
     tags: Tags = ()
     collection_type: str = ""
     elements: tuple[CollectionElement, ...] = ()

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from watcher.galaxy.answers import Answer, Number, Tags, Text
+from watcher.galaxy.answers import Answer, Number, Tags, Text, Words
 from watcher.model import DatasetId, FolderId, JobId, LibraryId, LibraryItemId
 
 
@@ -82,8 +82,8 @@ class LibraryItemFacts(Answer):
     size: Number = Field(default=0, validation_alias="file_size")
     file_name: Text = ""
     tags: Tags = ()
-    message: Text = ""
-    misc_info: Text = ""
+    message: Words = ""
+    misc_info: Words = ""
     uuid: Text = ""
     deleted: bool = False
 
